@@ -1,0 +1,192 @@
+/* Things that know nothing of compilers: memory by lifetime, strings, buffers,
+ * source files, diagnostics. The bottom layer; includes nothing above it.
+ */
+#ifndef SG_IR_BASE_H
+#define SG_IR_BASE_H
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(__GNUC__)
+#define SG_PRINTF(text, first) __attribute__((format(printf, text, first)))
+#else
+#define SG_PRINTF(text, first)
+#endif
+
+/* ---- arena.c: lifetimes, not frees ------------------------------------- */
+
+/* A growing region; all of it is released at once. */
+typedef struct Arena Arena;
+
+Arena *arena_new(void);
+void arena_free(Arena *arena); /* NULL is fine */
+/* Zeroed memory, aligned for any type. Never NULL: running out of memory ends
+ * in the process's out-of-memory handler (one message, exit code 70). */
+void *arena_alloc(Arena *arena, size_t size);
+void *arena_array(Arena *arena, size_t count, size_t size); /* checked */
+void *arena_copy(Arena *arena, const void *data, size_t size);
+char *arena_string(Arena *arena, const char *text, size_t length);
+char *arena_printf(Arena *arena, const char *format, ...) SG_PRINTF(2, 3);
+size_t arena_used(const Arena *arena);
+/* Calls release(object) when the arena is freed, last deferred first: for the
+ * heap memory (VECs) that an object in the arena owns. */
+void arena_defer(Arena *arena, void (*release)(void *object), void *object);
+
+#define NEW(arena, type) ((type *)arena_alloc((arena), sizeof(type)))
+#define NEW_ARRAY(arena, type, count)                                          \
+  ((type *)arena_array((arena), (count), sizeof(type)))
+
+/* *out = a * b; false (and *out untouched) if that does not fit. */
+bool checked_mul(size_t a, size_t b, size_t *out);
+
+/* Growable arrays on the heap: `VEC(int) v = {0}; vec_push(&v, 1); vec_free`.
+ * The fields are data, length, capacity. */
+#define VEC(type)                                                              \
+  struct {                                                                     \
+    type *data;                                                                \
+    size_t length, capacity;                                                   \
+  }
+#define vec_push(v, ...)                                                       \
+  (vec_grow_((void **)&(v)->data, &(v)->capacity, (v)->length + 1,             \
+             sizeof *(v)->data),                                               \
+   (v)->data[(v)->length++] = (__VA_ARGS__))
+#define vec_pop(v) ((v)->data[--(v)->length])
+#define vec_free(v)                                                            \
+  (vec_release_((v)->data), (v)->data = NULL, (v)->length = (v)->capacity = 0)
+void vec_grow_(void **data, size_t *capacity, size_t length, size_t size);
+void vec_release_(void *data);
+
+/* ---- text.c: interned strings and buffers ------------------------------ */
+
+/* Equal strings are the same pointer. Lives as long as the compilation. */
+typedef struct Interner Interner;
+
+Interner *interner_new(Arena *arena);
+const char *intern(Interner *interner, const char *text);
+const char *intern_n(Interner *interner, const char *text, size_t length);
+const char *intern_printf(Interner *interner, const char *format, ...)
+    SG_PRINTF(2, 3);
+
+/* A growing text on the heap; always NUL-terminated once written to. */
+typedef struct {
+  char *data;
+  size_t length, capacity;
+} Buffer;
+
+void buffer_add(Buffer *buffer, const char *text, size_t length);
+void buffer_text(Buffer *buffer, const char *text);
+void buffer_char(Buffer *buffer, char c);
+void buffer_printf(Buffer *buffer, const char *format, ...) SG_PRINTF(2, 3);
+void buffer_vprintf(Buffer *buffer, const char *format, va_list args);
+/* Appends the shortest decimal that reads back as the same binary64, always
+ * with a point or an exponent (`1.0`, `1e-05`), or `inf`, `-inf`, `nan`. */
+void buffer_float(Buffer *buffer, double value);
+/* Appends `text` as a quoted string literal with escapes. */
+void buffer_quoted(Buffer *buffer, const char *text, size_t length);
+/* Appends spaces until the line begun at offset `line` has `column` columns. */
+void buffer_pad(Buffer *buffer, size_t line, size_t column);
+void buffer_free(Buffer *buffer);
+
+/* Edit distance (Levenshtein with transpositions), at most limit + 1. */
+unsigned edit_distance(const char *a, const char *b, unsigned limit);
+
+/* Grouped decimal: 669706 -> "669,706". Returns arena memory. */
+const char *grouped_number(Arena *arena, uint64_t value);
+
+/* ---- source.c: source files and places in them ------------------------- */
+
+typedef struct {
+  const char *name; /* as the user wrote it */
+  const char *text; /* NUL-terminated; may hold NULs before its end */
+  size_t length;
+  bool builtin;            /* part of the embedded standard library */
+  const uint32_t *lines;   /* offset of the first byte of each line */
+  uint32_t line_count;
+} Source;
+
+/* Bytes [start, end) of source number `source`. All zero: no place known. */
+typedef struct {
+  uint32_t source; /* 1-based; 0 is "nowhere" */
+  uint32_t start, end;
+} Span;
+
+typedef struct {
+  uint32_t line, column; /* 1-based; columns count bytes */
+} Place;
+
+/* All the sources of one compilation. */
+typedef struct {
+  Arena *arena;
+  VEC(Source *) files;
+} Sources;
+
+void sources_init(Sources *sources, Arena *arena);
+void sources_free(Sources *sources);
+/* Adds a text (copied); returns its 1-based number. */
+uint32_t sources_add(Sources *sources, const char *name, const char *text,
+                     size_t length, bool builtin);
+const Source *sources_get(const Sources *sources, uint32_t number);
+Place source_place(const Source *source, uint32_t offset);
+Span span_join(Span a, Span b);
+
+/* Reads a whole file ("-": standard input) of at most `limit` bytes into heap
+ * memory, NUL-terminated. Returns NULL and sets *error (static text or
+ * strerror) if it cannot; *length gets its size. The caller frees. */
+char *file_read(const char *path, size_t limit, size_t *length,
+                const char **error);
+
+/* ---- diagnostic.c: errors are small pages ------------------------------- */
+
+typedef enum { SEVERITY_ERROR, SEVERITY_WARNING, SEVERITY_REMARK } Severity;
+
+/* A place inside a message: `span` underlined, with `text` beside it. */
+typedef struct {
+  Span span;
+  const char *text; /* may be NULL: underline only */
+} Label;
+
+enum { DIAGNOSTIC_LABELS = 4, DIAGNOSTIC_NOTES = 4 };
+
+/* One message. Build it on the stack and hand it to diagnose(). The first
+ * label is the primary place (underlined with ^, others with -). */
+typedef struct {
+  Severity severity;
+  const char *code;    /* "E0301", or NULL */
+  const char *message; /* what is wrong, one line */
+  Label label[DIAGNOSTIC_LABELS];
+  int label_count;
+  const char *note[DIAGNOSTIC_NOTES]; /* printed as `= note: ...` */
+  int note_count;
+  const char *hint;  /* `= hint: ...`, at most one */
+  const char *trace; /* "in net.l3, called from ...", or NULL */
+} Diagnostic;
+
+typedef struct Diagnostics Diagnostics;
+
+/* Called with each finished message: the rendered page. */
+typedef void (*DiagnosticSink)(void *user, Severity severity,
+                               const char *rendered);
+
+Diagnostics *diagnostics_new(Arena *arena, const Sources *sources,
+                             DiagnosticSink sink, void *user);
+void diagnostics_set_color(Diagnostics *diagnostics, bool color);
+/* At most this many errors are shown (default 20); the rest are counted. */
+void diagnostics_set_limit(Diagnostics *diagnostics, unsigned max_errors);
+/* Renders and delivers. Errors beyond the limit, and second errors at the same
+ * primary span with the same message, are only counted. */
+void diagnose(Diagnostics *diagnostics, const Diagnostic *diagnostic);
+/* The everyday form: an error at `span`. */
+void diagnose_error(Diagnostics *diagnostics, Span span, const char *code,
+                    const char *format, ...) SG_PRINTF(4, 5);
+unsigned diagnostics_errors(const Diagnostics *diagnostics);
+/* "3 errors" / says how many were not shown; empty without errors. */
+const char *diagnostics_summary(const Diagnostics *diagnostics);
+
+/* The candidate nearest to `name` within edit distance 2 (1 for names of up to
+ * three letters), or NULL: for did-you-mean. */
+const char *nearest_name(const char *name, const char *const *candidates,
+                         size_t count);
+
+#endif
