@@ -1,0 +1,88 @@
+/* Number formats and their conversions to and from binary32.
+ *
+ * Shared by the evaluator, constant folding and the runtime; depends on
+ * nothing but the C library. The vector forms in compiler/llvm/fp8.c perform
+ * the same conversions and are tested against these, code by code.
+ */
+#ifndef SG_IR_CODEC_H
+#define SG_IR_CODEC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef enum {
+#define FORMAT(id, ...) FORMAT_##id,
+#include "ir/formats.def"
+  FORMAT_COUNT,
+  FORMAT_NONE = FORMAT_COUNT /* "no format": an unset field */
+} Format;
+
+typedef enum {
+  KIND_ABSTRACT,
+  KIND_FLOAT,
+  KIND_INT,
+  KIND_UINT,
+  KIND_BOOL
+} FormatKind;
+
+typedef enum { SPECIALS_NONE, SPECIALS_IEEE, SPECIALS_FN } FormatSpecials;
+
+/* One row of formats.def. */
+typedef struct {
+  const char *text;
+  FormatKind kind;
+  int bits, exponent_bits, mantissa_bits, bias;
+  FormatSpecials specials;
+} FormatInfo;
+
+/* What a conversion does with a magnitude beyond the largest finite value.
+ * SATURATE: finite overflow and infinities become +-max, NaN stays NaN.
+ * INF: they become +-infinity, or NaN in a format without infinities. */
+typedef enum { OVERFLOW_SATURATE, OVERFLOW_INF } Overflow;
+
+typedef enum { ROUND_NEAREST, ROUND_STOCHASTIC } Rounding;
+
+const FormatInfo *format_info(Format format);
+/* The format called `text` (not NUL-terminated), or FORMAT_NONE. */
+Format format_named(const char *text, size_t length);
+bool format_is_float(Format format);
+/* Storage bytes of one element; 0 for `real`. */
+size_t format_bytes(Format format);
+/* The largest finite value of a FLOAT format, as binary64. */
+double format_max(Format format);
+/* The smallest positive normal value of a FLOAT format, as binary64. */
+double format_min_normal(Format format);
+
+/* The value of `code` in an 8- or 16-bit FLOAT format, or in f32. Every NaN
+ * code gives the quiet NaN 0x7FC00000 with the code's sign; f32 keeps its
+ * bits. */
+float codec_decode(Format format, uint32_t code);
+/* The code nearest to x, ties to even (RNE), straight from binary32.
+ * NaN gives the canonical quiet NaN of the format with the sign of x: all
+ * mantissa bits in an FN format, the top one in an IEEE format. Into f32 the
+ * bits of x pass unchanged, infinities and NaN payloads included. */
+uint32_t codec_encode(Format format, float x, Overflow overflow);
+/* Stochastic rounding: away from zero with probability exactly
+ * dropped / 2^n of the n dropped bits, compared with the top n bits of
+ * `random` (n <= 32): away when random < dropped * 2^(32 - n). Subnormal codes
+ * drop more bits; past 32 (below 2^-8 of the smallest subnormal) the product
+ * is rounded down. Overflow is decided after rounding. Zero, infinities and
+ * NaN as codec_encode. */
+uint32_t codec_encode_stochastic(Format format, float x, uint32_t random,
+                                 Overflow overflow);
+/* decode(encode(x)): x rounded to the grid of `format`; identity for f32. */
+float codec_round(Format format, float x, Overflow overflow);
+
+/* Elements [0, n) of a typed buffer, as f32 and back. Any format but REAL and
+ * F64 may be decoded (integers convert by value); encode takes FLOAT only. */
+void codec_decode_array(Format format, const void *codes, float *out,
+                        size_t n);
+void codec_encode_array(Format format, const float *in, void *codes, size_t n,
+                        Overflow overflow);
+
+/* floor(log2 |x|) for finite x != 0, subnormals included, in integer
+ * arithmetic on the bits (never through logf). */
+int codec_exponent(float x);
+
+#endif
