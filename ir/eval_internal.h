@@ -1,0 +1,149 @@
+/* The reference evaluator, inside: what its files share.
+ *
+ * eval.c drives a step and keeps the state; eval_ops.c has leaves, conversions
+ * and structure, eval_map.c elementwise ops, eval_reduce.c reductions and
+ * exponents, eval_contract.c contractions, eval_softmax.c the loss,
+ * eval_round.c everything that rounds below f32.
+ */
+#ifndef SG_IR_EVAL_INTERNAL_H
+#define SG_IR_EVAL_INTERNAL_H
+
+#include "ir/ir.h"
+
+/* One value of the step. `raw` is the data before the value's own rounding
+ * (level formatted); NULL where the two are the same. */
+typedef struct {
+  Tensor tensor;
+  double *raw;
+} Value;
+
+struct Evaluator {
+  const Program *program;
+  Precision precision;
+  uint64_t seed;
+  bool rounds;    /* bit-true, at a level that has formats */
+  bool portable;  /* for tests: no code that needs a special processor */
+  Arena *lasting; /* parameters */
+  Tensor *param;  /* one per Program.param */
+  Arena *scratch; /* values of the last step */
+  const Graph *graph;
+  uint64_t step;
+  Value *value; /* one per node of `graph` */
+  const char *error;
+  EvaluatorCounts counts;
+};
+
+/* One node being evaluated. A rule writes node->type->elements numbers to
+ * `out`: the result before the shift and before any rounding below f32. */
+typedef struct {
+  Evaluator *evaluator;
+  const Graph *graph;
+  const Node *node;
+  ValueId id;
+  const Tensor *inputs; /* of the step */
+  double *out;
+} Frame;
+
+typedef bool EvalRule(Frame *frame);
+#define OP(id, text, inputs, attributes, class, shape, scale, gradient, eval,  \
+           lower)                                                              \
+  EvalRule eval_##eval;
+#include "ir/ops.def"
+
+/* Ends the step with an error; returns false for the caller to hand on. */
+bool frame_fail(Frame *frame, const char *format, ...) SG_PRINTF(2, 3);
+
+static inline bool frame_is_f64(const Frame *frame) {
+  return frame->evaluator->precision == PRECISION_F64;
+}
+static inline size_t type_count(const Type *type) {
+  return (size_t)type->elements;
+}
+/* Memory that lives until the next step begins. */
+static inline double *frame_doubles(const Frame *frame, size_t count) {
+  return NEW_ARRAY(frame->evaluator->scratch, double, count);
+}
+static inline const Value *frame_value(const Frame *frame, int operand) {
+  return &frame->evaluator->value[frame->node->input[operand]];
+}
+/* Operand data as all readers but contractions see them. */
+static inline const double *frame_data(const Frame *frame, int operand) {
+  return frame_value(frame, operand)->tensor.data;
+}
+static inline const Type *frame_type(const Frame *frame, int operand) {
+  return graph_node(frame->graph, frame->node->input[operand])->type;
+}
+/* Operand data with the operand's shift applied (see ir.h). */
+const double *frame_shifted(const Frame *frame, int operand);
+
+/* A scale or a shift with its run-time exponents filled in. */
+int32_t scale_resolved(const Evaluator *evaluator, Scale scale);
+int32_t shift_resolved(const Evaluator *evaluator, Shift shift);
+/* Every element times 2^k: f32_scale2, or ldexp in binary64. */
+void data_scale(Precision precision, double *data, size_t n, int32_t k);
+
+/* ---- eval_round.c ---------------------------------------------------------
+ */
+
+/* How a value rounds. `key` names the value for stochastic rounding. */
+typedef struct {
+  Format format;
+  Rounding round;
+  Overflow overflow;
+  const char *key;
+} RoundingRule;
+
+bool format_is_narrow(Format format);  /* a float of fewer than 32 bits */
+bool format_is_discrete(Format format); /* bool included */
+/* out = in on the grid of a narrow format; in and out may be the same. */
+void data_round(const Evaluator *evaluator, RoundingRule rule, const double *in,
+                double *out, size_t n);
+/* How many elements lie beyond the largest finite value of the format. */
+uint64_t data_beyond(Format format, const double *data, size_t n);
+/* `value` as a number of an integer format: truncated, saturating; NaN is 0. */
+double integer_saturated(Format format, double value);
+/* Applies the roundings of the node's level to frame->out, keeping the raw
+ * data in *raw where some readers need them. */
+void frame_round(Frame *frame, double **raw);
+
+/* ---- eval_ops.c ------------------------------------------------------------
+ */
+
+/* Axes to walk in row-major order over a buffer: step[i] elements per index. */
+enum { AXES_MAX = 3 * MAX_RANK };
+typedef struct {
+  int rank;
+  int64_t dim[AXES_MAX], step[AXES_MAX];
+} Axes;
+
+static inline void axes_add(Axes *axes, int64_t dim, int64_t step) {
+  axes->dim[axes->rank] = dim;
+  axes->step[axes->rank++] = step;
+}
+int64_t axes_count(const Axes *axes);
+/* Row-major strides of a shape. */
+void type_steps(const Type *type, int64_t step[MAX_RANK]);
+/* out[0 ..] = in, walked along `axes`. */
+void axes_gather(const Axes *axes, const double *in, double *out);
+/* A parsed pattern with the letters' sizes, and each operand's elements per
+ * index of each letter (0 where it lacks the letter). */
+typedef struct {
+  Pattern pattern;
+  int64_t size[AXES_MAX];
+  int64_t step[2][AXES_MAX];
+} Layout;
+bool frame_layout(Frame *frame, Layout *layout);
+
+/* ---- eval_reduce.c ---------------------------------------------------------
+ */
+
+/* The sum of a list in the order that every reduction has; overwrites it. */
+float sum_f32(float *list, size_t n);
+double sum_f64(double *list, size_t n);
+
+/* Has binary32 arithmetic overflowed or underflowed since the node began? */
+bool flags_raised(void);
+/* Forgets what was raised since flags_raised() answered `before`. */
+void flags_restore(bool before);
+
+#endif

@@ -1,0 +1,218 @@
+/* Evaluation: reductions, and the ops that define exponents.
+ *
+ * In: an operand. Out: one number per kept index. The order of every sum is
+ * part of the meaning and depends on the number of summands alone:
+ *
+ *   The summands of one result are a list, the reduced axes flattened in
+ *   row-major order of the operand's axes. The list is cut into chunks of
+ *   16,384. In a chunk, 16 lanes start at +0 and lane i mod 16 adds summand i,
+ *   i ascending; then lane j adds lane j + 8 for j < 8, lane j + 4 for j < 4,
+ *   lane j + 2, lane j + 1: lane 0 is the sum of the chunk. The sums of the
+ *   chunks, if there is more than one, are a list again, under the same rule.
+ *
+ * Lanes that no summand reaches stay +0 and are folded like the others; so no
+ * sum is -0 and the sum of nothing is +0.
+ */
+#include "ir/eval_internal.h"
+
+#include <math.h>
+
+/* ---- sums
+ * -------------------------------------------------------------------- */
+
+enum { CHUNK = 16384, LANES = 16 };
+
+#define SUM_IN(name, real)                                                     \
+  static real chunk_##name(const real *x, size_t n) {                          \
+    real lane[LANES] = {0};                                                    \
+    for (size_t i = 0; i < n; i++)                                             \
+      lane[i % LANES] += x[i];                                                 \
+    for (int half = LANES / 2; half > 0; half /= 2)                            \
+      for (int j = 0; j < half; j++)                                           \
+        lane[j] += lane[j + half];                                             \
+    return lane[0];                                                            \
+  }                                                                            \
+  real sum_##name(real *list, size_t n) {                                      \
+    while (n > CHUNK) {                                                        \
+      size_t chunks = 0;                                                       \
+      for (size_t begin = 0; begin < n; begin += CHUNK) {                      \
+        size_t count = n - begin < CHUNK ? n - begin : CHUNK;                  \
+        list[chunks++] = chunk_##name(list + begin, count);                    \
+      }                                                                        \
+      n = chunks;                                                              \
+    }                                                                          \
+    return chunk_##name(list, n);                                              \
+  }
+
+SUM_IN(f32, float)
+SUM_IN(f64, double)
+
+/* The sums of `rows` lists of n numbers each, to out; a mean divides them. */
+static void sum_rows(const Frame *frame, double *list, size_t rows, size_t n,
+                     bool mean) {
+  float *row = NEW_ARRAY(frame->evaluator->scratch, float, n);
+  for (size_t r = 0; r < rows; r++, list += n) {
+    if (frame_is_f64(frame)) {
+      double sum = sum_f64(list, n);
+      frame->out[r] = mean ? sum / (double)n : sum;
+      continue;
+    }
+    for (size_t i = 0; i < n; i++)
+      row[i] = (float)list[i];
+    float sum = sum_f32(row, n);
+    frame->out[r] = (double)(mean ? sum / (float)n : sum);
+  }
+}
+
+static bool is_kept(const Pattern *pattern, int letter) {
+  for (int i = 0; i < pattern->out_rank; i++)
+    if (pattern->out_axis[i] == letter)
+      return true;
+  return false;
+}
+
+static bool reduce(Frame *frame, bool mean) {
+  Layout layout;
+  if (!frame_layout(frame, &layout))
+    return false;
+  const Pattern *pattern = &layout.pattern;
+  Axes axes = {0};
+  for (int i = 0; i < pattern->out_rank; i++)
+    axes_add(&axes, layout.size[pattern->out_axis[i]],
+             layout.step[0][pattern->out_axis[i]]);
+  size_t rows = (size_t)axes_count(&axes), n = 1;
+  for (int i = 0; i < pattern->rank[0]; i++) {
+    int letter = pattern->axis[0][i];
+    if (is_kept(pattern, letter))
+      continue;
+    axes_add(&axes, layout.size[letter], layout.step[0][letter]);
+    n *= (size_t)layout.size[letter];
+  }
+  double *list = frame_doubles(frame, rows * n);
+  axes_gather(&axes, frame_data(frame, 0), list);
+  sum_rows(frame, list, rows, n, mean);
+  return true;
+}
+
+bool eval_sum(Frame *frame) {
+  return reduce(frame, false);
+}
+
+/* Sum, then one division by the number of summands; the shift comes last. */
+bool eval_mean(Frame *frame) {
+  return reduce(frame, true);
+}
+
+/* ---- argmax
+ * ------------------------------------------------------------------- */
+
+/* The first largest; a NaN is larger than any number, so the first NaN wins. */
+static int64_t first_largest(const double *x, int64_t n, int64_t step) {
+  int64_t best = 0;
+  for (int64_t i = 0; i < n && !isnan(x[best * step]); i++)
+    if (isnan(x[i * step]) || x[i * step] > x[best * step])
+      best = i;
+  return best;
+}
+
+bool eval_argmax(Frame *frame) {
+  const Type *type = frame_type(frame, 0);
+  int axis = frame->node->attr.axis;
+  int64_t step[MAX_RANK];
+  type_steps(type, step);
+  /* Row-major results: an outer block per index before the axis. */
+  int64_t inner = step[axis], n = type->dim[axis];
+  const double *data = frame_data(frame, 0);
+  for (int64_t i = 0; i < frame->node->type->elements; i++) {
+    const double *x = data + i / inner * inner * n + i % inner;
+    frame->out[i] = (double)first_largest(x, n, inner);
+  }
+  return true;
+}
+
+/* ---- exponents
+ * ------------------------------------------------------------------ */
+
+static float largest_magnitude(const double *x, size_t n) {
+  float max = 0;
+  for (size_t i = 0; i < n; i++) {
+    float magnitude = fabsf((float)x[i]);
+    if (!(magnitude <= max)) /* a NaN is kept: */
+      max = magnitude;
+    if (isnan(max))
+      break;
+  }
+  return max;
+}
+
+/* The statistic over data, in f32: sqrt(sum d^2 / n) with each square rounded,
+ * sum |d| / n, or max |d|. */
+static float statistic_f32(const Frame *frame, const double *x, size_t n) {
+  Norm by = frame->node->attr.by;
+  if (by == NORM_MAX)
+    return largest_magnitude(x, n);
+  float *list = NEW_ARRAY(frame->evaluator->scratch, float, n);
+  for (size_t i = 0; i < n; i++) {
+    float d = (float)x[i];
+    list[i] = by == NORM_L2 ? d * d : fabsf(d);
+  }
+  float mean = sum_f32(list, n) / (float)n;
+  return by == NORM_L2 ? sqrtf(mean) : mean;
+}
+
+static double statistic_f64(const Frame *frame, const double *x, size_t n) {
+  Norm by = frame->node->attr.by;
+  double max = 0;
+  double *list = frame_doubles(frame, n);
+  for (size_t i = 0; i < n; i++) {
+    list[i] = by == NORM_L2 ? x[i] * x[i] : fabs(x[i]);
+    if (!(list[i] <= max) && !isnan(max))
+      max = list[i];
+  }
+  if (by == NORM_MAX)
+    return max;
+  double mean = sum_f64(list, n) / (double)n;
+  return by == NORM_L2 ? sqrt(mean) : mean;
+}
+
+/* *exponent = floor(log2) of the statistic; false if it is zero or not
+ * finite, and then nothing is measured. */
+static bool measure(const Frame *frame, int32_t *exponent) {
+  const double *x = frame_data(frame, 0);
+  size_t n = type_count(frame_type(frame, 0));
+  if (frame_is_f64(frame)) {
+    double statistic = statistic_f64(frame, x, n);
+    if (!isfinite(statistic) || statistic == 0)
+      return false;
+    *exponent = ilogb(statistic);
+    return true;
+  }
+  float statistic = statistic_f32(frame, x, n);
+  if (!isfinite(statistic) || statistic == 0)
+    return false;
+  *exponent = codec_exponent(statistic);
+  return true;
+}
+
+/* clamp(e(x) + floor(log2 statistic)); an immeasurable operand keeps e(x). */
+bool eval_norm_exponent(Frame *frame) {
+  bool before = flags_raised();
+  int32_t exponent = 0;
+  if (!measure(frame, &exponent))
+    frame->evaluator->counts.unmeasured++;
+  exponent += frame_value(frame, 0)->tensor.exponent;
+  exponent = exponent < EXPONENT_MIN   ? EXPONENT_MIN
+             : exponent > EXPONENT_MAX ? EXPONENT_MAX
+                                       : exponent;
+  frame->out[0] = exponent;
+  flags_restore(before);
+  return true;
+}
+
+bool eval_max_exponent(Frame *frame) {
+  const Attributes *attr = &frame->node->attr;
+  int32_t a = scale_resolved(frame->evaluator, attr->term[0]);
+  int32_t b = scale_resolved(frame->evaluator, attr->term[1]);
+  frame->out[0] = a > b ? a : b;
+  return true;
+}

@@ -1,0 +1,226 @@
+/* Graphs: arrays of nodes in dependency order, and how passes rebuild them.
+ *
+ * A graph only grows. A pass walks the old graph by rising id and adds to a
+ * new one through a GraphCopy, which maps operands and exponent symbols; what
+ * it does not copy is gone.
+ */
+#include "ir/ir.h"
+
+#include <string.h>
+
+enum { FIRST_CAPACITY = 64 };
+
+Graph *graph_new(Arena *arena, EntryKind kind, const char *name) {
+  Graph *graph = NEW(arena, Graph);
+  graph->arena = arena;
+  graph->kind = kind;
+  graph->name = name;
+  graph->capacity = FIRST_CAPACITY;
+  graph->node = NEW_ARRAY(arena, Node, FIRST_CAPACITY);
+  graph->count = 1;
+  return graph;
+}
+
+void graph_free(Graph *graph) {
+  if (!graph)
+    return;
+  vec_free(&graph->input);
+  vec_free(&graph->result);
+  vec_free(&graph->kernel);
+}
+
+/* Doubles the node array. The old one stays in the arena, so a node pointer
+ * taken before may still be read during the call that grows. */
+static void grow(Graph *graph) {
+  uint32_t capacity = graph->capacity * 2;
+  Node *node = NEW_ARRAY(graph->arena, Node, capacity);
+  memcpy(node, graph->node, graph->count * sizeof *node);
+  graph->node = node;
+  graph->capacity = capacity;
+}
+
+ValueId graph_add(Graph *graph, const Node *node) {
+  if (graph->count == graph->capacity)
+    grow(graph);
+  graph->node[graph->count] = *node;
+  return graph->count++;
+}
+
+Node node_make(Op op, Phase phase, const Type *type, ValueId a, ValueId b,
+               ValueId c) {
+  Node node = {.op = op, .phase = phase, .type = type};
+  node.input[0] = a;
+  node.input[1] = b;
+  node.input[2] = c;
+  node.attr.index = -1;
+  for (int i = 0; i < MAX_INPUTS; i++)
+    node.as[i] = FORMAT_NONE;
+  return node;
+}
+
+bool node_defines_exponent(const Node *node) {
+  return node->op == OP_NORM_EXPONENT || node->op == OP_MAX_EXPONENT;
+}
+
+bool node_is_leaf(const Node *node) {
+  return node->op == OP_PARAM || node->op == OP_INPUT || node->op == OP_CONST;
+}
+
+bool node_is_placeholder(const Node *node) {
+  return node->op == OP_INPUT && node->attr.index < 0;
+}
+
+void node_symbols(const Graph *graph, ValueId id,
+                  void (*visit)(void *user, ValueId symbol), void *user) {
+  const Node *node = graph_node(graph, id);
+  if (node->scale.symbol)
+    visit(user, node->scale.symbol);
+  for (int i = 0; i < op_info(node->op)->inputs; i++) {
+    ValueId symbol = graph_node(graph, node->input[i])->scale.symbol;
+    if (symbol)
+      visit(user, symbol);
+  }
+  for (int i = 0; node->op == OP_MAX_EXPONENT && i < 2; i++)
+    if (node->attr.term[i].symbol)
+      visit(user, node->attr.term[i].symbol);
+}
+
+/* ---- users -------------------------------------------------------------- */
+
+enum { MAX_READS = 2 * MAX_INPUTS + 3 };
+
+/* What one node reads, each value once. */
+typedef struct {
+  ValueId value[MAX_READS];
+  int count;
+} Reads;
+
+static void reads_add(void *user, ValueId value) {
+  Reads *reads = user;
+  for (int i = 0; i < reads->count; i++)
+    if (reads->value[i] == value)
+      return;
+  reads->value[reads->count++] = value;
+}
+
+static void count_minimize(const Minimize *minimize, uint32_t *users) {
+  users[minimize->loss]++;
+  for (size_t i = 0; i < minimize->count; i++) {
+    users[minimize->parameter[i]]++;
+    users[minimize->placeholder[i]]++;
+  }
+}
+
+uint32_t *graph_user_counts(Arena *arena, const Graph *graph) {
+  uint32_t *users = NEW_ARRAY(arena, uint32_t, graph->count);
+  for (ValueId id = 1; id < graph->count; id++) {
+    const Node *node = graph_node(graph, id);
+    Reads reads = {.count = 0};
+    for (int i = 0; i < op_info(node->op)->inputs; i++)
+      reads_add(&reads, node->input[i]);
+    node_symbols(graph, id, reads_add, &reads);
+    for (int i = 0; i < reads.count; i++)
+      users[reads.value[i]]++;
+  }
+  for (size_t i = 0; i < graph->result.length; i++) {
+    ValueId value = graph->result.data[i].value;
+    users[value]++;
+    if (graph_node(graph, value)->scale.symbol)
+      users[graph_node(graph, value)->scale.symbol]++;
+  }
+  if (graph->minimize)
+    count_minimize(graph->minimize, users);
+  return users;
+}
+
+/* ---- copying ------------------------------------------------------------ */
+
+GraphCopy graph_copy_begin(Arena *arena, const Graph *old) {
+  GraphCopy copy = {.old = old};
+  copy.new = graph_new(arena, old->kind, old->name);
+  copy.new->recipe = old->recipe;
+  copy.new->run = old->run;
+  copy.new->span = old->span;
+  copy.map = NEW_ARRAY(arena, ValueId, old->count);
+  return copy;
+}
+
+static void map_symbol(const GraphCopy *copy, Scale *scale) {
+  if (scale->symbol)
+    scale->symbol = copy->map[scale->symbol];
+}
+
+Node graph_copy_prepare(const GraphCopy *copy, ValueId id) {
+  Node node = *graph_node(copy->old, id);
+  for (int i = 0; i < MAX_INPUTS; i++)
+    if (node.input[i])
+      node.input[i] = copy->map[node.input[i]];
+  map_symbol(copy, &node.scale);
+  map_symbol(copy, &node.attr.term[0]);
+  map_symbol(copy, &node.attr.term[1]);
+  return node;
+}
+
+ValueId graph_copy_node(GraphCopy *copy, ValueId id) {
+  Node node = graph_copy_prepare(copy, id);
+  copy->map[id] = graph_add(copy->new, &node);
+  return copy->map[id];
+}
+
+/* Inputs are part of what an entry is: one that no copied node reads is added
+ * here, at the end, where a leaf does no harm. */
+static void copy_inputs(GraphCopy *copy) {
+  for (size_t i = 0; i < copy->old->input.length; i++) {
+    Input input = copy->old->input.data[i];
+    if (!copy->map[input.value])
+      graph_copy_node(copy, input.value);
+    input.value = copy->map[input.value];
+    vec_push(&copy->new->input, input);
+  }
+}
+
+static Minimize *copy_minimize(const GraphCopy *copy) {
+  const Minimize *old = copy->old->minimize;
+  Arena *arena = copy->new->arena;
+  Minimize *minimize = NEW(arena, Minimize);
+  minimize->loss = copy->map[old->loss];
+  minimize->count = old->count;
+  minimize->parameter = NEW_ARRAY(arena, ValueId, old->count);
+  minimize->placeholder = NEW_ARRAY(arena, ValueId, old->count);
+  for (size_t i = 0; i < old->count; i++) {
+    minimize->parameter[i] = copy->map[old->parameter[i]];
+    minimize->placeholder[i] = copy->map[old->placeholder[i]];
+  }
+  return minimize;
+}
+
+/* Kernels keep their numbers; their extent follows the copied nodes. */
+static void copy_kernels(GraphCopy *copy) {
+  Graph *graph = copy->new;
+  for (size_t i = 0; i < copy->old->kernel.length; i++) {
+    Kernel kernel = {.form = copy->old->kernel.data[i].form};
+    vec_push(&graph->kernel, kernel);
+  }
+  for (ValueId id = 1; id < graph->count; id++) {
+    uint32_t index = graph_node(graph, id)->kernel;
+    if (index == 0 || index >= graph->kernel.length)
+      continue;
+    Kernel *kernel = &graph->kernel.data[index];
+    kernel->last = id;
+    if (!kernel->first)
+      kernel->first = id;
+  }
+}
+
+void graph_copy_finish(GraphCopy *copy) {
+  copy_inputs(copy);
+  for (size_t i = 0; i < copy->old->result.length; i++) {
+    Result result = copy->old->result.data[i];
+    result.value = copy->map[result.value];
+    vec_push(&copy->new->result, result);
+  }
+  if (copy->old->minimize)
+    copy->new->minimize = copy_minimize(copy);
+  if (copy->new->kernel.length == 0)
+    copy_kernels(copy);
+}

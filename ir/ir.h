@@ -1,0 +1,693 @@
+/* What a program is: types, values, graphs, recipes, programs.
+ *
+ * Every tensor value is `data * 2^exponent`. A graph is an array in dependency
+ * order (each operand has a smaller id), so every walk is a `for` and side
+ * tables are arrays. One graph per entry point holds forward, backward and
+ * update, so that scale propagation sees the whole step.
+ */
+#ifndef SG_IR_IR_H
+#define SG_IR_IR_H
+
+#include "ir/base/base.h"
+#include "ir/codec.h"
+
+/* ---- levels ------------------------------------------------------------- */
+
+/* The four levels a graph goes through; each prints and reads back. */
+typedef enum {
+  LEVEL_PLAIN,     /* real[..]: no exponents, no formats                    */
+  LEVEL_SCALED,    /* real[..] * 2^e                                        */
+  LEVEL_FORMATTED, /* bf16[..] * 2^e, operands read `as e4m3`               */
+  LEVEL_FINAL      /* casts explicit, ops grouped into kernels              */
+} Level;
+
+const char *level_name(Level level);
+bool level_named(const char *text, Level *out);
+
+/* ---- types (type.c) ------------------------------------------------------ */
+
+enum { MAX_RANK = 8 };
+
+/* Element format and shape. Interned: equal types are the same pointer. */
+typedef struct {
+  Format format;
+  int rank;
+  int64_t dim[MAX_RANK];
+  int64_t elements; /* product of dim; checked when made */
+} Type;
+
+typedef struct TypeTable TypeTable;
+
+TypeTable *type_table_new(Arena *arena);
+/* The interner that axis patterns of shape rules use. */
+Interner *type_table_words(TypeTable *types);
+/* NULL if the rank is above MAX_RANK, a size is below 1, or the elements would
+ * take more than 2^47 bytes in the widest format (so that a change of format
+ * never fails). */
+const Type *type_make(TypeTable *types, Format format, int rank,
+                      const int64_t *dim);
+const Type *type_with_format(TypeTable *types, const Type *type,
+                             Format format);
+const Type *type_scalar(TypeTable *types, Format format);
+bool type_same_shape(const Type *a, const Type *b);
+/* "f16[128,512]"; `real` prints its word too: "real[128,512]", "f32[]". */
+void type_print(Buffer *out, const Type *type);
+size_t type_bytes(const Type *type);
+/* Are the elements real numbers: `real` or a float format? */
+bool type_is_real(const Type *type);
+
+/* ---- scales (scale.c) ---------------------------------------------------- */
+
+typedef uint32_t ValueId; /* index into Graph.node; 0 is no value */
+
+/* NONE: the value carries no scale (level plain, scale = none, integers).
+ * ZERO and ANY are statically known contents that adopt any exponent:
+ * all-zero, and only 0, +-infinity or NaN. */
+typedef enum { SCALE_NONE, SCALE_NORMAL, SCALE_ZERO, SCALE_ANY } ScaleKind;
+
+/* value = data * 2^(symbol + exponent). The direction is always "multiply to
+ * get the value". `symbol` is the id of an exponent-defining node, or 0. One
+ * scale per tensor; finer granularity is refused by the reader by name. */
+typedef struct {
+  ScaleKind kind;
+  ValueId symbol;
+  int32_t exponent;
+} Scale;
+
+static inline Scale scale_none(void) {
+  return (Scale){SCALE_NONE, 0, 0};
+}
+static inline Scale scale_static(int32_t exponent) {
+  return (Scale){SCALE_NORMAL, 0, exponent};
+}
+bool scale_equal(Scale a, Scale b);
+/* Exponents at which a static clamp applies: [-126, 126]. */
+enum { EXPONENT_MIN = -126, EXPONENT_MAX = 126 };
+
+/* The static estimate beside an exponent (numerics.md 1.10): log2 of the
+ * predicted root mean square of the *data*. -INFINITY: starts as all zero. */
+typedef struct {
+  double log2_rms;
+  bool nonnegative; /* every element of the value is >= 0 */
+} Estimate;
+
+/* ---- ops ------------------------------------------------------------------ */
+
+typedef enum {
+#define OP(id, ...) OP_##id,
+#include "ir/ops.def"
+  OP_COUNT
+} Op;
+
+/* Which fields of Attributes an op uses. */
+enum {
+  ATTR_NONE = 0,
+  ATTR_INDEX = 1,
+  ATTR_VALUE = 2,
+  ATTR_PATTERN = 4,
+  ATTR_AXIS = 8,
+  ATTR_SHIFT = 16, /* derived from scales; printed, checked, not stored */
+  ATTR_BY = 32,
+  ATTR_ROUND = 64,
+  ATTR_OVERFLOW = 128,
+  ATTR_TERMS = 256
+};
+
+typedef enum {
+  CLASS_none,
+  CLASS_structural,
+  CLASS_elementwise,
+  CLASS_matmul,
+  CLASS_reduce,
+  CLASS_softmax,
+  CLASS_loss
+} OpClass;
+
+typedef struct {
+  const char *text;
+  int inputs;
+  unsigned attributes;
+  OpClass class;
+} OpInfo;
+
+const OpInfo *op_info(Op op);
+Op op_named(const char *text); /* OP_COUNT if there is none */
+
+typedef enum { NORM_L1, NORM_L2, NORM_MAX, NORM_COUNT } Norm;
+const char *norm_name(Norm norm);
+
+typedef enum { PHASE_FORWARD, PHASE_BACKWARD, PHASE_UPDATE, PHASE_COUNT } Phase;
+const char *phase_name(Phase phase);
+
+typedef struct {
+  int32_t index;       /* PARAM, STORE: Program.param; INPUT: Graph.input, or
+                          -1 for a placeholder (see Minimize) */
+  double value;        /* CONST: the data, exactly; real or integer */
+  const char *pattern; /* EINSUM, SUM, MEAN, TRANSPOSE, BROADCAST (interned) */
+  int32_t axis;        /* ARGMAX */
+  Norm by;             /* RESCALE, NORM_EXPONENT */
+  Rounding round;      /* CAST, STORE */
+  Overflow overflow;   /* CAST, STORE */
+  Scale term[2];       /* MAX_EXPONENT */
+} Attributes;
+
+/* ---- graphs (graph.c) ------------------------------------------------------ */
+
+enum { MAX_INPUTS = 3 };
+
+/* One value and the op that makes it. `name` has no sigil: "net.l1.y'2"; it is
+ * NULL for CONST (printed inline) and STORE only. The type of a node that
+ * defines an exponent is i32[]. */
+typedef struct {
+  Op op;
+  Phase phase;
+  const char *name;
+  const Type *type;
+  bool pinned; /* the source fixed the format: no recipe rule applies */
+  Scale scale;
+  Estimate estimate;
+  Attributes attr;
+  ValueId input[MAX_INPUTS];
+  /* Level formatted: the format in which a contraction reads each operand,
+   * from the unrounded value; FORMAT_NONE: as stored. */
+  Format as[MAX_INPUTS];
+  Span span;
+  /* Level final: which kernel the op belongs to (index into Graph.kernel,
+   * 0: none; leaves, views and exponent arithmetic have none). */
+  uint32_t kernel;
+} Node;
+
+/* An input of an entry: where its values come from at run time. */
+typedef enum {
+  SOURCE_ARGUMENT, /* given by the caller */
+  SOURCE_COLUMN,   /* a batch of column `column` of dataset `dataset` */
+  SOURCE_STEP      /* the 1-based step number */
+} InputSource;
+
+typedef struct {
+  const char *name; /* "batch.image" */
+  InputSource source;
+  int dataset, column;
+  ValueId value; /* its INPUT node */
+} Input;
+
+typedef struct {
+  const char *name; /* as reported: "loss" */
+  ValueId value;
+} Result;
+
+/* The forms of generated code (codegen.md 1.2). */
+typedef enum {
+  KERNEL_NONE,
+  KERNEL_FUSED,  /* one pass over one iteration space, elementwise */
+  KERNEL_GEMM,   /* a contraction and the elementwise ops that follow it */
+  KERNEL_REDUCE, /* one reduction */
+  KERNEL_ROW,    /* one op over rows of the last axis */
+  KERNEL_PERMUTE /* one transposition or broadcast */
+} KernelForm;
+const char *kernel_form_name(KernelForm form); /* "fused", "gemm", ... */
+bool kernel_form_named(const char *text, KernelForm *out);
+/* The form of a kernel that consists of one such op; NONE for leaves, views
+ * (reshape) and max_exponent, which belong to no kernel. Text relies on it: a
+ * kernel of one op with this form prints as that op alone. */
+KernelForm op_kernel_form(Op op);
+
+/* A group of consecutive nodes of one kernel; first and last are node ids.
+ * Members are consecutive but for leaves and views among them. Once there are
+ * kernels, every node with an op_kernel_form belongs to one. */
+typedef struct {
+  KernelForm form;
+  ValueId first, last;
+} Kernel;
+
+/* Nodes first .. last as one kernel: its members with the views and leaves
+ * among them. A value leaves a region if it is read after `last`. */
+typedef struct {
+  KernelForm form;
+  ValueId first, last;
+  uint32_t members; /* of the kernel: neither views nor leaves */
+} Region;
+
+/* Where a materialised value lives while a step runs (plan.c). */
+typedef struct {
+  bool materialized; /* false: exists in registers of its kernel only */
+  bool arena;        /* false: an input, a parameter, a view's own base */
+  int64_t offset, bytes;
+  ValueId base; /* views: the value whose memory this is; else 0 */
+  uint32_t first_use, last_use; /* kernel indices of its life */
+} Placement;
+
+typedef enum { ENTRY_PLAIN, ENTRY_TRAIN, ENTRY_EVAL } EntryKind;
+
+/* Run settings with command-line twins (language.md 8). 0: not given. */
+typedef struct {
+  int64_t epochs, steps, log_every, save_every, seed;
+  int64_t eval_every;
+  const char *eval_entry; /* for eval_every */
+  int64_t batch;          /* examples per step: the batch parameter's size */
+} RunSettings;
+
+typedef struct {
+  Arena *arena; /* owns the arrays below */
+  EntryKind kind;
+  const char *name;
+  const char *recipe; /* name of the resolved recipe in Program.recipe */
+  RunSettings run;
+  Span span;
+  Node *node; /* node[0] is unused */
+  uint32_t count, capacity; /* ids are 1 .. count - 1 */
+  VEC(Input) input;
+  VEC(Result) result;
+  /* What to minimise, until autodiff consumes it: see Minimize. */
+  struct Minimize *minimize;
+  VEC(Kernel) kernel;    /* level final; kernel[0] unused */
+  Placement *placement;  /* level final after plan; count entries, or NULL */
+  int64_t arena_bytes;
+} Graph;
+
+/* `minimize loss over .. with optim.X(..)`: elaboration leaves the loss and,
+ * for each parameter under `over`, a placeholder node for its gradient (op
+ * INPUT, attr.index == -1, in no Graph.input, named as the gradient); the
+ * optimizer's nodes (phase update) read it. autodiff replaces each placeholder
+ * by the gradient it derives and leaves `minimize` NULL. */
+typedef struct Minimize {
+  ValueId loss;
+  size_t count;
+  ValueId *parameter;   /* PARAM nodes */
+  ValueId *placeholder; /* same order */
+} Minimize;
+
+Graph *graph_new(Arena *arena, EntryKind kind, const char *name);
+/* Releases what a graph keeps on the heap (its VECs); the nodes are the
+ * arena's. A pass that replaces a graph frees the old one. NULL is fine. */
+void graph_free(Graph *graph);
+/* Appends a copy of *node (inputs must exist); returns its id. */
+ValueId graph_add(Graph *graph, const Node *node);
+static inline Node *graph_node(const Graph *graph, ValueId id) {
+  return &graph->node[id];
+}
+/* A node with op, phase, type, inputs set; everything else neutral. */
+Node node_make(Op op, Phase phase, const Type *type, ValueId a, ValueId b,
+               ValueId c);
+/* The last node that reads each value, as operand or as exponent symbol; 0 if
+ * none does, UINT32_MAX if a result or `minimize` does. */
+ValueId *graph_last_users(Arena *arena, const Graph *graph);
+/* The region that begins at `first`, a member of a kernel. */
+Region region_find(const Graph *graph, ValueId first);
+/* Does `id` leave the region? `last_user` is that of graph_last_users. */
+bool region_leaves(const Graph *graph, const Region *region,
+                   const ValueId *last_user, ValueId id);
+/* Calls visit() on each tensor read from outside, in order of first use. */
+void region_reads(const Graph *graph, const Region *region,
+                  void (*visit)(void *user, ValueId value), void *user);
+/* How many nodes, results and parts of `minimize` read each value, as operand
+ * or as exponent symbol; a node that reads a value twice counts once. */
+uint32_t *graph_user_counts(Arena *arena, const Graph *graph);
+bool node_defines_exponent(const Node *node);
+/* PARAM, INPUT or CONST: made by no computation. */
+bool node_is_leaf(const Node *node);
+/* The stand-in for a gradient that autodiff has yet to derive. */
+bool node_is_placeholder(const Node *node);
+/* The exponent symbols a node reads through its own and its operands' scales
+ * are operands too: calls visit() on each. */
+void node_symbols(const Graph *graph, ValueId id,
+                  void (*visit)(void *user, ValueId symbol), void *user);
+
+/* Rebuilding: a pass walks the old graph and adds to a new one. INPUT nodes
+ * that were not copied are added by graph_copy_finish, which also renews the
+ * extents of old kernels unless the new graph has kernels of its own. */
+typedef struct {
+  const Graph *old;
+  Graph *new;
+  ValueId *map; /* old id -> new id, 0: not copied */
+} GraphCopy;
+
+/* A new graph in `arena` with the same entry facts (inputs, results and
+ * minimize are mapped by graph_copy_finish). */
+GraphCopy graph_copy_begin(Arena *arena, const Graph *old);
+/* Adds node `id` of the old graph with operands and symbols mapped. */
+ValueId graph_copy_node(GraphCopy *copy, ValueId id);
+/* A copy of old node `id` with operands and symbols mapped, not yet added. */
+Node graph_copy_prepare(const GraphCopy *copy, ValueId id);
+void graph_copy_finish(GraphCopy *copy);
+
+/* ---- names ------------------------------------------------------------------ */
+
+/* Used names of one graph, and the rules that derive new ones (ir.md 2). */
+typedef struct NameTable NameTable;
+NameTable *name_table_new(Arena *arena, Interner *interner,
+                          const Graph *graph); /* graph may be NULL */
+/* Claims `name`; false if it is taken. */
+bool name_claim(NameTable *names, const char *name);
+/* base, or base'2, base'3, ...: the next binding of a source name. */
+const char *name_rebinding(NameTable *names, const char *base);
+/* base~1, base~2, ...: a helper of the binding `base`. A ~n already at the end
+ * of base is dropped first. */
+const char *name_helper(NameTable *names, const char *base);
+/* "d." + base (with the marks of base), for its gradient. */
+const char *name_gradient(NameTable *names, const char *base);
+/* base + "." + suffix ("q", "m"), made unique by ~n where needed. */
+const char *name_suffixed(NameTable *names, const char *base,
+                          const char *suffix);
+
+/* ---- shapes (shape.c) -------------------------------------------------------- */
+
+/* Strict broadcasting (language.md 6): sizes of a combined with b, or false. */
+bool shape_combine(const Type *a, const Type *b, int *rank, int64_t *dim);
+/* The type a node must have, from its op, operands and attributes, or NULL
+ * with *error set to one line naming the rule and the shapes. What the op
+ * leaves free is taken from node->type: the whole type of leaves, of convert,
+ * cast, reshape, splat, broadcast and store, and the float format of every
+ * other result (the recipe's business). With node->type NULL, structural ops
+ * and rounding keep their operand's format and arithmetic gives `real`.
+ * Arithmetic is on reals: integers are converted first. Used by elaboration,
+ * the reader and the verifier alike. */
+const Type *shape_infer(TypeTable *types, const Graph *graph, const Node *node,
+                        Arena *arena, const char **error);
+
+/* A parsed axis pattern such as "b i, o i -> b o" or "b o -> o". Letters are
+ * numbered in order of first appearance. */
+typedef struct {
+  int letters;
+  const char *letter[3 * MAX_RANK]; /* interned names */
+  int operands;
+  int rank[2], axis[2][MAX_RANK];   /* letter of each axis of each operand */
+  int out_rank, out_axis[MAX_RANK];
+} Pattern;
+/* Parses; false with *error and *error_offset (byte in the text) if wrong. */
+bool pattern_parse(Interner *interner, const char *text, Pattern *out,
+                   const char **error, size_t *error_offset);
+/* Sizes of the letters from the operand types; false and *error if they
+ * disagree. size has room for 3 * MAX_RANK. Letters that only the result has
+ * (broadcast) get 0. */
+bool pattern_sizes(const Pattern *pattern, const Type *const *operand,
+                   int64_t *size, Arena *arena, const char **error);
+
+/* ---- recipes ------------------------------------------------------------------ */
+
+typedef enum {
+  SELECT_DEFAULT,
+  SELECT_MATMUL,
+  SELECT_CONV,
+  SELECT_GATHER,
+  SELECT_ELEMENTWISE,
+  SELECT_REDUCE,
+  SELECT_SOFTMAX,
+  SELECT_NORM,
+  SELECT_LOSS,
+  SELECT_PARAM,
+  SELECT_STATE,
+  SELECT_INPUT,
+  SELECT_ACTIVATION,
+  SELECT_UPDATE,
+  SELECT_PATH,    /* path: names and globs, matched by selector_matches */
+  SELECT_GRADIENT /* grad(path) */
+} SelectorKind;
+
+typedef struct {
+  SelectorKind kind;
+  const char *path; /* "net.l3.w", "gpt.**.proj.w", "gpt.layers[0..3]" */
+  Span span;
+} Selector;
+
+typedef enum {
+  SCALING_UNSET,
+  SCALING_NONE,
+  SCALING_PROPAGATE,
+  SCALING_FIXED, /* with has_exponent: fixed(e) */
+  SCALING_RMS,
+  SCALING_AMAX
+} Scaling;
+
+typedef enum { SCALE_DOWN, SCALE_NEAREST, SCALE_UP } ScaleRounding;
+
+/* The settings of one rule. Unset fields leave earlier rules in force; a rule
+ * that names one format sets both directions to it. */
+typedef struct {
+  Format forward, gradient; /* FORMAT_NONE: unset */
+  Format accumulate, wgrad, dgrad;
+  Scaling scaling;
+  ScaleRounding scale_rounding;
+  bool has_exponent;
+  int32_t exponent;
+  const char *amax_granularity; /* "tensor", "row", ...; NULL: unset */
+  int32_t amax_group, amax_history;
+  int rescale, rescale_grad; /* Norm, or -1: unset */
+  int32_t every;             /* 0: unset */
+  int round;                 /* Rounding, or -1 */
+  int overflow;              /* Overflow, or -1 */
+  int subnormals;            /* 0, 1, or -1 */
+} Settings;
+
+typedef struct {
+  VEC(Selector) selector;
+  Settings settings;
+  bool own; /* written in the main file or --recipe-set: a path that matches
+               nothing is an error */
+  Span span;
+} Rule;
+
+/* A resolved recipe: parents' rules first. The last match wins. */
+typedef struct {
+  const char *name; /* "fp8", "mnist_fp8" */
+  VEC(Rule) rule;
+} Recipe;
+
+Settings settings_unset(void);
+/* Does the path selector match the value or parameter `name`? A selector that
+ * names a module matches everything below it. `a[i]` is step `a.i`, `[a..b]`
+ * any of a to b - 1, `[*]` any number, `.*` one step, `.**` any number of
+ * steps. A name matches all its bindings ('2, '3); helpers (~1) are matched by
+ * globs and by what lies above them only. Gradients ("d." names) are
+ * matched by their forward name with SELECT_PATH (the gradient format then
+ * applies), by SELECT_GRADIENT exactly. */
+bool selector_matches(const char *path, const char *name);
+/* "e4m3 / e5m2, scale = fixed": as in a rule; `_` is an unset direction. */
+void settings_print(Buffer *out, const Settings *settings);
+void selector_print(Buffer *out, const Selector *selector);
+/* The class or role called `text`; false if there is none. */
+bool selector_named(const char *text, SelectorKind *out);
+const char *scaling_name(Scaling scaling);
+const char *scale_rounding_name(ScaleRounding rounding);
+const char *rounding_name(Rounding rounding);
+const char *overflow_name(Overflow overflow);
+
+/* ---- programs (program.c) -------------------------------------------------------- */
+
+typedef enum {
+  INIT_ZEROS,
+  INIT_ONES,
+  INIT_NORMAL,       /* a = standard deviation */
+  INIT_UNIFORM,      /* [a, b) */
+  INIT_CONSTANT,     /* a */
+  INIT_TRUNC_NORMAL  /* a = standard deviation, cut at 2 a */
+} InitKind;
+
+typedef struct {
+  InitKind kind;
+  double a, b;
+} Init;
+
+/* log2 of the root mean square of the initial distribution; -INFINITY if 0. */
+double init_log2_rms(Init init);
+
+const char *init_name(InitKind kind);
+int init_arguments(InitKind kind); /* how many of a, b it uses */
+
+/* A parameter or a state. Its format is that of `type` from level formatted
+ * on (`real` before); its exponent never changes in a run. */
+typedef struct {
+  const char *name; /* "net.l1.w" */
+  const Type *type;
+  bool state;  /* not trained; lives across calls */
+  bool pinned; /* format fixed in the text */
+  Init init;
+  Scale scale;
+  Rounding round;    /* how stores round to a narrow type */
+  Span span;
+} Parameter;
+
+/* Where a dataset column comes from. */
+typedef enum { COLUMN_IDX, COLUMN_NPY, COLUMN_RAW } ColumnSource;
+
+typedef struct {
+  const char *name;
+  const Type *type; /* of one example: u8[28,28] */
+  ColumnSource source;
+  const char *path;
+  Span span;
+} Column;
+
+typedef struct {
+  const char *name;
+  VEC(Column) column;
+  Span span;
+} Dataset;
+
+/* A second name of a value: recipes and filters accept both. */
+typedef struct {
+  const char *name, *value;
+} Alias;
+
+enum { SGIR_VERSION = 1 };
+
+typedef struct {
+  Arena *arena; /* types, names, parameters: lives for the compilation */
+  Interner *interner;
+  TypeTable *types;
+  Sources *sources;
+  const char *name; /* of the main file, without folder and suffix */
+  Level level;
+  uint32_t text; /* the number of the .sgir source it was read from, or 0 */
+  VEC(Parameter) param;
+  VEC(Dataset) dataset;
+  VEC(Recipe) recipe;
+  VEC(Alias) alias;
+  VEC(Graph *) graph;
+} Program;
+
+Program *program_new(Arena *arena, Interner *interner, Sources *sources,
+                     const char *name);
+/* Releases what the program and its graphs keep on the heap; everything else
+ * is the arena's. NULL is fine. */
+void program_free(Program *program);
+Graph *program_graph(const Program *program, const char *name);
+Recipe *program_recipe(const Program *program, const char *name);
+int program_param(const Program *program, const char *name); /* -1: none */
+/* 64-bit hash over parameter names, shapes and state flags: what a checkpoint
+ * must agree with (semantics.md, Files). */
+uint64_t program_hash(const Program *program);
+
+/* ---- text (print.c, sgir.l, sgir.y) ----------------------------------------------- */
+
+typedef struct {
+  bool locations;     /* !line:col after each op */
+  const char *entry;  /* only this entry; NULL: all */
+  bool plan;          /* placements as comments */
+} PrintOptions;
+
+/* The whole program as .sgir, columns aligned within a phase; unique: equal
+ * programs print equal text. */
+void program_print(Buffer *out, const Program *program,
+                   const PrintOptions *options);
+/* Prints one graph's phases and ops only (for --print-after excerpts). */
+void graph_print(Buffer *out, const Program *program, const Graph *graph,
+                 const PrintOptions *options);
+/* "real[128,512]" or "f16[128,512] * 2^-5". */
+void value_type_print(Buffer *out, const Graph *graph, const Type *type,
+                      Scale scale);
+/* "2^-5", "2^$d.logits", "2^($d.logits + 3)", "zero", "any"; nothing for
+ * SCALE_NONE. */
+void scale_print(Buffer *out, const Graph *graph, Scale scale);
+/* The exponent alone: "-5", "$d.logits", "($d.logits + 3)". */
+void exponent_print(Buffer *out, const Graph *graph, Scale scale);
+/* Reads .sgir at any level; NULL after errors were diagnosed. `source` is a
+ * number in program sources. The result has passed program_verify. */
+Program *program_read(Arena *arena, Interner *interner, Sources *sources,
+                      uint32_t source, Diagnostics *diagnostics);
+
+/* ---- verification (verify.c) --------------------------------------------------------- */
+
+/* Checks every invariant of the program's level; stricter at each. Returns the
+ * number of violations, each described in `out` as one line that starts with
+ * the entry and value name. */
+unsigned program_verify(const Program *program, Buffer *out);
+/* The same, one call a violation, of node `id` of `graph`. `id` 0: of the entry.
+ * `graph` NULL: of parameter number id - 1, or with 0 of the program. */
+typedef void VerifyReport(void *user, const Graph *graph, ValueId id,
+                          const char *message);
+unsigned program_verify_each(const Program *program, VerifyReport *report,
+                             void *user);
+
+/* ---- what a shift is (scale.c) --------------------------------------------------------
+ *
+ * At levels scaled to final an op computes `data = op(operand data) * 2^shift`
+ * in f32, the multiplication applied to the f32 result (the accumulator of a
+ * contraction) before any cast, where shift = rule exponent - result exponent
+ * and the rule exponent follows from the operands' scales:
+ *   einsum, mul      e(a) + e(b)        div        e(a) - e(b)
+ *   sum, mean, keep  e(x)               convert    0, operand unscaled first
+ *   add, sub, eq     e(a) = e(b), aligned by rebalance beforehand
+ *   relu_grad        e(dy)              softmax_xent_grad   e(dy)
+ *   sqrt             (e - parity) / 2 of a static e; operand shifted by parity
+ *   exp, log, softmax_xent   0; the operand is unscaled first (operand shift e)
+ *   rebalance        e(x), the result being free; cast e(x); store e(x)
+ * Ops without ATTR_SHIFT (rebalance apart) must have shift 0: the verifier
+ * says so. mean divides the sum by n first, then shifts. A value without scale
+ * counts as 2^0 beside scaled ones; one that is statically ZERO or ANY adopts
+ * the exponent of the other operand, or makes the shift 0.
+ */
+
+/* exponent + value of $plus - value of $minus; 0: no such symbol. */
+typedef struct {
+  int32_t exponent;
+  ValueId plus, minus;
+} Shift;
+
+/* The rule exponent of node `id`; false where no rule binds it (leaves,
+ * exponent-defining ops, integers, graphs without scales, statically ZERO or
+ * ANY data) or where it is not of the form $s + k (the product of two run-time
+ * exponents, division by one, the root of one). */
+bool scale_rule_exponent(const Graph *graph, ValueId id, Scale *out);
+/* Is the shift of the form $a - $b + k? A product of two run-time exponents
+ * whose result has a third is not; the verifier refuses it. */
+bool node_shift_fits(const Graph *graph, ValueId id);
+/* The shift of node `id` as defined above; all zero without scales. */
+Shift node_shift(const Graph *graph, ValueId id);
+/* The shift of operand `operand` before the op: the operand's whole exponent
+ * for convert, exp, log and the logits of softmax_xent(_grad); the parity for
+ * sqrt; else 0. */
+Shift operand_shift(const Graph *graph, ValueId id, int operand);
+bool shift_is_zero(Shift shift);
+/* "-4", "$a", "($a - 1)", "(-$b + 3)", "($a - $b + 3)". */
+void shift_print(Buffer *out, const Graph *graph, Shift shift);
+
+/* ---- evaluation (eval.c): the meaning of every level ---------------------------------- */
+
+typedef enum {
+  PRECISION_F64,  /* reference: everything in binary64, no rounding below */
+  PRECISION_F32,  /* arithmetic in binary32, formats ignored */
+  PRECISION_EDGES /* bit-true: casts and stores round, operands `as` */
+} Precision;
+
+/* A tensor held by the evaluator: one double per element in F64 mode, else one
+ * float per element kept in the same array of doubles (every f32, narrow float
+ * and integer of up to 53 bits is exact in a double). */
+typedef struct {
+  const Type *type;
+  double *data; /* type->elements of them */
+  int32_t exponent; /* value = data * 2^exponent */
+} Tensor;
+
+typedef struct Evaluator Evaluator;
+
+/* Parameters start from their initialisers under `seed`. The program must
+ * outlive the evaluator. */
+Evaluator *evaluator_new(const Program *program, Precision precision,
+                         uint64_t seed);
+void evaluator_free(Evaluator *evaluator);
+/* Parameter `index`, to read or overwrite between calls. */
+Tensor *evaluator_param(Evaluator *evaluator, int index);
+/* Runs one step of `graph` at 1-based `step`. `inputs` has one tensor per
+ * Graph.input (exponent 0, plain values; SOURCE_STEP ones are filled in by the
+ * evaluator and may have data NULL). Returns false with *error set on bad
+ * input (label out of range, wrong shape). */
+bool evaluator_step(Evaluator *evaluator, const Graph *graph, uint64_t step,
+                    const Tensor *inputs, const char **error);
+/* Any value of the last step; NULL if it was not computed. */
+const Tensor *evaluator_value(const Evaluator *evaluator, const Graph *graph,
+                              ValueId id);
+
+/* What happened since the evaluator was made. */
+typedef struct {
+  uint64_t flagged;    /* nodes whose arithmetic overflowed or underflowed */
+  uint64_t unmeasured; /* norm_exponents of a zero or non-finite statistic */
+  uint64_t saturated;  /* elements that stores clipped to the largest value */
+} EvaluatorCounts;
+
+EvaluatorCounts evaluator_counts(const Evaluator *evaluator);
+/* Did no operation overflow or underflow, in no step so far? Then scaling by
+ * powers of two has changed no bit (testing.md O1). */
+bool evaluator_certified(const Evaluator *evaluator);
+
+#endif

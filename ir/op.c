@@ -1,0 +1,97 @@
+/* The op table and the small closed vocabularies of the IR.
+ *
+ * Everything here is a list that exists once: the ops come from ops.def, the
+ * words from arrays indexed by their enum.
+ */
+#include "ir/ir.h"
+
+#include <string.h>
+
+/* The class column is an OpClass; `none` and friends are its suffixes. */
+static const OpInfo op_table[OP_COUNT] = {
+#define OP(id, text, inputs, attributes, class, ...)                           \
+  [OP_##id] = {text, inputs, attributes, CLASS_##class},
+#include "ir/ops.def"
+};
+
+static const char *const level_text[] = {"plain", "scaled", "formatted",
+                                         "final"};
+static const char *const norm_text[NORM_COUNT] = {"l1", "l2", "max"};
+static const char *const phase_text[PHASE_COUNT] = {"forward", "backward",
+                                                    "update"};
+static const char *const form_text[] = {"none",   "fused", "gemm",
+                                        "reduce", "row",   "permute"};
+
+const OpInfo *op_info(Op op) {
+  return &op_table[op];
+}
+
+Op op_named(const char *text) {
+  for (int op = 0; op < OP_COUNT; op++)
+    if (strcmp(op_table[op].text, text) == 0)
+      return (Op)op;
+  return OP_COUNT;
+}
+
+const char *level_name(Level level) {
+  return level_text[level];
+}
+
+bool level_named(const char *text, Level *out) {
+  for (int level = LEVEL_PLAIN; level <= LEVEL_FINAL; level++) {
+    if (strcmp(level_text[level], text) != 0)
+      continue;
+    *out = (Level)level;
+    return true;
+  }
+  return false;
+}
+
+const char *norm_name(Norm norm) {
+  return norm_text[norm];
+}
+
+const char *phase_name(Phase phase) {
+  return phase_text[phase];
+}
+
+const char *kernel_form_name(KernelForm form) {
+  return form_text[form];
+}
+
+bool kernel_form_named(const char *text, KernelForm *out) {
+  for (int form = KERNEL_FUSED; form <= KERNEL_PERMUTE; form++) {
+    if (strcmp(form_text[form], text) != 0)
+      continue;
+    *out = (KernelForm)form;
+    return true;
+  }
+  return false;
+}
+
+KernelForm op_kernel_form(Op op) {
+  switch (op) {
+  case OP_PARAM:
+  case OP_INPUT:
+  case OP_CONST:
+  case OP_RESHAPE:
+  case OP_RESCALE:
+  case OP_MAX_EXPONENT:
+    return KERNEL_NONE;
+  case OP_EINSUM:
+    return KERNEL_GEMM;
+  case OP_SUM:
+  case OP_MEAN:
+  case OP_NORM_EXPONENT:
+    return KERNEL_REDUCE;
+  case OP_SOFTMAX_XENT:
+  case OP_SOFTMAX_XENT_GRAD:
+  case OP_ARGMAX:
+    return KERNEL_ROW;
+  case OP_TRANSPOSE:
+  case OP_BROADCAST:
+    return KERNEL_PERMUTE;
+  default:
+    return KERNEL_FUSED;
+  }
+}

@@ -1,0 +1,229 @@
+/* Programs as .sgir text: everything around the graphs.
+ *
+ * The text is unique: equal programs print equal text, and reading it back
+ * and printing gives it again (ir.md, sections 1 and 8).
+ */
+#include "ir/print.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+void value_type_print(Buffer *out, const Graph *graph, const Type *type,
+                      Scale scale) {
+  type_print(out, type);
+  if (scale.kind == SCALE_NONE)
+    return;
+  buffer_text(out, " * ");
+  scale_print(out, graph, scale);
+}
+
+/* Built-in files matter to locations alone. */
+static void print_header(Buffer *out, const Program *program,
+                         const PrintOptions *options) {
+  buffer_printf(out, "sgir %d %s\n", SGIR_VERSION, level_name(program->level));
+  buffer_text(out, "program ");
+  buffer_quoted(out, program->name, strlen(program->name));
+  buffer_char(out, '\n');
+  for (uint32_t i = 1;
+       program->sources && i <= program->sources->files.length; i++) {
+    const Source *source = sources_get(program->sources, i);
+    if (i == program->text || (source->builtin && !options->locations))
+      continue;
+    buffer_printf(out, "source %d ", print_source_number(program, i));
+    buffer_quoted(out, source->name, strlen(source->name));
+    buffer_text(out, source->builtin ? " builtin\n" : "\n");
+  }
+}
+
+static const char *const column_source_word[] = {"idx", "npy", "raw"};
+
+static void print_dataset(Buffer *out, const Dataset *dataset) {
+  Lines lines = {0};
+  buffer_printf(out, "\ndataset %s {\n", dataset->name);
+  for (size_t i = 0; i < dataset->column.length; i++) {
+    const Column *column = &dataset->column.data[i];
+    lines_begin(&lines, 0, 2);
+    buffer_text(&lines.text, column->name);
+    lines_type(&lines);
+    type_print(&lines.text, column->type);
+    lines_scale(&lines);
+    lines_body(&lines);
+    buffer_printf(&lines.text, "%s(", column_source_word[column->source]);
+    buffer_quoted(&lines.text, column->path, strlen(column->path));
+    buffer_char(&lines.text, ')');
+    lines_end(&lines);
+  }
+  lines_flush(&lines, out);
+  buffer_text(out, "}\n");
+}
+
+static void print_rule(Buffer *out, const Rule *rule) {
+  buffer_text(out, rule->own ? "  own " : "  ");
+  for (size_t i = 0; i < rule->selector.length; i++) {
+    if (i > 0)
+      buffer_text(out, ", ");
+    selector_print(out, &rule->selector.data[i]);
+  }
+  buffer_text(out, " : ");
+  settings_print(out, &rule->settings);
+  buffer_char(out, '\n');
+}
+
+static void print_recipe(Buffer *out, const Recipe *recipe) {
+  buffer_printf(out, "\nrecipe %s {\n", recipe->name);
+  for (size_t i = 0; i < recipe->rule.length; i++)
+    print_rule(out, &recipe->rule.data[i]);
+  buffer_text(out, "}\n");
+}
+
+static void print_init(Buffer *out, Init init) {
+  buffer_text(out, init_name(init.kind));
+  int count = init_arguments(init.kind);
+  if (count == 0)
+    return;
+  buffer_char(out, '(');
+  buffer_float(out, init.a);
+  if (count > 1) {
+    buffer_text(out, ", ");
+    buffer_float(out, init.b);
+  }
+  buffer_char(out, ')');
+}
+
+static void print_parameter(Lines *lines, const Parameter *param) {
+  lines_begin(lines, 0, 0);
+  buffer_printf(&lines->text, "%s @%s", param->state ? "state" : "param",
+                param->name);
+  lines_type(lines);
+  type_print(&lines->text, param->type);
+  lines_scale(lines);
+  scale_print(&lines->text, NULL, param->scale);
+  lines_body(lines);
+  print_init(&lines->text, param->init);
+  if (param->pinned)
+    buffer_text(&lines->text, ", pinned");
+  if (param->round != ROUND_NEAREST)
+    buffer_printf(&lines->text, ", round = %s", rounding_name(param->round));
+  lines_end(lines);
+}
+
+static void print_parameters(Buffer *out, const Program *program) {
+  Lines lines = {0};
+  if (program->param.length > 0)
+    buffer_char(out, '\n');
+  for (size_t i = 0; i < program->param.length; i++)
+    print_parameter(&lines, &program->param.data[i]);
+  lines_flush(&lines, out);
+}
+
+static void print_aliases(Buffer *out, const Program *program) {
+  if (program->alias.length > 0)
+    buffer_char(out, '\n');
+  for (size_t i = 0; i < program->alias.length; i++)
+    buffer_printf(out, "alias %%%s = %%%s\n", program->alias.data[i].name,
+                  program->alias.data[i].value);
+}
+
+/* ---- entries ------------------------------------------------------------ */
+
+static const char *const entry_word[] = {"entry", "train", "eval"};
+
+static void print_input(Buffer *out, const Program *program, const Graph *graph,
+                        const Input *input) {
+  const Node *node = graph_node(graph, input->value);
+  buffer_printf(out, "%%%s : ", input->name);
+  value_type_print(out, graph, node->type, node->scale);
+  if (input->source == SOURCE_STEP)
+    buffer_text(out, " = step");
+  if (input->source == SOURCE_COLUMN) {
+    const Dataset *dataset = &program->dataset.data[input->dataset];
+    buffer_printf(out, " = %s.%s", dataset->name,
+                  dataset->column.data[input->column].name);
+  }
+}
+
+/* `%loss : real[]`, `loss = %loss~2 : real[]`, `@w : ..`, `lr = 0.1 : ..`. */
+static void print_result(Buffer *out, const Graph *graph,
+                         const Result *result) {
+  const Node *node = graph_node(graph, result->value);
+  bool named = node->name && strcmp(node->name, result->name) == 0;
+  if (!named) {
+    print_word(out, result->name);
+    buffer_text(out, " = ");
+  }
+  if (node->op == OP_CONST && type_is_real(node->type))
+    buffer_float(out, node->attr.value);
+  else if (node->op == OP_CONST)
+    buffer_printf(out, "%" PRId64, (int64_t)node->attr.value);
+  else
+    buffer_printf(out, "%c%s", node->op == OP_PARAM ? '@' : '%',
+                  node->name ? node->name : "?");
+  buffer_text(out, " : ");
+  value_type_print(out, graph, node->type, node->scale);
+}
+
+static void print_number(Buffer *out, const char **separator, const char *name,
+                         int64_t number) {
+  if (number == 0)
+    return;
+  buffer_printf(out, "%s%s = %" PRId64, *separator, name, number);
+  *separator = ", ";
+}
+
+static void print_settings(Buffer *out, const Graph *graph) {
+  const RunSettings *run = &graph->run;
+  const char *separator = " ";
+  if (graph->recipe) {
+    buffer_printf(out, "%srecipe = %s", separator, graph->recipe);
+    separator = ", ";
+  }
+  print_number(out, &separator, "epochs", run->epochs);
+  print_number(out, &separator, "steps", run->steps);
+  print_number(out, &separator, "log_every", run->log_every);
+  print_number(out, &separator, "save_every", run->save_every);
+  print_number(out, &separator, "eval_every", run->eval_every);
+  if (run->eval_entry) {
+    buffer_printf(out, "%seval_entry = %s", separator, run->eval_entry);
+    separator = ", ";
+  }
+  print_number(out, &separator, "seed", run->seed);
+  print_number(out, &separator, "batch", run->batch);
+  if (graph->kernel.length > 0)
+    buffer_printf(out, "%skernels = %zu", separator, graph->kernel.length - 1);
+}
+
+static void print_entry(Buffer *out, const Program *program, const Graph *graph,
+                        const PrintOptions *options) {
+  buffer_printf(out, "\n%s @%s(", entry_word[graph->kind], graph->name);
+  for (size_t i = 0; i < graph->input.length; i++) {
+    buffer_text(out, i > 0 ? ", " : "");
+    print_input(out, program, graph, &graph->input.data[i]);
+  }
+  buffer_char(out, ')');
+  for (size_t i = 0; i < graph->result.length; i++) {
+    buffer_text(out, i > 0 ? ", " : " -> (");
+    print_result(out, graph, &graph->result.data[i]);
+  }
+  if (graph->result.length > 0)
+    buffer_char(out, ')');
+  print_settings(out, graph);
+  buffer_text(out, " {\n");
+  graph_print(out, program, graph, options);
+  buffer_text(out, "}\n");
+}
+
+void program_print(Buffer *out, const Program *program,
+                   const PrintOptions *options) {
+  print_header(out, program, options);
+  for (size_t i = 0; i < program->dataset.length; i++)
+    print_dataset(out, &program->dataset.data[i]);
+  for (size_t i = 0; i < program->recipe.length; i++)
+    print_recipe(out, &program->recipe.data[i]);
+  print_parameters(out, program);
+  print_aliases(out, program);
+  for (size_t i = 0; i < program->graph.length; i++) {
+    const Graph *graph = program->graph.data[i];
+    if (!options->entry || strcmp(options->entry, graph->name) == 0)
+      print_entry(out, program, graph, options);
+  }
+}

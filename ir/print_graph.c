@@ -1,0 +1,349 @@
+/* Graphs as .sgir text: phases, operations, kernels.
+ *
+ * One operation a line, columns aligned within a phase. Leaves print where they
+ * are read. At level final a kernel of several ops prints as a region: what
+ * leaves it = form(what it reads) { its ops; yield }.
+ */
+#include "ir/print.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+enum { INDENT = 2, BODY_INDENT = 4 };
+
+typedef struct {
+  const Program *program;
+  const Graph *graph;
+  const PrintOptions *options;
+  Buffer *out; /* = &lines.text: where pieces of lines are written */
+  Lines lines;
+  unsigned block;      /* of the phase that is being printed */
+  unsigned next_block; /* the first number not yet used */
+  int phase;           /* the last heading, or -1 */
+  bool minimized;      /* the minimize statement has been printed */
+  ValueId *last_user;  /* the last reader; UINT32_MAX for a result */
+} GraphPrinter;
+
+/* ---- operands ----------------------------------------------------------- */
+
+static void print_name(GraphPrinter *printer, ValueId id) {
+  const Node *node = graph_node(printer->graph, id);
+  char sigil = node->op == OP_PARAM ? '@' : '%';
+  if (node_defines_exponent(node))
+    sigil = '$';
+  buffer_char(printer->out, sigil);
+  if (node->name)
+    buffer_text(printer->out, node->name);
+  else
+    buffer_printf(printer->out, "?%u", id);
+}
+
+/* A number with its scale; its format only where it is not the usual one. */
+static void print_constant(GraphPrinter *printer, const Node *node) {
+  Format format = node->type->format;
+  Level level = printer->program->level;
+  Format usual = level >= LEVEL_FORMATTED ? FORMAT_F32 : FORMAT_REAL;
+  if (type_is_real(node->type)) {
+    buffer_float(printer->out, node->attr.value);
+  } else {
+    buffer_printf(printer->out, "%" PRId64, (int64_t)node->attr.value);
+    usual = FORMAT_I32;
+  }
+  if (node->scale.kind != SCALE_NONE) {
+    buffer_text(printer->out, " * ");
+    scale_print(printer->out, printer->graph, node->scale);
+  }
+  if (format != usual)
+    buffer_printf(printer->out, " : %s", format_info(format)->text);
+}
+
+static void print_operand(GraphPrinter *printer, ValueId id) {
+  const Node *node = graph_node(printer->graph, id);
+  if (node->op == OP_CONST)
+    print_constant(printer, node);
+  else
+    print_name(printer, id);
+}
+
+static const char *param_name(const Program *program, int32_t index) {
+  if (index < 0 || (size_t)index >= program->param.length)
+    return "?";
+  return program->param.data[index].name;
+}
+
+/* ---- one operation ------------------------------------------------------ */
+
+static void print_rounding(GraphPrinter *printer, const Node *node) {
+  if (node->attr.round != ROUND_NEAREST)
+    buffer_printf(printer->out, ", round = %s",
+                  rounding_name(node->attr.round));
+  if (node->attr.overflow != OVERFLOW_SATURATE)
+    buffer_printf(printer->out, ", overflow = %s",
+                  overflow_name(node->attr.overflow));
+}
+
+static void print_terms(GraphPrinter *printer, const Node *node) {
+  exponent_print(printer->out, printer->graph, node->attr.term[0]);
+  buffer_text(printer->out, ", ");
+  exponent_print(printer->out, printer->graph, node->attr.term[1]);
+}
+
+static void print_attributes(GraphPrinter *printer, ValueId id) {
+  const Node *node = graph_node(printer->graph, id);
+  unsigned attributes = op_info(node->op)->attributes;
+  Buffer *out = printer->out;
+  if (attributes & ATTR_PATTERN) {
+    const char *pattern = node->attr.pattern ? node->attr.pattern : "";
+    buffer_text(out, ", ");
+    buffer_quoted(out, pattern, strlen(pattern));
+  }
+  if (attributes & ATTR_AXIS)
+    buffer_printf(out, ", axis = %d", node->attr.axis);
+  if (attributes & ATTR_BY)
+    buffer_printf(out, ", by = %s", norm_name(node->attr.by));
+  if (attributes & ATTR_ROUND)
+    print_rounding(printer, node);
+  if (attributes & ATTR_TERMS)
+    print_terms(printer, node);
+  if (node->pinned)
+    buffer_text(out, ", pinned");
+  Shift shift = node_shift(printer->graph, id);
+  if ((attributes & ATTR_SHIFT) && !shift_is_zero(shift)) {
+    buffer_text(out, ", shift = ");
+    shift_print(out, printer->graph, shift);
+  }
+}
+
+static void print_operands(GraphPrinter *printer, const Node *node) {
+  for (int i = 0; i < op_info(node->op)->inputs; i++) {
+    if (i > 0)
+      buffer_text(printer->out, ", ");
+    print_operand(printer, node->input[i]);
+    if (node->as[i] != FORMAT_NONE)
+      buffer_printf(printer->out, " as %s", format_info(node->as[i])->text);
+  }
+}
+
+/* !line:column, with the number of the source unless it is the first. */
+static void print_location(GraphPrinter *printer, Span span) {
+  const Program *program = printer->program;
+  if (!printer->options->locations || !span.source ||
+      span.source == program->text)
+    return;
+  const Source *source = sources_get(program->sources, span.source);
+  Place place = source_place(source, span.start);
+  int number = print_source_number(program, span.source);
+  if (number > 0)
+    buffer_printf(printer->out, " !%d:%u:%u", number, place.line, place.column);
+  else
+    buffer_printf(printer->out, " !%u:%u", place.line, place.column);
+}
+
+/* Where the plan put the value, as a comment. */
+static void print_placement(GraphPrinter *printer, ValueId id) {
+  const Placement *all = printer->graph->placement;
+  if (!printer->options->plan || !all || !all[id].materialized ||
+      !all[id].arena)
+    return;
+  const Placement *place = &all[id];
+  buffer_printf(printer->out,
+                "   # arena 0x%" PRIx64 "..0x%" PRIx64 ", live %u..%u",
+                place->offset, place->offset + place->bytes, place->first_use,
+                place->last_use);
+}
+
+static void end_op(GraphPrinter *printer, ValueId id) {
+  print_location(printer, graph_node(printer->graph, id)->span);
+  print_placement(printer, id);
+  lines_end(&printer->lines);
+}
+
+static void print_store(GraphPrinter *printer, ValueId id, int indent) {
+  const Node *node = graph_node(printer->graph, id);
+  lines_begin_plain(&printer->lines, indent);
+  buffer_printf(printer->out, "store @%s, ",
+                param_name(printer->program, node->attr.index));
+  print_operand(printer, node->input[0]);
+  print_rounding(printer, node);
+  end_op(printer, id);
+}
+
+static void print_op(GraphPrinter *printer, ValueId id, unsigned block,
+                     int indent) {
+  const Node *node = graph_node(printer->graph, id);
+  if (node->op == OP_STORE) {
+    print_store(printer, id, indent);
+    return;
+  }
+  lines_begin(&printer->lines, block, indent);
+  print_name(printer, id);
+  lines_type(&printer->lines);
+  if (!node_defines_exponent(node)) {
+    type_print(printer->out, node->type);
+    lines_scale(&printer->lines);
+    scale_print(printer->out, printer->graph, node->scale);
+  } else {
+    lines_scale(&printer->lines);
+  }
+  lines_body(&printer->lines);
+  buffer_printf(printer->out, "%s(", op_info(node->op)->text);
+  print_operands(printer, node);
+  print_attributes(printer, id);
+  buffer_char(printer->out, ')');
+  end_op(printer, id);
+}
+
+/* ---- regions ------------------------------------------------------------ */
+
+/* The values that leave, with types (left side) or without (yield). */
+static int print_leaving(GraphPrinter *printer, const Region *region,
+                         bool types) {
+  int count = 0;
+  for (ValueId id = region->first; id <= region->last; id++) {
+    const Node *node = graph_node(printer->graph, id);
+    if (!region_leaves(printer->graph, region, printer->last_user, id))
+      continue;
+    if (count++ > 0)
+      buffer_text(printer->out, ", ");
+    print_name(printer, id);
+    if (!types || node_defines_exponent(node))
+      continue;
+    buffer_text(printer->out, " : ");
+    value_type_print(printer->out, printer->graph, node->type, node->scale);
+  }
+  return count;
+}
+
+typedef struct {
+  GraphPrinter *printer;
+  bool any;
+} OperandList;
+
+static void print_region_operand(void *user, ValueId value) {
+  OperandList *list = user;
+  if (list->any)
+    buffer_text(list->printer->out, ", ");
+  print_name(list->printer, value);
+  list->any = true;
+}
+
+static void print_plain_line(GraphPrinter *printer, int indent,
+                             const char *text) {
+  lines_begin_plain(&printer->lines, indent);
+  buffer_text(printer->out, text);
+  lines_end(&printer->lines);
+}
+
+static void print_phase_inside(GraphPrinter *printer, Phase phase) {
+  if ((int)phase == printer->phase)
+    return;
+  printer->phase = (int)phase;
+  lines_begin_plain(&printer->lines, BODY_INDENT);
+  buffer_printf(printer->out, "phase %s", phase_name(phase));
+  lines_end(&printer->lines);
+}
+
+static void print_region(GraphPrinter *printer, const Region *region) {
+  unsigned block = printer->next_block++;
+  lines_begin_plain(&printer->lines, INDENT);
+  int leaving = print_leaving(printer, region, true);
+  buffer_printf(printer->out, leaving ? " = %s(" : "%s(",
+                kernel_form_name(region->form));
+  OperandList list = {printer, false};
+  region_reads(printer->graph, region, print_region_operand, &list);
+  buffer_text(printer->out, ") {");
+  lines_end(&printer->lines);
+  for (ValueId id = region->first; id <= region->last; id++) {
+    const Node *node = graph_node(printer->graph, id);
+    if (node_is_leaf(node))
+      continue;
+    print_phase_inside(printer, node->phase);
+    print_op(printer, id, block, BODY_INDENT);
+  }
+  if (leaving) {
+    lines_begin_plain(&printer->lines, BODY_INDENT);
+    buffer_text(printer->out, "yield ");
+    print_leaving(printer, region, false);
+    lines_end(&printer->lines);
+  }
+  print_plain_line(printer, INDENT, "}");
+}
+
+/* ---- phases ------------------------------------------------------------- */
+
+static void print_heading(GraphPrinter *printer, Phase phase) {
+  print_plain_line(printer, 0, "");
+  lines_begin_plain(&printer->lines, 0);
+  buffer_printf(printer->out, "phase %s", phase_name(phase));
+  lines_end(&printer->lines);
+  printer->phase = (int)phase;
+  printer->block = printer->next_block++;
+}
+
+static void print_minimize_line(GraphPrinter *printer, size_t i) {
+  const Minimize *minimize = printer->graph->minimize;
+  const Node *node = graph_node(printer->graph, minimize->placeholder[i]);
+  lines_begin_plain(&printer->lines, BODY_INDENT);
+  print_name(printer, minimize->parameter[i]);
+  buffer_text(printer->out, " -> ");
+  print_name(printer, minimize->placeholder[i]);
+  buffer_text(printer->out, " : ");
+  value_type_print(printer->out, printer->graph, node->type, node->scale);
+  if (i + 1 < minimize->count)
+    buffer_char(printer->out, ',');
+  lines_end(&printer->lines);
+}
+
+/* `minimize` ends the forward phase: it defines the gradients' names. */
+static void print_minimize(GraphPrinter *printer) {
+  const Minimize *minimize = printer->graph->minimize;
+  if (!minimize || printer->minimized)
+    return;
+  printer->minimized = true;
+  if (printer->phase < 0)
+    print_heading(printer, PHASE_FORWARD);
+  lines_begin_plain(&printer->lines, INDENT);
+  buffer_text(printer->out, "minimize ");
+  print_operand(printer, minimize->loss);
+  buffer_text(printer->out, " (");
+  lines_end(&printer->lines);
+  for (size_t i = 0; i < minimize->count; i++)
+    print_minimize_line(printer, i);
+  print_plain_line(printer, INDENT, ")");
+}
+
+static void print_node(GraphPrinter *printer, ValueId *id) {
+  const Node *node = graph_node(printer->graph, *id);
+  if (node->phase != PHASE_FORWARD)
+    print_minimize(printer);
+  if ((int)node->phase != printer->phase)
+    print_heading(printer, node->phase);
+  if (node->kernel != 0 && node->op != OP_RESHAPE) {
+    Region region = region_find(printer->graph, *id);
+    if (region.members > 1 || region.form != op_kernel_form(node->op)) {
+      print_region(printer, &region);
+      *id = region.last;
+      return;
+    }
+  }
+  print_op(printer, *id, printer->block, INDENT);
+}
+
+/* ---- the whole graph ---------------------------------------------------- */
+
+void graph_print(Buffer *out, const Program *program, const Graph *graph,
+                 const PrintOptions *options) {
+  Arena *scratch = arena_new();
+  GraphPrinter printer = {.program = program,
+                          .graph = graph,
+                          .options = options,
+                          .phase = -1,
+                          .last_user = graph_last_users(scratch, graph)};
+  printer.out = &printer.lines.text;
+  for (ValueId id = 1; id < graph->count; id++)
+    if (!node_is_leaf(graph_node(graph, id)))
+      print_node(&printer, &id);
+  print_minimize(&printer);
+  lines_flush(&printer.lines, out);
+  arena_free(scratch);
+}

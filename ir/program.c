@@ -1,0 +1,130 @@
+/* Whole programs: making them, finding things in them, and the hash that a
+ * checkpoint must agree with.
+ */
+#include "ir/ir.h"
+
+#include <math.h>
+#include <string.h>
+
+Program *program_new(Arena *arena, Interner *interner, Sources *sources,
+                     const char *name) {
+  Program *program = NEW(arena, Program);
+  program->arena = arena;
+  program->interner = interner;
+  program->types = type_table_new(arena);
+  program->sources = sources;
+  program->name = intern(interner, name);
+  return program;
+}
+
+void program_free(Program *program) {
+  if (!program)
+    return;
+  for (size_t i = 0; i < program->dataset.length; i++)
+    vec_free(&program->dataset.data[i].column);
+  for (size_t i = 0; i < program->recipe.length; i++) {
+    Recipe *recipe = &program->recipe.data[i];
+    for (size_t j = 0; j < recipe->rule.length; j++)
+      vec_free(&recipe->rule.data[j].selector);
+    vec_free(&recipe->rule);
+  }
+  for (size_t i = 0; i < program->graph.length; i++)
+    graph_free(program->graph.data[i]);
+  vec_free(&program->param);
+  vec_free(&program->dataset);
+  vec_free(&program->recipe);
+  vec_free(&program->alias);
+  vec_free(&program->graph);
+}
+
+Graph *program_graph(const Program *program, const char *name) {
+  for (size_t i = 0; i < program->graph.length; i++)
+    if (strcmp(program->graph.data[i]->name, name) == 0)
+      return program->graph.data[i];
+  return NULL;
+}
+
+Recipe *program_recipe(const Program *program, const char *name) {
+  for (size_t i = 0; i < program->recipe.length; i++)
+    if (strcmp(program->recipe.data[i].name, name) == 0)
+      return &program->recipe.data[i];
+  return NULL;
+}
+
+int program_param(const Program *program, const char *name) {
+  for (size_t i = 0; i < program->param.length; i++)
+    if (strcmp(program->param.data[i].name, name) == 0)
+      return (int)i;
+  return -1;
+}
+
+/* FNV-1a (Fowler, Noll, Vo) over bytes; sizes enter as eight bytes each, low
+ * byte first, so that the hash is the same on every machine. */
+static uint64_t hash_bytes(uint64_t hash, const void *data, size_t size) {
+  const unsigned char *byte = data;
+  for (size_t i = 0; i < size; i++)
+    hash = (hash ^ byte[i]) * 1099511628211u;
+  return hash;
+}
+
+static uint64_t hash_number(uint64_t hash, uint64_t number) {
+  unsigned char byte[8];
+  for (int i = 0; i < 8; i++)
+    byte[i] = (unsigned char)(number >> (8 * i));
+  return hash_bytes(hash, byte, sizeof byte);
+}
+
+uint64_t program_hash(const Program *program) {
+  uint64_t hash = 14695981039346656037u;
+  for (size_t i = 0; i < program->param.length; i++) {
+    const Parameter *param = &program->param.data[i];
+    hash = hash_bytes(hash, param->name, strlen(param->name) + 1);
+    hash = hash_number(hash, param->state);
+    hash = hash_number(hash, (uint64_t)param->type->rank);
+    for (int axis = 0; axis < param->type->rank; axis++)
+      hash = hash_number(hash, (uint64_t)param->type->dim[axis]);
+  }
+  return hash;
+}
+
+/* Root mean square of a standard normal cut at two standard deviations:
+ * sqrt(1 - 4 phi(2) / (2 Phi(2) - 1)). */
+#define TRUNCATED_RMS 0.87962566103423978
+
+static double init_rms(Init init) {
+  switch (init.kind) {
+  case INIT_ZEROS:
+    return 0;
+  case INIT_ONES:
+    return 1;
+  case INIT_NORMAL:
+    return fabs(init.a);
+  case INIT_CONSTANT:
+    return fabs(init.a);
+  case INIT_UNIFORM:
+    return sqrt((init.a * init.a + init.a * init.b + init.b * init.b) / 3);
+  case INIT_TRUNC_NORMAL:
+    return TRUNCATED_RMS * fabs(init.a);
+  }
+  return 0;
+}
+
+double init_log2_rms(Init init) {
+  double rms = init_rms(init);
+  return rms > 0 ? log2(rms) : -INFINITY;
+}
+
+static const char *const init_word[] = {
+    [INIT_ZEROS] = "zeros",       [INIT_ONES] = "ones",
+    [INIT_NORMAL] = "normal",     [INIT_UNIFORM] = "uniform",
+    [INIT_CONSTANT] = "constant", [INIT_TRUNC_NORMAL] = "trunc_normal"};
+
+const char *init_name(InitKind kind) {
+  return init_word[kind];
+}
+
+int init_arguments(InitKind kind) {
+  if (kind == INIT_ZEROS || kind == INIT_ONES)
+    return 0;
+  return kind == INIT_UNIFORM ? 2 : 1;
+}

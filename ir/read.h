@@ -1,0 +1,239 @@
+/* The .sgir reader inside: what lexer, grammar and the read_*.c files share.
+ *
+ * The grammar calls one function per construct as it recognises it, so there
+ * is no syntax tree: small pieces (types, operands) are passed as values, lists
+ * gather in the reader until the construct that owns them is complete. A name
+ * whose definition failed is poison: later uses of it are silent.
+ */
+#ifndef SG_IR_READ_H
+#define SG_IR_READ_H
+
+#include "ir/ir.h"
+
+#include <math.h>
+#include <string.h>
+
+/* A name or string with its place. Text is interned, without sigil. */
+typedef struct {
+  const char *text;
+  size_t length;
+  Span span;
+} Word;
+
+/* `* 2^($s + 3)`, `* zero`, or nothing (SCALE_NONE). */
+typedef struct {
+  ScaleKind kind;
+  Word symbol; /* text NULL: static */
+  int64_t exponent;
+  Span span;
+} ScaleText;
+
+typedef struct {
+  Word format;
+  int rank; /* MAX_RANK + 1: too many axes */
+  int64_t dim[MAX_RANK];
+  ScaleText scale;
+  Span span;
+} TypeText;
+
+typedef enum {
+  OPERAND_VALUE,  /* %name */
+  OPERAND_PARAM,  /* @name */
+  OPERAND_NUMBER, /* 0.1 * 2^3 : f64 */
+  OPERAND_STRING,
+  OPERAND_WORD,
+  OPERAND_TERM /* exponents: $a, ($a - $b + 3), -$a */
+} OperandKind;
+
+typedef struct {
+  OperandKind kind;
+  Span span;
+  Word word;        /* VALUE, PARAM, STRING, WORD */
+  double number;    /* NUMBER */
+  bool whole;       /* NUMBER without point or exponent */
+  ScaleText scale;  /* NUMBER */
+  Word format;      /* NUMBER: its element format; text NULL: the usual one */
+  Word as;          /* the format it is read in; text NULL: as stored */
+  Word plus, minus; /* TERM; text NULL: none */
+  int64_t exponent; /* TERM */
+} Operand;
+
+/* An argument of an operation or a setting: `operand` or `name = operand`. */
+typedef struct {
+  Word name; /* text NULL: positional */
+  Operand *value;
+} Argument;
+
+/* What stands left of `=`. */
+typedef struct {
+  bool exponent; /* $name */
+  Word name;
+  TypeText *type; /* NULL for exponents */
+} Definition;
+
+/* One setting of a recipe rule: `f16 / e5m2` or `name = value(arguments)`. */
+typedef struct {
+  Word name; /* text NULL: formats */
+  Operand *value;
+  Word second;                      /* after `/`; text NULL: none */
+  size_t first_argument, arguments; /* in SgirReader.argument */
+} SettingText;
+
+/* A region from its `{` to the end of the entry, when its lists are checked. */
+typedef struct {
+  uint32_t kernel;
+  Span span;
+  VEC(Definition) left;
+  VEC(ValueId) read; /* operands as written */
+  VEC(Word) yield;
+} RegionText;
+
+typedef struct {
+  Word name; /* text NULL: that of the value */
+  Operand *value;
+  TypeText *type;
+} ResultText;
+
+/* `!file:line:column` of one node. */
+typedef struct {
+  Graph *graph;
+  ValueId node;
+  uint32_t file, line, column;
+} LocationText;
+
+/* From interned text to a number other than 0. */
+typedef struct {
+  Arena *arena;
+  const char **key;
+  uint32_t *value;
+  size_t count, capacity;
+} WordMap;
+
+enum { POISON = UINT32_MAX };
+
+typedef struct SgirReader {
+  Arena *arena;   /* of the program */
+  Arena *scratch; /* of the reading */
+  Program *program;
+  Interner *interner;
+  Diagnostics *diagnostics;
+  uint32_t source;
+  unsigned errors;
+  const char *text; /* the whole source, for the lexer */
+  size_t length;
+  void *scanner;
+  uint32_t offset; /* of the next token */
+
+  WordMap params;
+  /* The entry being read. */
+  Graph *graph;
+  WordMap values, exponents;
+  ValueId *param_node; /* per parameter: its node, or 0 */
+  int phase;           /* -1 before the first `phase` */
+  int64_t kernels;     /* stated count, or -1 */
+  bool in_region;
+  unsigned errors_before; /* the entry */
+  VEC(ResultText) result;
+  VEC(RegionText) region;
+
+  /* Lists that wait for their owner. */
+  VEC(Definition) definition;
+  VEC(Argument) argument;
+  VEC(SettingText) setting;
+  VEC(Selector) selector;
+  VEC(LocationText) location;
+  VEC(Source) declared; /* `source` lines: name and builtin only */
+} SgirReader;
+
+/* ---- read.c -------------------------------------------------------------- */
+
+void read_error(SgirReader *reader, Span span, const char *code,
+                const char *format, ...) SG_PRINTF(4, 5);
+/* The same with a did-you-mean hint, sigil before the name, when `near` is not
+ * NULL. */
+void read_error_near(SgirReader *reader, Span span, const char *code,
+                     const char *sigil, const char *near, const char *format,
+                     ...) SG_PRINTF(6, 7);
+
+/* The value under `key`, or 0. */
+uint32_t word_map_get(const WordMap *map, const char *key);
+void word_map_set(WordMap *map, const char *key, uint32_t value);
+void word_map_free(WordMap *map);
+
+Operand *operand_new(SgirReader *reader, OperandKind kind, Span span,
+                     Word word);
+TypeText *type_text_new(SgirReader *reader, Word format, Span span);
+void type_text_dim(TypeText *type, int64_t dim);
+/* NULL after an error; scale may be NULL when `type` may carry none. */
+const Type *read_type(SgirReader *reader, const TypeText *type, Scale *scale);
+bool read_scale(SgirReader *reader, const ScaleText *text, Scale *scale);
+/* The format called `word`, or FORMAT_NONE after an error. */
+Format read_format(SgirReader *reader, Word word);
+/* A whole number in [low, high], or an error that names `what`. */
+bool read_whole(SgirReader *reader, const Operand *operand, const char *what,
+                int64_t low, int64_t high, int64_t *out);
+
+/* `sgir 1 plain`; false: give up. */
+bool read_header(SgirReader *reader, Span span, int64_t version, Word level);
+void read_program_name(SgirReader *reader, Word name);
+void read_source(SgirReader *reader, Span span, int64_t number, Word name,
+                 Word builtin);
+void read_alias(SgirReader *reader, Word name, Word value);
+/* Arguments of the initialiser and trailing attributes are in the lists. */
+void read_param(SgirReader *reader, bool state, Word name, TypeText *type,
+                Word init, size_t init_arguments);
+
+/* Notes `!line:column` for a node; an empty word is no location. */
+void read_location(SgirReader *reader, Word text, ValueId node);
+
+/* ---- read_recipe.c ------------------------------------------------------- */
+
+void read_dataset(SgirReader *reader, Word name);
+void read_column(SgirReader *reader, Word name, TypeText *type, Word source,
+                 Word path);
+void read_recipe(SgirReader *reader, Word name);
+void read_selector(SgirReader *reader, Span span, Word function, Word path);
+void read_rule(SgirReader *reader, Span span, Word own);
+/* Gives entries without a recipe the train's, else f32. */
+void read_default_recipes(SgirReader *reader);
+
+/* ---- read_entry.c -------------------------------------------------------- */
+
+void read_entry(SgirReader *reader, Span span, EntryKind kind, Word name);
+void read_input(SgirReader *reader, Word name, TypeText *type, Word source,
+                Word column);
+void read_run_setting(SgirReader *reader, Word name, Operand *value);
+void read_phase(SgirReader *reader, Word name);
+void read_minimize(SgirReader *reader, Span span, Operand *loss);
+void read_minimize_pair(SgirReader *reader, Word param, Word placeholder,
+                        TypeText *type);
+void read_entry_end(SgirReader *reader);
+
+/* ---- read_op.c ----------------------------------------------------------- */
+
+ValueId find_value(SgirReader *reader, Word name);
+ValueId find_param(SgirReader *reader, Word name);
+/* The value of a VALUE, PARAM or NUMBER operand; POISON after an error. */
+ValueId read_operand(SgirReader *reader, const Operand *operand);
+/* Adds a name to the entry; an error if it is taken. */
+void define_value(SgirReader *reader, Word name, ValueId value);
+void read_operation(SgirReader *reader, Span span, Word op, Word location);
+void read_store(SgirReader *reader, Span span, Word param, Word location);
+
+/* ---- read_region.c --------------------------------------------------------
+ */
+
+/* `form` with the lists up to `{`, and the end at `}`. */
+void read_region(SgirReader *reader, Span span, Word form);
+void read_yield(SgirReader *reader, bool exponent, Word name);
+void read_region_end(SgirReader *reader);
+void region_text_free(RegionText *region);
+/* Compares what regions state with what their ops do; needs all users. */
+void check_regions(SgirReader *reader);
+
+/* ---- sgir.l ---------------------------------------------------------------
+ */
+
+void read_lexer_free(SgirReader *reader);
+
+#endif

@@ -1,0 +1,488 @@
+/* Reading .sgir: operations and stores.
+ *
+ * An operation becomes a node whose type, attributes and shift are checked
+ * against what the op makes of its operands, so that a hand-edited text is
+ * wrong where it was edited.
+ */
+#include "ir/read.h"
+
+/* ---- names -------------------------------------------------------------- */
+
+void define_value(SgirReader *reader, Word name, ValueId value) {
+  if (word_map_get(&reader->values, name.text))
+    read_error(reader, name.span, "E0804", "%%%s is defined twice", name.text);
+  word_map_set(&reader->values, name.text, value);
+}
+
+static void define_exponent(SgirReader *reader, Word name, ValueId value) {
+  if (word_map_get(&reader->exponents, name.text))
+    read_error(reader, name.span, "E0804", "$%s is defined twice", name.text);
+  word_map_set(&reader->exponents, name.text, value);
+}
+
+static const char *nearest_value(const SgirReader *reader, const char *name) {
+  VEC(const char *) names = {0};
+  for (size_t i = 0; i < reader->values.capacity; i++)
+    if (reader->values.key[i])
+      vec_push(&names, reader->values.key[i]);
+  const char *found = nearest_name(name, names.data, names.length);
+  vec_free(&names);
+  return found;
+}
+
+ValueId find_value(SgirReader *reader, Word name) {
+  ValueId value = word_map_get(&reader->values, name.text);
+  if (value)
+    return value;
+  read_error_near(reader, name.span, "E0804", "%",
+                  nearest_value(reader, name.text),
+                  "no value %%%s is defined above", name.text);
+  word_map_set(&reader->values, name.text, POISON);
+  return POISON;
+}
+
+/* Parameters are found once an entry; their nodes carry what the declaration
+ * says. */
+ValueId find_param(SgirReader *reader, Word name) {
+  uint32_t number = word_map_get(&reader->params, name.text);
+  if (number == 0)
+    read_error(reader, name.span, "E0804", "no parameter or state @%s",
+               name.text);
+  if (number == 0 || number == POISON)
+    return POISON;
+  ValueId *node_of = &reader->param_node[number - 1];
+  if (*node_of)
+    return *node_of;
+  const Parameter *param = &reader->program->param.data[number - 1];
+  Node node = node_make(OP_PARAM, PHASE_FORWARD, param->type, 0, 0, 0);
+  node.name = param->name;
+  node.scale = param->scale;
+  node.pinned = param->pinned;
+  node.attr.index = (int32_t)number - 1;
+  node.span = name.span;
+  *node_of = graph_add(reader->graph, &node);
+  return *node_of;
+}
+
+/* ---- operands ----------------------------------------------------------- */
+
+/* The format of a number that states none. */
+static Format usual_format(const SgirReader *reader, const Operand *operand) {
+  if (operand->whole)
+    return FORMAT_I32;
+  return reader->program->level >= LEVEL_FORMATTED ? FORMAT_F32 : FORMAT_REAL;
+}
+
+static ValueId read_constant(SgirReader *reader, const Operand *operand) {
+  Format format = operand->format.text ? read_format(reader, operand->format)
+                                       : usual_format(reader, operand);
+  Scale scale;
+  if (format == FORMAT_NONE || !read_scale(reader, &operand->scale, &scale))
+    return POISON;
+  const Type *type = type_scalar(reader->program->types, format);
+  if (!type_is_real(type) && !operand->whole) {
+    read_error(reader, operand->span, "E0805",
+               "a number with a point cannot be %s", operand->format.text);
+    return POISON;
+  }
+  Phase phase = reader->phase < 0 ? PHASE_FORWARD : (Phase)reader->phase;
+  Node node = node_make(OP_CONST, phase, type, 0, 0, 0);
+  node.attr.value = operand->number;
+  node.scale = scale;
+  node.span = operand->span;
+  return graph_add(reader->graph, &node);
+}
+
+ValueId read_operand(SgirReader *reader, const Operand *operand) {
+  switch (operand->kind) {
+  case OPERAND_VALUE:
+    return find_value(reader, operand->word);
+  case OPERAND_PARAM:
+    return find_param(reader, operand->word);
+  case OPERAND_NUMBER:
+    return read_constant(reader, operand);
+  default:
+    read_error(reader, operand->span, "E0803",
+               "expected a value, a parameter or a number");
+    return POISON;
+  }
+}
+
+/* ---- attributes --------------------------------------------------------- */
+
+/* What an operation's line says beyond the node itself. */
+typedef struct {
+  SgirReader *reader;
+  Node *node;
+  Span span;
+  const Operand *shift; /* NULL: none is written */
+  unsigned given;       /* ATTR_ bits */
+} OpText;
+
+static bool attribute_word(const Operand *value, const char *word) {
+  return value->kind == OPERAND_WORD && strcmp(value->word.text, word) == 0;
+}
+
+static void set_by(OpText *op, const Operand *value) {
+  for (int norm = 0; norm < NORM_COUNT; norm++) {
+    if (!attribute_word(value, norm_name((Norm)norm)))
+      continue;
+    op->node->attr.by = (Norm)norm;
+    return;
+  }
+  read_error(op->reader, value->span, "E0803", "`by` is l1, l2 or max");
+}
+
+static void set_round(OpText *op, const Operand *value) {
+  if (attribute_word(value, rounding_name(ROUND_STOCHASTIC)))
+    op->node->attr.round = ROUND_STOCHASTIC;
+  else if (!attribute_word(value, rounding_name(ROUND_NEAREST)))
+    read_error(op->reader, value->span, "E0803",
+               "`round` is nearest or stochastic");
+}
+
+static void set_overflow(OpText *op, const Operand *value) {
+  if (attribute_word(value, overflow_name(OVERFLOW_INF)))
+    op->node->attr.overflow = OVERFLOW_INF;
+  else if (!attribute_word(value, overflow_name(OVERFLOW_SATURATE)))
+    read_error(op->reader, value->span, "E0803",
+               "`overflow` is saturate or inf");
+}
+
+static void set_axis(OpText *op, const Operand *value) {
+  int64_t axis;
+  if (read_whole(op->reader, value, "axis", 0, MAX_RANK - 1, &axis))
+    op->node->attr.axis = (int32_t)axis;
+}
+
+static void set_shift(OpText *op, const Operand *value) {
+  op->shift = value;
+  bool whole = value->kind == OPERAND_NUMBER && value->whole;
+  if (!whole && value->kind != OPERAND_TERM)
+    read_error(op->reader, value->span, "E0806", "a shift is an exponent");
+}
+
+/* The attributes by name. */
+static const struct {
+  const char *name;
+  unsigned bit;
+  void (*set)(OpText *op, const Operand *value);
+} attribute[] = {
+    {"axis", ATTR_AXIS, set_axis},    {"by", ATTR_BY, set_by},
+    {"round", ATTR_ROUND, set_round}, {"overflow", ATTR_OVERFLOW, set_overflow},
+    {"shift", ATTR_SHIFT, set_shift},
+};
+enum { ATTRIBUTES = sizeof attribute / sizeof *attribute };
+
+static void read_attribute(OpText *op, const Argument *argument) {
+  const OpInfo *info = op_info(op->node->op);
+  const char *names[ATTRIBUTES];
+  for (size_t i = 0; i < ATTRIBUTES; i++) {
+    names[i] = attribute[i].name;
+    if (strcmp(attribute[i].name, argument->name.text) != 0)
+      continue;
+    unsigned bit = attribute[i].bit;
+    if (!(info->attributes & bit))
+      read_error(op->reader, argument->name.span, "E0803",
+                 "`%s` has no attribute `%s`", info->text, names[i]);
+    else if (op->given & bit)
+      read_error(op->reader, argument->name.span, "E0803",
+                 "attribute `%s` is given twice", names[i]);
+    else
+      attribute[i].set(op, argument->value);
+    op->given |= bit;
+    return;
+  }
+  read_error_near(op->reader, argument->name.span, "E0803", "",
+                  nearest_name(argument->name.text, names, ATTRIBUTES),
+                  "there is no attribute `%s`", argument->name.text);
+}
+
+/* ---- positional arguments ----------------------------------------------- */
+
+static void read_pattern(OpText *op, const Operand *operand) {
+  const char *error;
+  size_t offset;
+  Pattern pattern;
+  op->node->attr.pattern = operand->word.text;
+  op->given |= ATTR_PATTERN;
+  if (!pattern_parse(op->reader->interner, operand->word.text, &pattern, &error,
+                     &offset)) {
+    Span span = operand->span;
+    if (span.start + 1 + offset < span.end)
+      span.start = span.end = span.start + 1 + (uint32_t)offset;
+    read_error(op->reader, span, "E0805", "%s", error);
+  }
+}
+
+static void read_term(OpText *op, int number, const Operand *operand) {
+  ScaleText text = {.kind = SCALE_NORMAL,
+                    .symbol = operand->plus,
+                    .exponent = operand->exponent,
+                    .span = operand->span};
+  if (operand->kind == OPERAND_NUMBER && operand->whole)
+    text.exponent = (int64_t)operand->number;
+  else if (operand->kind != OPERAND_TERM || operand->minus.text)
+    read_error(op->reader, operand->span, "E0806",
+               "expected an exponent: $a, ($a + 3) or a whole number");
+  read_scale(op->reader, &text, &op->node->attr.term[number]);
+}
+
+static void read_input_operand(OpText *op, int number, const Operand *operand) {
+  ValueId value = read_operand(op->reader, operand);
+  op->node->input[number] = value;
+  if (operand->as.text)
+    op->node->as[number] = read_format(op->reader, operand->as);
+}
+
+/* One positional argument; the pattern and the terms of max_exponent follow
+ * the operands. */
+static void read_positional(OpText *op, int number, const Operand *operand) {
+  const OpInfo *info = op_info(op->node->op);
+  if (number < info->inputs)
+    read_input_operand(op, number, operand);
+  else if (operand->kind == OPERAND_STRING &&
+           (info->attributes & ATTR_PATTERN) && !(op->given & ATTR_PATTERN))
+    read_pattern(op, operand);
+  else if ((info->attributes & ATTR_TERMS) && number < 2)
+    read_term(op, number, operand);
+  else if (attribute_word(operand, "pinned"))
+    op->node->pinned = true;
+  else
+    read_error(op->reader, operand->span, "E0803",
+               "`%s` takes no such argument", info->text);
+}
+
+/* How many positional arguments an op must have at least. */
+static int positional_count(const OpInfo *info) {
+  return info->inputs + (info->attributes & ATTR_TERMS ? 2 : 0);
+}
+
+/* False if an operand is missing or poison: nothing more can be said. */
+static bool read_arguments(OpText *op) {
+  SgirReader *reader = op->reader;
+  const OpInfo *info = op_info(op->node->op);
+  unsigned errors = reader->errors;
+  int positional = 0;
+  for (size_t i = 0; i < reader->argument.length; i++) {
+    const Argument *argument = &reader->argument.data[i];
+    if (argument->name.text)
+      read_attribute(op, argument);
+    else
+      read_positional(op, positional++, argument->value);
+  }
+  reader->argument.length = 0;
+  if (positional < positional_count(info))
+    read_error(reader, op->span, "E0803", "`%s` needs %d operand%s", info->text,
+               positional_count(info), positional_count(info) > 1 ? "s" : "");
+  unsigned needed = info->attributes & (ATTR_PATTERN | ATTR_AXIS | ATTR_BY);
+  if ((op->given & needed) != needed)
+    read_error(reader, op->span, "E0803", "`%s` needs its %s", info->text,
+               needed & ATTR_PATTERN ? "pattern"
+               : needed & ATTR_AXIS  ? "attribute `axis`"
+                                     : "attribute `by`");
+  bool good = reader->errors == errors;
+  for (int i = 0; i < info->inputs; i++)
+    good = good && op->node->input[i] != POISON;
+  return good;
+}
+
+/* ---- checks ------------------------------------------------------------- */
+
+static bool shift_matches(SgirReader *reader, const Operand *written,
+                          Shift shift) {
+  if (!written)
+    return shift_is_zero(shift);
+  if (written->kind == OPERAND_NUMBER)
+    return !shift.plus && !shift.minus &&
+           written->number == (double)shift.exponent;
+  ValueId plus = 0, minus = 0;
+  if (written->plus.text)
+    plus = word_map_get(&reader->exponents, written->plus.text);
+  if (written->minus.text)
+    minus = word_map_get(&reader->exponents, written->minus.text);
+  return plus == shift.plus && minus == shift.minus &&
+         written->exponent == shift.exponent;
+}
+
+/* The written shift must be what the scales give. Ops without the attribute
+ * must have shift 0, which the verifier sees to. */
+static void check_shift(OpText *op, ValueId id) {
+  SgirReader *reader = op->reader;
+  if (!(op_info(op->node->op)->attributes & ATTR_SHIFT))
+    return;
+  Shift shift = node_shift(reader->graph, id);
+  if (shift_matches(reader, op->shift, shift))
+    return;
+  Buffer text = {0};
+  shift_print(&text, reader->graph, shift);
+  read_error(reader, op->shift ? op->shift->span : op->span, "E0806",
+             "the scales give shift = %s here", text.data);
+  buffer_free(&text);
+}
+
+static bool check_type(OpText *op, Span span) {
+  SgirReader *reader = op->reader;
+  const char *error = NULL;
+  const Type *type = shape_infer(reader->program->types, reader->graph,
+                                 op->node, reader->scratch, &error);
+  if (!type) {
+    read_error(reader, span, "E0805", "%s", error);
+    return false;
+  }
+  if (type == op->node->type)
+    return true;
+  Buffer text = {0};
+  type_print(&text, type);
+  read_error(reader, span, "E0805", "`%s` gives %s here",
+             op_info(op->node->op)->text, text.data);
+  buffer_free(&text);
+  return false;
+}
+
+/* ---- kernels ------------------------------------------------------------ */
+
+/* Members of a region join its kernel; an op alone makes its own, once the
+ * entry has kernels. */
+static uint32_t kernel_of(SgirReader *reader, const OpText *op) {
+  Graph *graph = reader->graph;
+  KernelForm form = op_kernel_form(op->node->op);
+  if (reader->kernels < 0 || form == KERNEL_NONE)
+    return 0;
+  if (reader->in_region)
+    return reader->region.data[reader->region.length - 1].kernel;
+  vec_push(&graph->kernel, (Kernel){form, graph->count, graph->count});
+  return (uint32_t)graph->kernel.length - 1;
+}
+
+static void extend_kernel(SgirReader *reader, ValueId id) {
+  uint32_t index = graph_node(reader->graph, id)->kernel;
+  if (index == 0)
+    return;
+  Kernel *kernel = &reader->graph->kernel.data[index];
+  kernel->last = id;
+  if (!kernel->first)
+    kernel->first = id;
+}
+
+static ValueId add_node(OpText *op, Word location) {
+  SgirReader *reader = op->reader;
+  op->node->kernel = kernel_of(reader, op);
+  ValueId id = graph_add(reader->graph, op->node);
+  extend_kernel(reader, id);
+  read_location(reader, location, id);
+  return id;
+}
+
+/* ---- operations --------------------------------------------------------- */
+
+static Op read_op_name(SgirReader *reader, Word word) {
+  KernelForm form;
+  Op op = op_named(word.text);
+  if (op != OP_COUNT && op_info(op)->class != CLASS_none)
+    return op;
+  if (op == OP_CAST || op == OP_RESCALE || op == OP_REBALANCE ||
+      op == OP_NORM_EXPONENT || op == OP_MAX_EXPONENT)
+    return op;
+  const char *names[OP_COUNT];
+  for (int i = 0; i < OP_COUNT; i++)
+    names[i] = op_info((Op)i)->text;
+  if (op != OP_COUNT)
+    read_error(reader, word.span, "E0803",
+               "`%s` is not written as an operation", word.text);
+  else if (kernel_form_named(word.text, &form))
+    read_error(reader, word.span, "E0807",
+               "the kernel form `%s` needs its operations in { }", word.text);
+  else
+    read_error_near(reader, word.span, "E0803", "",
+                    nearest_name(word.text, names, OP_COUNT),
+                    "there is no operation `%s`", word.text);
+  return OP_COUNT;
+}
+
+/* The one value on the left side; poison from here on if the line is wrong. */
+static bool take_definition(SgirReader *reader, Span span, Definition *out) {
+  size_t count = reader->definition.length;
+  if (count > 0)
+    *out = reader->definition.data[0];
+  for (size_t i = 1; i < count; i++)
+    define_value(reader, reader->definition.data[i].name, POISON);
+  reader->definition.length = 0;
+  if (count > 1)
+    read_error(reader, span, "E0801", "an operation defines one value");
+  return count == 1;
+}
+
+static void define(SgirReader *reader, const Definition *definition,
+                   ValueId id) {
+  if (definition->exponent)
+    define_exponent(reader, definition->name, id);
+  else
+    define_value(reader, definition->name, id);
+}
+
+/* Name, type and scale from the left side; false after an error. */
+static bool apply_definition(OpText *op, const Definition *definition) {
+  SgirReader *reader = op->reader;
+  Node *node = op->node;
+  node->name = definition->name.text;
+  if (definition->exponent != node_defines_exponent(node)) {
+    read_error(reader, definition->name.span, "E0801", "`%s` defines %s name",
+               op_info(node->op)->text,
+               node_defines_exponent(node) ? "a $" : "a %");
+    return false;
+  }
+  node->type = definition->exponent
+                   ? type_scalar(reader->program->types, FORMAT_I32)
+                   : read_type(reader, definition->type, &node->scale);
+  return node->type != NULL;
+}
+
+static ValueId build_operation(SgirReader *reader, Span span, Op code,
+                               const Definition *definition, Word location) {
+  Phase phase = reader->phase < 0 ? PHASE_FORWARD : (Phase)reader->phase;
+  Node node = node_make(code, phase, NULL, 0, 0, 0);
+  node.span = span;
+  OpText op = {.reader = reader, .node = &node, .span = span};
+  if (reader->phase < 0)
+    read_error(reader, span, "E0801", "an operation before the first phase");
+  bool arguments = read_arguments(&op);
+  bool defined = apply_definition(&op, definition);
+  if (!arguments || !defined || !check_type(&op, definition->name.span))
+    return POISON;
+  ValueId id = add_node(&op, location);
+  check_shift(&op, id);
+  return id;
+}
+
+void read_operation(SgirReader *reader, Span span, Word word, Word location) {
+  Definition definition;
+  if (!take_definition(reader, span, &definition)) {
+    reader->argument.length = 0;
+    return;
+  }
+  Op code = read_op_name(reader, word);
+  ValueId id = POISON;
+  if (code != OP_COUNT)
+    id = build_operation(reader, span, code, &definition, location);
+  reader->argument.length = 0;
+  define(reader, &definition, id);
+}
+
+void read_store(SgirReader *reader, Span span, Word param, Word location) {
+  ValueId target = find_param(reader, param);
+  Phase phase = reader->phase < 0 ? PHASE_FORWARD : (Phase)reader->phase;
+  Node node = node_make(OP_STORE, phase, NULL, 0, 0, 0);
+  node.span = span;
+  OpText op = {.reader = reader, .node = &node, .span = span};
+  if (reader->phase < 0)
+    read_error(reader, span, "E0801", "a store before the first phase");
+  if (!read_arguments(&op) || target == POISON)
+    return;
+  const Node *stored = graph_node(reader->graph, target);
+  node.type = stored->type;
+  node.scale = stored->scale;
+  node.attr.index = stored->attr.index;
+  if (check_type(&op, span))
+    add_node(&op, location);
+}

@@ -1,0 +1,271 @@
+/* Exponents of values and the shifts that follow from them.
+ *
+ * Idea: in a Scalify graph (Blake et al.; numerics.md 1.10) every rule but two
+ * adds exponents, so a shift is the difference of two sums of integers and
+ * symbols. It is derived here from the scales that the nodes carry, never
+ * stored: text, evaluator and generated code cannot disagree about it.
+ */
+#include "ir/ir.h"
+
+bool scale_equal(Scale a, Scale b) {
+  if (a.kind != b.kind)
+    return false;
+  return a.kind != SCALE_NORMAL ||
+         (a.symbol == b.symbol && a.exponent == b.exponent);
+}
+
+bool shift_is_zero(Shift shift) {
+  return shift.exponent == 0 && shift.plus == 0 && shift.minus == 0;
+}
+
+/* ---- sums of exponents -------------------------------------------------- */
+
+enum { MAX_SYMBOLS = 4 };
+
+/* exponent + the plus symbols - the minus symbols; `free` when some operand
+ * adopts any exponent, so that nothing follows for the result. */
+typedef struct {
+  int32_t exponent;
+  ValueId plus[MAX_SYMBOLS], minus[MAX_SYMBOLS];
+  int plus_count, minus_count;
+  bool free;
+} Sum;
+
+/* Takes `symbol` out of a list; false if it is not in it. */
+static bool cancel(ValueId *list, int *count, ValueId symbol) {
+  for (int i = 0; i < *count; i++) {
+    if (list[i] != symbol)
+      continue;
+    list[i] = list[--*count];
+    return true;
+  }
+  return false;
+}
+
+static void add_symbol(ValueId *list, int *count, ValueId *other,
+                       int *other_count, ValueId symbol) {
+  if (symbol && !cancel(other, other_count, symbol))
+    list[(*count)++] = symbol;
+}
+
+static void sum_add(Sum *sum, Scale scale) {
+  if (scale.kind == SCALE_ZERO || scale.kind == SCALE_ANY)
+    sum->free = true;
+  if (scale.kind != SCALE_NORMAL)
+    return;
+  sum->exponent += scale.exponent;
+  add_symbol(sum->plus, &sum->plus_count, sum->minus, &sum->minus_count,
+             scale.symbol);
+}
+
+static void sum_subtract(Sum *sum, Scale scale) {
+  if (scale.kind == SCALE_ZERO || scale.kind == SCALE_ANY)
+    sum->free = true;
+  if (scale.kind != SCALE_NORMAL)
+    return;
+  sum->exponent -= scale.exponent;
+  add_symbol(sum->minus, &sum->minus_count, sum->plus, &sum->plus_count,
+             scale.symbol);
+}
+
+/* ---- the rules ---------------------------------------------------------- */
+
+static Scale operand_scale(const Graph *graph, const Node *node, int operand) {
+  return graph_node(graph, node->input[operand])->scale;
+}
+
+/* Add, sub: the operands agree, but for one that adopts any exponent. */
+static void rule_aligned(const Graph *graph, const Node *node, Sum *sum) {
+  Scale a = operand_scale(graph, node, 0), b = operand_scale(graph, node, 1);
+  bool a_free = a.kind == SCALE_ZERO || a.kind == SCALE_ANY;
+  sum_add(sum, a_free ? b : a);
+}
+
+/* (e - parity) / 2. A run-time exponent has no known parity: `free` then keeps
+ * a rule from being stated; the verifier reports the operand. */
+static void rule_sqrt(const Graph *graph, const Node *node, Sum *sum) {
+  Scale scale = operand_scale(graph, node, 0);
+  sum->free = scale.kind == SCALE_ZERO || scale.kind == SCALE_ANY ||
+              (scale.kind == SCALE_NORMAL && scale.symbol);
+  if (!sum->free && scale.kind == SCALE_NORMAL)
+    sum->exponent = (scale.exponent - (scale.exponent & 1)) / 2;
+}
+
+/* Adds the rule exponent of `node` to *sum; false where no rule binds it. */
+static bool rule_sum(const Graph *graph, const Node *node, Sum *sum) {
+  switch (node->op) {
+  case OP_MUL:
+  case OP_EINSUM:
+    sum_add(sum, operand_scale(graph, node, 0));
+    sum_add(sum, operand_scale(graph, node, 1));
+    return true;
+  case OP_DIV:
+    sum_add(sum, operand_scale(graph, node, 0));
+    sum_subtract(sum, operand_scale(graph, node, 1));
+    return true;
+  case OP_ADD:
+  case OP_SUB:
+    rule_aligned(graph, node, sum);
+    return true;
+  case OP_SQRT:
+    rule_sqrt(graph, node, sum);
+    return true;
+  case OP_SOFTMAX_XENT_GRAD:
+    sum_add(sum, operand_scale(graph, node, 2));
+    return true;
+  case OP_CONVERT:
+  case OP_EXP:
+  case OP_LOG:
+  case OP_SOFTMAX_XENT:
+    return true;
+  case OP_NEG:
+  case OP_RELU:
+  case OP_RELU_GRAD:
+  case OP_RESHAPE:
+  case OP_TRANSPOSE:
+  case OP_SPLAT:
+  case OP_BROADCAST:
+  case OP_SUM:
+  case OP_MEAN:
+  case OP_CAST:
+  case OP_RESCALE:
+  case OP_REBALANCE:
+  case OP_STORE:
+    sum_add(sum, operand_scale(graph, node, 0));
+    return true;
+  case OP_PARAM:
+  case OP_INPUT:
+  case OP_CONST:
+  case OP_POSITIVE:
+  case OP_EQ:
+  case OP_ARGMAX:
+  case OP_NORM_EXPONENT:
+  case OP_MAX_EXPONENT:
+  case OP_COUNT:
+    break;
+  }
+  return false;
+}
+
+/* Is any scale at all in sight of this node? */
+static bool has_scales(const Graph *graph, const Node *node) {
+  if (node->scale.kind != SCALE_NONE)
+    return true;
+  for (int i = 0; i < op_info(node->op)->inputs; i++)
+    if (operand_scale(graph, node, i).kind != SCALE_NONE)
+      return true;
+  return false;
+}
+
+bool scale_rule_exponent(const Graph *graph, ValueId id, Scale *out) {
+  const Node *node = graph_node(graph, id);
+  Sum sum = {0};
+  if (!has_scales(graph, node) || !rule_sum(graph, node, &sum) || sum.free ||
+      sum.plus_count > 1 || sum.minus_count > 0)
+    return false;
+  *out = scale_static(sum.exponent);
+  out->symbol = sum.plus_count ? sum.plus[0] : 0;
+  return true;
+}
+
+/* Rule exponent less result exponent. A store's exponent is its parameter's,
+ * which only the program knows, so its shift is 0 here and the verifier
+ * compares. */
+static Sum shift_sum(const Graph *graph, ValueId id) {
+  const Node *node = graph_node(graph, id);
+  Sum sum = {0};
+  if (node->op == OP_STORE || !type_is_real(node->type) ||
+      !rule_sum(graph, node, &sum))
+    return (Sum){0};
+  sum_subtract(&sum, node->scale);
+  return sum.free ? (Sum){0} : sum;
+}
+
+bool node_shift_fits(const Graph *graph, ValueId id) {
+  Sum sum = shift_sum(graph, id);
+  return sum.plus_count <= 1 && sum.minus_count <= 1;
+}
+
+Shift node_shift(const Graph *graph, ValueId id) {
+  Sum sum = shift_sum(graph, id);
+  Shift shift = {.exponent = sum.exponent};
+  if (sum.plus_count)
+    shift.plus = sum.plus[0];
+  if (sum.minus_count)
+    shift.minus = sum.minus[0];
+  return shift;
+}
+
+Shift operand_shift(const Graph *graph, ValueId id, int operand) {
+  const Node *node = graph_node(graph, id);
+  Scale scale = operand_scale(graph, node, operand);
+  if (operand != 0 || scale.kind != SCALE_NORMAL)
+    return (Shift){0};
+  switch (node->op) {
+  case OP_CONVERT:
+  case OP_EXP:
+  case OP_LOG:
+  case OP_SOFTMAX_XENT:
+  case OP_SOFTMAX_XENT_GRAD:
+    return (Shift){.exponent = scale.exponent, .plus = scale.symbol};
+  case OP_SQRT:
+    return (Shift){.exponent = scale.symbol ? 0 : scale.exponent & 1};
+  default:
+    return (Shift){0};
+  }
+}
+
+/* ---- text --------------------------------------------------------------- */
+
+/* $a, ($a + 3), ($a - 3): a sum that holds one symbol. */
+static void print_symbol_sum(Buffer *out, const Graph *graph, ValueId symbol,
+                             int32_t exponent) {
+  const char *name = graph_node(graph, symbol)->name;
+  if (exponent == 0)
+    buffer_printf(out, "$%s", name);
+  else
+    buffer_printf(out, "($%s %c %d)", name, exponent < 0 ? '-' : '+',
+                  exponent < 0 ? -exponent : exponent);
+}
+
+void exponent_print(Buffer *out, const Graph *graph, Scale scale) {
+  if (scale.symbol)
+    print_symbol_sum(out, graph, scale.symbol, scale.exponent);
+  else
+    buffer_printf(out, "%d", scale.exponent);
+}
+
+void scale_print(Buffer *out, const Graph *graph, Scale scale) {
+  switch (scale.kind) {
+  case SCALE_NONE:
+    return;
+  case SCALE_ZERO:
+    buffer_text(out, "zero");
+    return;
+  case SCALE_ANY:
+    buffer_text(out, "any");
+    return;
+  case SCALE_NORMAL:
+    buffer_text(out, "2^");
+    exponent_print(out, graph, scale);
+    return;
+  }
+}
+
+void shift_print(Buffer *out, const Graph *graph, Shift shift) {
+  if (!shift.minus) {
+    exponent_print(out, graph,
+                   (Scale){SCALE_NORMAL, shift.plus, shift.exponent});
+    return;
+  }
+  buffer_char(out, '(');
+  if (shift.plus)
+    buffer_printf(out, "$%s - ", graph_node(graph, shift.plus)->name);
+  else
+    buffer_char(out, '-');
+  buffer_printf(out, "$%s", graph_node(graph, shift.minus)->name);
+  if (shift.exponent)
+    buffer_printf(out, " %c %d", shift.exponent < 0 ? '-' : '+',
+                  shift.exponent < 0 ? -shift.exponent : shift.exponent);
+  buffer_char(out, ')');
+}

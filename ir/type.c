@@ -1,0 +1,116 @@
+/* Element formats with shapes, interned: equal types are one pointer.
+ *
+ * The table is a chained hash over format, rank and sizes. Sizes are bounded
+ * when a type is made, so that no later product of them can overflow.
+ */
+#include "ir/ir.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+enum { BUCKETS = 256 };
+
+/* Bytes in the widest format; bounding these for every format means that a
+ * change of format never fails. */
+#define MAX_BYTES ((int64_t)1 << 47)
+#define WIDEST 8
+
+typedef struct TypeEntry {
+  Type type;
+  struct TypeEntry *next;
+} TypeEntry;
+
+struct TypeTable {
+  Arena *arena;
+  Interner *words;
+  TypeEntry *bucket[BUCKETS];
+};
+
+TypeTable *type_table_new(Arena *arena) {
+  TypeTable *types = NEW(arena, TypeTable);
+  types->arena = arena;
+  types->words = interner_new(arena);
+  return types;
+}
+
+Interner *type_table_words(TypeTable *types) {
+  return types->words;
+}
+
+static unsigned hash_type(Format format, int rank, const int64_t *dim) {
+  uint64_t hash = 14695981039346656037u ^ (uint64_t)format;
+  for (int i = 0; i < rank; i++)
+    hash = (hash ^ (uint64_t)dim[i]) * 1099511628211u;
+  return (unsigned)((hash ^ (hash >> 32)) % BUCKETS);
+}
+
+/* The product of the sizes; false if one is below 1 or it is too large. */
+static bool count_elements(int rank, const int64_t *dim, int64_t *out) {
+  int64_t count = 1;
+  for (int i = 0; i < rank; i++) {
+    if (dim[i] < 1 || count > MAX_BYTES / WIDEST / dim[i])
+      return false;
+    count *= dim[i];
+  }
+  *out = count;
+  return true;
+}
+
+static bool type_equals(const Type *type, Format format, int rank,
+                        const int64_t *dim) {
+  if (type->format != format || type->rank != rank)
+    return false;
+  for (int i = 0; i < rank; i++)
+    if (type->dim[i] != dim[i])
+      return false;
+  return true;
+}
+
+const Type *type_make(TypeTable *types, Format format, int rank,
+                      const int64_t *dim) {
+  int64_t elements;
+  if (rank < 0 || rank > MAX_RANK || !count_elements(rank, dim, &elements))
+    return NULL;
+  TypeEntry **bucket = &types->bucket[hash_type(format, rank, dim)];
+  for (TypeEntry *entry = *bucket; entry; entry = entry->next)
+    if (type_equals(&entry->type, format, rank, dim))
+      return &entry->type;
+  TypeEntry *entry = NEW(types->arena, TypeEntry);
+  entry->type.format = format;
+  entry->type.rank = rank;
+  entry->type.elements = elements;
+  for (int i = 0; i < rank; i++)
+    entry->type.dim[i] = dim[i];
+  entry->next = *bucket;
+  *bucket = entry;
+  return &entry->type;
+}
+
+const Type *type_with_format(TypeTable *types, const Type *type,
+                             Format format) {
+  return type_make(types, format, type->rank, type->dim);
+}
+
+const Type *type_scalar(TypeTable *types, Format format) {
+  return type_make(types, format, 0, NULL);
+}
+
+bool type_same_shape(const Type *a, const Type *b) {
+  return type_equals(a, a->format, b->rank, b->dim);
+}
+
+void type_print(Buffer *out, const Type *type) {
+  buffer_text(out, format_info(type->format)->text);
+  buffer_char(out, '[');
+  for (int i = 0; i < type->rank; i++)
+    buffer_printf(out, i > 0 ? ",%" PRId64 : "%" PRId64, type->dim[i]);
+  buffer_char(out, ']');
+}
+
+size_t type_bytes(const Type *type) {
+  return (size_t)type->elements * format_bytes(type->format);
+}
+
+bool type_is_real(const Type *type) {
+  return type->format == FORMAT_REAL || format_is_float(type->format);
+}

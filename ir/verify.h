@@ -1,0 +1,31 @@
+/* The verifier inside: shared by verify.c (structure, names, types, formats),
+ * verify_scale.c and verify_kernel.c.
+ */
+#ifndef SG_IR_VERIFY_H
+#define SG_IR_VERIFY_H
+
+#include "ir/ir.h"
+
+typedef struct {
+  const Program *program;
+  const Graph *graph; /* NULL: the program as a whole */
+  VerifyReport *report;
+  void *user;
+  unsigned count;
+  Arena *scratch;
+  NameTable *values, *exponents, *params; /* names seen in this graph */
+  Phase phase;                            /* of the last op */
+} Verifier;
+
+/* Reports one violation at `id` (0: the entry). */
+void violation(Verifier *verifier, ValueId id, const char *format, ...)
+    SG_PRINTF(3, 4);
+
+/* Exponents and shifts of one node. */
+void verify_scales(Verifier *verifier, ValueId id);
+/* The kernels of the graph, if it has any. */
+void verify_kernels(Verifier *verifier);
+/* Where the plan put values, if there is one. */
+void verify_placement(Verifier *verifier);
+
+#endif

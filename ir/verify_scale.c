@@ -1,0 +1,92 @@
+/* Invariants of exponents: where they may stand, and that the shifts they
+ * imply are ones that the op can carry out (ir.h, "What a shift is").
+ */
+#include "ir/verify.h"
+
+static void check_range(Verifier *verifier, ValueId id, Scale scale) {
+  if (scale.kind == SCALE_NORMAL && scale.symbol == 0 &&
+      (scale.exponent < EXPONENT_MIN || scale.exponent > EXPONENT_MAX))
+    violation(verifier, id, "exponent %d is not in [%d, %d]", scale.exponent,
+              EXPONENT_MIN, EXPONENT_MAX);
+}
+
+static bool adopts(Scale scale) {
+  return scale.kind == SCALE_ZERO || scale.kind == SCALE_ANY;
+}
+
+/* No scale counts as 2^0. */
+static bool same_exponent(Scale a, Scale b) {
+  return adopts(a) || adopts(b) ||
+         (a.symbol == b.symbol && a.exponent == b.exponent);
+}
+
+static Scale operand_scale(const Verifier *verifier, const Node *node, int i) {
+  return graph_node(verifier->graph, node->input[i])->scale;
+}
+
+/* Add, sub and eq work on data of one exponent. */
+static void check_aligned(Verifier *verifier, ValueId id) {
+  const Node *node = graph_node(verifier->graph, id);
+  if (node->op != OP_ADD && node->op != OP_SUB && node->op != OP_EQ)
+    return;
+  if (!same_exponent(operand_scale(verifier, node, 0),
+                     operand_scale(verifier, node, 1)))
+    violation(verifier, id, "its operands have different exponents");
+}
+
+static void check_shift(Verifier *verifier, ValueId id) {
+  const Node *node = graph_node(verifier->graph, id);
+  bool shifts =
+      (op_info(node->op)->attributes & ATTR_SHIFT) || node->op == OP_REBALANCE;
+  if (!node_shift_fits(verifier->graph, id)) {
+    violation(verifier, id, "its shift has too many run-time exponents");
+    return;
+  }
+  Shift shift = node_shift(verifier->graph, id);
+  if (shifts || shift_is_zero(shift))
+    return;
+  Buffer text = {0};
+  shift_print(&text, verifier->graph, shift);
+  violation(verifier, id, "%s cannot shift, but its exponents imply %s",
+            op_info(node->op)->text, text.data);
+  buffer_free(&text);
+}
+
+static void check_store(Verifier *verifier, ValueId id) {
+  const Node *node = graph_node(verifier->graph, id);
+  if (node->op != OP_STORE)
+    return;
+  Scale param = verifier->program->param.data[node->attr.index].scale;
+  if (!same_exponent(operand_scale(verifier, node, 0), param))
+    violation(verifier, id, "its exponent is not that of the parameter");
+}
+
+static void check_exponent_op(Verifier *verifier, ValueId id) {
+  const Node *node = graph_node(verifier->graph, id);
+  if (node->op == OP_SQRT && operand_scale(verifier, node, 0).symbol)
+    violation(verifier, id, "sqrt needs a static exponent");
+  for (int i = 0; node->op == OP_MAX_EXPONENT && i < 2; i++)
+    if (node->attr.term[i].kind != SCALE_NORMAL)
+      violation(verifier, id, "term %d is no exponent", i + 1);
+}
+
+void verify_scales(Verifier *verifier, ValueId id) {
+  const Node *node = graph_node(verifier->graph, id);
+  if (verifier->program->level == LEVEL_PLAIN) {
+    if (node->scale.kind != SCALE_NONE)
+      violation(verifier, id, "it has a scale at level plain");
+    return;
+  }
+  if (node->scale.kind == SCALE_NONE && node->scale.symbol)
+    violation(verifier, id, "it has a symbol but no scale");
+  if (node->scale.kind != SCALE_NONE && !type_is_real(node->type))
+    violation(verifier, id, "a scale on %s",
+              format_info(node->type->format)->text);
+  if (node_is_leaf(node) && node->scale.symbol)
+    violation(verifier, id, "a leaf has a static exponent");
+  check_range(verifier, id, node->scale);
+  check_aligned(verifier, id);
+  check_shift(verifier, id);
+  check_store(verifier, id);
+  check_exponent_op(verifier, id);
+}
