@@ -1,0 +1,381 @@
+/* Built-in functions: finding them, binding their arguments, and those that
+ * are no reductions. The list is builtins.def; a rule gets its arguments in the
+ * order of the row and emits nodes.
+ */
+#include "compiler/front/elaborate.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+/* ---- the table ------------------------------------------------------------------------- */
+
+static BuiltinRule builtin_unary, builtin_transpose, builtin_reshape,
+    builtin_cross_entropy, builtin_accuracy;
+
+static const Builtin table[] = {
+#define BUILTIN(name, parameters, rule) {#name, parameters, builtin_##rule},
+#define RESERVED(name) {#name, "", NULL},
+#include "compiler/front/builtins.def"
+};
+
+const Builtin *builtin_table(size_t *count) {
+  *count = sizeof table / sizeof table[0];
+  return table;
+}
+
+const Builtin *builtin_find(const char *name) {
+  for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
+    if (strcmp(table[i].name, name) == 0)
+      return &table[i];
+  return NULL;
+}
+
+/* ---- arguments ----------------------------------------------------------------------------- */
+
+/* The next parameter name of a row; NULL at its end. */
+typedef struct {
+  const char *at;
+  char name[16];
+  bool optional;
+} Parameters;
+
+static bool next_parameter(Parameters *parameters) {
+  size_t length = strcspn(parameters->at, " ?");
+  if (length == 0)
+    return false;
+  memcpy(parameters->name, parameters->at, length);
+  parameters->name[length] = '\0';
+  parameters->at += length;
+  parameters->optional = *parameters->at == '?';
+  parameters->at += parameters->optional;
+  parameters->at += *parameters->at == ' ';
+  return true;
+}
+
+static const char *signature(Elaborator *e, const Builtin *builtin) {
+  Buffer out = {0};
+  buffer_printf(&out, "%s(", builtin->name);
+  Parameters parameters = {.at = builtin->parameters};
+  for (int i = 0; next_parameter(&parameters); i++)
+    buffer_printf(&out, "%s%s%s", i ? ", " : "", parameters.name,
+                  parameters.optional ? " = ..." : "");
+  buffer_char(&out, ')');
+  return buffer_take(e, &out);
+}
+
+static bool fail_argument(Elaborator *e, Span span, const char *code,
+                          const Builtin *builtin, const char *message,
+                          const char *near) {
+  Diagnostic error = error_begin(e, span, code, "%s", message);
+  if (near)
+    error_mark(e, &error, "%s", near);
+  error_note(e, &error, "built-in %s", signature(e, builtin));
+  error_send(e, &error);
+  return false;
+}
+
+static int parameter_index(const Builtin *builtin, const char *name) {
+  Parameters parameters = {.at = builtin->parameters};
+  for (int i = 0; next_parameter(&parameters); i++)
+    if (strcmp(parameters.name, name) == 0)
+      return i;
+  return -1;
+}
+
+static int parameter_count(const Builtin *builtin) {
+  Parameters parameters = {.at = builtin->parameters};
+  int count = 0;
+  while (next_parameter(&parameters))
+    count++;
+  return count;
+}
+
+static bool fail_unknown(Elaborator *e, const Builtin *builtin,
+                         const Arg *arg) {
+  Candidates candidates = {0};
+  Parameters parameters = {.at = builtin->parameters};
+  while (next_parameter(&parameters))
+    vec_push(&candidates, text_printf(e, "%s", parameters.name));
+  const char *near = did_you_mean(e, arg->name, &candidates);
+  return fail_argument(e, arg->name_span, "E0203", builtin,
+                       text_printf(e, "`%s` has no parameter `%s`",
+                                   builtin->name, arg->name),
+                       near);
+}
+
+static bool bind_argument(Elaborator *e, BuiltinCall *call, const Arg *arg,
+                          int position) {
+  const Builtin *builtin = call->builtin;
+  Value value = eval(e, arg->value);
+  int slot = arg->name ? parameter_index(builtin, arg->name) : position;
+  if (slot < 0)
+    return fail_unknown(e, builtin, arg);
+  if (slot >= call->count)
+    return fail_argument(e, arg->value->span, "E0205", builtin,
+                         text_printf(e, "`%s` takes at most %d argument%s",
+                                     builtin->name, call->count,
+                                     call->count == 1 ? "" : "s"),
+                         NULL);
+  if (call->expr[slot])
+    return fail_argument(e, arg->value->span, "E0205", builtin,
+                         "this argument is given twice", NULL);
+  call->expr[slot] = arg->value;
+  call->value[slot] = value;
+  return !value_is_poison(value);
+}
+
+static bool check_required(Elaborator *e, const BuiltinCall *call) {
+  Parameters parameters = {.at = call->builtin->parameters};
+  for (int i = 0; next_parameter(&parameters); i++)
+    if (!parameters.optional && !call->expr[i])
+      return fail_argument(e, call->call->span, "E0205", call->builtin,
+                           text_printf(e, "`%s` needs an argument for `%s`",
+                                       call->builtin->name, parameters.name),
+                           NULL);
+  return true;
+}
+
+Value builtin_call(Elaborator *e, const Builtin *builtin, const Expr *expr) {
+  BuiltinCall call = {.call = expr, .builtin = builtin};
+  if (!builtin->rule)
+    return fail_unsupported(e, expr->left->span, "the built-in `%s` is",
+                            builtin->name);
+  call.count = parameter_count(builtin);
+  bool fine = true;
+  int position = 0;
+  for (const Arg *arg = expr->args; arg; arg = arg->next)
+    fine = bind_argument(e, &call, arg, arg->name ? 0 : position++) && fine;
+  if (!fine || !check_required(e, &call))
+    return value_poison();
+  return builtin->rule(e, &call);
+}
+
+bool builtin_tensor(Elaborator *e, const BuiltinCall *call, int i,
+                    Value *out) {
+  *out = call->value[i];
+  if (out->kind == VALUE_TENSOR)
+    return true;
+  fail(e, call->expr[i]->span, "E0402", "`%s` works on a tensor, not %s",
+       call->builtin->name, value_describe(e, *out));
+  return false;
+}
+
+static bool real_tensor(Elaborator *e, const BuiltinCall *call, int i,
+                        Value *out) {
+  if (!builtin_tensor(e, call, i, out))
+    return false;
+  const Type *type = value_type(e, *out);
+  if (format_is_real(type->format))
+    return true;
+  Diagnostic error = error_begin(e, call->expr[i]->span, "E0401",
+                                 "`%s` works on real numbers, not %s",
+                                 call->builtin->name, type_text(e, type));
+  error_hint(e, &error, "convert first: `real(%s)`",
+             expr_text(e, call->expr[i]));
+  error_send(e, &error);
+  return false;
+}
+
+bool builtin_axis(Elaborator *e, const BuiltinCall *call, int i, int rank,
+                  int *axis) {
+  Value value = call->value[i];
+  int64_t wanted = value.kind == VALUE_INT ? value.as.integer : INT64_MAX;
+  if (wanted < -rank || wanted >= rank) {
+    fail(e, call->expr[i]->span, "E0322",
+         "an axis of `%s` is a whole number from %d to %d, not %s",
+         expr_text(e, call->expr[0]), -rank, rank - 1, value_text(e, value));
+    return false;
+  }
+  *axis = (int)(wanted < 0 ? wanted + rank : wanted);
+  return true;
+}
+
+/* ---- element-wise functions --------------------------------------------------------------------- */
+
+static const struct {
+  const char *name;
+  Op op;
+} unary_op[] = {
+    {"relu", OP_RELU}, {"exp", OP_EXP}, {"log", OP_LOG}, {"sqrt", OP_SQRT}};
+
+static Op unary_of(const Builtin *builtin) {
+  for (size_t i = 0; i < sizeof unary_op / sizeof unary_op[0]; i++)
+    if (strcmp(unary_op[i].name, builtin->name) == 0)
+      return unary_op[i].op;
+  return OP_COUNT;
+}
+
+static double fold_unary(Op op, double x) {
+  return op == OP_EXP   ? exp(x)
+         : op == OP_LOG ? log(x)
+         : op == OP_SQRT
+             ? sqrt(x)
+             : (x > 0 ? x : 0);
+}
+
+static Value builtin_unary(Elaborator *e, const BuiltinCall *call) {
+  Op op = unary_of(call->builtin);
+  Value x = call->value[0];
+  if (value_is_number(x))
+    return value_real(fold_unary(op, value_number(x)));
+  if (!real_tensor(e, call, 0, &x))
+    return value_poison();
+  return value_tensor(emit(e, call->call->span, op, NULL, x.as.tensor.id, 0),
+                      x.as.tensor.label);
+}
+
+/* ---- structure -------------------------------------------------------------------------------------- */
+
+static Value builtin_transpose(Elaborator *e, const BuiltinCall *call) {
+  Value x;
+  int i, j;
+  if (!builtin_tensor(e, call, 0, &x))
+    return value_poison();
+  int rank = value_type(e, x)->rank;
+  if (!builtin_axis(e, call, 1, rank, &i) ||
+      !builtin_axis(e, call, 2, rank, &j))
+    return value_poison();
+  return i == j ? x : tensor_transpose(e, call->call->span, x, i, j);
+}
+
+static bool reshape_sizes(Elaborator *e, const BuiltinCall *call,
+                          Sizes *sizes) {
+  Value list = call->value[1];
+  if (list.kind != VALUE_LIST || list.as.list.count > MAX_RANK) {
+    fail(e, call->expr[1]->span, "E0402",
+         "the shape of `reshape` is a list of at most %d sizes", MAX_RANK);
+    return false;
+  }
+  const Expr *expr = call->expr[1]->list;
+  for (size_t i = 0; i < list.as.list.count; i++) {
+    Value size = list.as.list.item[i];
+    if (size.kind != VALUE_INT || size.as.integer < 1) {
+      fail(e, expr ? expr->span : call->expr[1]->span, "E0305",
+           "a size is a whole number of at least 1, not %s",
+           value_describe(e, size));
+      return false;
+    }
+    sizes->dim[sizes->rank] = size.as.integer;
+    sizes->label[sizes->rank++] = size.origin;
+    expr = expr ? expr->next : NULL;
+  }
+  return true;
+}
+
+static Value fail_reshape(Elaborator *e, const BuiltinCall *call, Value x,
+                          const Type *type, const Type *from) {
+  Diagnostic error = error_begin(
+      e, call->expr[1]->span, "E0324",
+      "`reshape` keeps the number of elements: %s has %" PRId64, 
+      type_text(e, from), from->elements);
+  if (type)
+    error_mark(e, &error, "%s has %" PRId64, shape_text(e, type),
+               type->elements);
+  else
+    error_mark(e, &error, "this is too large");
+  error_label(e, &error, call->expr[0]->span, "%s",
+              value_describe_sizes(e, x));
+  return error_send(e, &error);
+}
+
+static Value builtin_reshape(Elaborator *e, const BuiltinCall *call) {
+  Value x;
+  Sizes *sizes = NEW(e->scratch, Sizes);
+  if (!builtin_tensor(e, call, 0, &x) || !reshape_sizes(e, call, sizes))
+    return value_poison();
+  const Type *from = value_type(e, x);
+  const Type *type =
+      type_make(e->program->types, from->format, sizes->rank, sizes->dim);
+  if (!type || type->elements != from->elements)
+    return fail_reshape(e, call, x, type, from);
+  return value_tensor(emit_typed(e, call->call->span, OP_RESHAPE, type, NULL,
+                                 x.as.tensor.id, 0),
+                      sizes->label);
+}
+
+/* ---- losses and measures ------------------------------------------------------------------------------- */
+
+static Value fail_labels(Elaborator *e, const BuiltinCall *call, Value logits,
+                         Value labels) {
+  const Type *a = value_type(e, logits), *b = value_type(e, labels);
+  const char *name = call->builtin->name;
+  if (!format_is_whole(b->format))
+    return fail(e, call->expr[1]->span, "E0401",
+                "the labels of `%s` are whole numbers, not %s", name,
+                type_text(e, b));
+  const Type *want =
+      a->rank ? type_make(e->program->types, b->format, a->rank - 1, a->dim)
+              : NULL;
+  Diagnostic error = error_begin(
+      e, call->expr[1]->span, "E0302",
+      "`%s` takes one label for each row of logits: %s, but gets %s", name,
+      want ? shape_text(e, want) : "logits have at least one axis",
+      shape_text(e, b));
+  error_mark(e, &error, "%s", value_describe_sizes(e, labels));
+  error_label(e, &error, call->expr[0]->span, "%s",
+              value_describe_sizes(e, logits));
+  return error_send(e, &error);
+}
+
+/* Logits [.., n] in argument 0 and labels [..] in argument 1. */
+static bool logits_and_labels(Elaborator *e, const BuiltinCall *call,
+                              Value *logits, Value *labels) {
+  if (!real_tensor(e, call, 0, logits) || !builtin_tensor(e, call, 1, labels))
+    return false;
+  const Type *a = value_type(e, *logits), *b = value_type(e, *labels);
+  bool fits = format_is_whole(b->format) && a->rank == b->rank + 1;
+  for (int i = 0; fits && i < b->rank; i++)
+    fits = a->dim[i] == b->dim[i];
+  if (!fits)
+    fail_labels(e, call, *logits, *labels);
+  return fits;
+}
+
+static ValueId mean_of_all(Elaborator *e, Span span, ValueId id) {
+  int rank = graph_node(e->builder->graph, id)->type->rank;
+  if (rank == 0)
+    return id;
+  Attributes pattern =
+      pattern_attribute(e, reduce_pattern(e, rank, (1u << rank) - 1));
+  return emit(e, span, OP_MEAN, &pattern, id, 0);
+}
+
+static Value builtin_cross_entropy(Elaborator *e, const BuiltinCall *call) {
+  Value logits, labels;
+  Span span = call->call->span;
+  if (!logits_and_labels(e, call, &logits, &labels))
+    return value_poison();
+  if (call->expr[2] && !(value_is_number(call->value[2]) &&
+                         value_number(call->value[2]) == 0))
+    return fail_unsupported(e, call->expr[2]->span,
+                            "label smoothing in `cross_entropy` is");
+  ValueId loss = emit(e, span, OP_SOFTMAX_XENT, NULL, logits.as.tensor.id,
+                      labels.as.tensor.id);
+  return loss ? value_tensor(mean_of_all(e, span, loss), NULL)
+              : value_poison();
+}
+
+/* The share of rows whose largest logit is at the label. */
+static Value builtin_accuracy(Elaborator *e, const BuiltinCall *call) {
+  Value logits, labels;
+  Span span = call->call->span;
+  if (!logits_and_labels(e, call, &logits, &labels))
+    return value_poison();
+  Attributes axis = pattern_attribute(e, "");
+  axis.pattern = NULL;
+  axis.axis = value_type(e, logits)->rank - 1;
+  ValueId best = emit(e, span, OP_ARGMAX, &axis, logits.as.tensor.id, 0);
+  Value wanted = tensor_convert(e, span, FORMAT_I32, labels);
+  if (value_is_poison(wanted))
+    return wanted;
+  ValueId equal = emit(e, span, OP_EQ, NULL, best, wanted.as.tensor.id);
+  if (!equal)
+    return value_poison();
+  const Type *type = type_with_format(
+      e->program->types, graph_node(e->builder->graph, equal)->type,
+      FORMAT_REAL);
+  ValueId share = emit_typed(e, span, OP_CONVERT, type, NULL, equal, 0);
+  return share ? value_tensor(mean_of_all(e, span, share), NULL)
+               : value_poison();
+}

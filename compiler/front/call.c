@@ -1,0 +1,359 @@
+/* Calls: arguments to formals, functions inlined in a frame of their own.
+ *
+ * Every call is elaborated anew, with concrete sizes; that is what makes the
+ * sizes in messages numbers. Recursion has no end here and is refused.
+ */
+#include "compiler/front/elaborate.h"
+
+#include <string.h>
+
+/* ---- frames ------------------------------------------------------------------------ */
+
+void frame_push(Elaborator *e, Frame *frame) {
+  frame->caller = e->frame;
+  frame->result = (Value){.kind = VALUE_NOTHING};
+  e->frame = frame;
+}
+
+void frame_pop(Elaborator *e) {
+  e->frame = e->frame->caller;
+}
+
+/* ---- arguments ------------------------------------------------------------------------ */
+
+static void note_signature(Elaborator *e, Diagnostic *error,
+                           const Callee *callee) {
+  Buffer out = {0};
+  buffer_printf(&out, "%s %s(", callee->word, callee->name);
+  for (const Formal *f = callee->formals; f; f = f->next) {
+    buffer_printf(&out, "%s%s: %s", f == callee->formals ? "" : ", ", f->name,
+                  span_text(e, f->type->span));
+    if (f->value)
+      buffer_printf(&out, " = %s", span_text(e, f->value->span));
+  }
+  buffer_char(&out, ')');
+  error_note(e, error, "%s   %s", buffer_take(e, &out),
+             place_text(e, callee->span));
+}
+
+static bool fail_unknown_argument(Elaborator *e, const Arg *arg,
+                                  const Callee *callee) {
+  Diagnostic error =
+      error_begin(e, arg->name_span, "E0203", "%s has no parameter `%s`",
+                  callee->what, arg->name);
+  Candidates candidates = {0};
+  for (const Formal *f = callee->formals; f; f = f->next)
+    vec_push(&candidates, f->name);
+  const char *near = did_you_mean(e, arg->name, &candidates);
+  if (near)
+    error_mark(e, &error, "%s", near);
+  note_signature(e, &error, callee);
+  error_send(e, &error);
+  return false;
+}
+
+static bool fail_argument(Elaborator *e, Span span, const Callee *callee,
+                          const char *message) {
+  Diagnostic error = error_begin(e, span, "E0205", "%s", message);
+  note_signature(e, &error, callee);
+  error_send(e, &error);
+  return false;
+}
+
+static size_t formal_count(const Formal *formals) {
+  size_t count = 0;
+  for (; formals; formals = formals->next)
+    count++;
+  return count;
+}
+
+/* The slot an argument goes to, or `count` after a message. */
+static size_t argument_slot(Elaborator *e, const Arg *arg,
+                            const Callee *callee, size_t position,
+                            size_t count) {
+  if (!arg->name) {
+    if (position < count)
+      return position;
+    fail_argument(e, arg->value->span, callee,
+                  text_printf(e, "%s takes %zu argument%s", callee->what,
+                              count, count == 1 ? "" : "s"));
+    return count;
+  }
+  size_t slot = 0;
+  for (const Formal *f = callee->formals; f; f = f->next, slot++)
+    if (f->name == arg->name)
+      return slot;
+  fail_unknown_argument(e, arg, callee);
+  return count;
+}
+
+static Value eval_argument(Elaborator *e, const Arg *arg, const Callee *callee,
+                           const Formal *formal) {
+  if (!callee->binds)
+    return eval(e, arg->value);
+  Binding binding;
+  binding_begin(e, &binding, formal->name);
+  Value value = eval(e, arg->value);
+  binding_end(e, &binding, value);
+  return value;
+}
+
+static bool place_argument(Elaborator *e, const Arg *arg, const Callee *callee,
+                           size_t position, size_t count, BoundArg *bound) {
+  size_t slot = argument_slot(e, arg, callee, position, count);
+  if (slot == count) {
+    eval(e, arg->value);
+    return false;
+  }
+  if (bound[slot].given)
+    return fail_argument(e, arg->value->span, callee,
+                         text_printf(e, "`%s` is given twice",
+                                     bound[slot].formal->name));
+  bound[slot].value = eval_argument(e, arg, callee, bound[slot].formal);
+  bound[slot].given = true;
+  bound[slot].span = arg->value->span;
+  return true;
+}
+
+bool args_bind(Elaborator *e, const Arg *args, const Callee *callee, Span call,
+               BoundArg **out) {
+  size_t count = formal_count(callee->formals), position = 0;
+  BoundArg *bound = NEW_ARRAY(e->scratch, BoundArg, count + 1);
+  const Formal *formal = callee->formals;
+  for (size_t i = 0; i < count; i++, formal = formal->next)
+    bound[i] = (BoundArg){.formal = formal, .span = call};
+  bool fine = true;
+  for (const Arg *arg = args; arg; arg = arg->next)
+    fine = place_argument(e, arg, callee, arg->name ? 0 : position++, count,
+                          bound) &&
+           fine;
+  for (size_t i = 0; fine && i < count; i++)
+    if (!bound[i].given && !bound[i].formal->value)
+      fine = fail_argument(e, call, callee,
+                           text_printf(e, "%s needs an argument for `%s`",
+                                       callee->what, bound[i].formal->name));
+  *out = bound;
+  return fine;
+}
+
+static bool match_argument(Elaborator *e, BoundArg *arg, const Callee *callee) {
+  MatchRole role = {.span = arg->span,
+                    .taker = callee->what,
+                    .verb = "takes",
+                    .got = "gets",
+                    .code = "E0302"};
+  return type_match(e, arg->formal->type, &arg->value, &role);
+}
+
+bool args_define(Elaborator *e, BoundArg *bound, const Callee *callee,
+                 Scope *scope, bool compile_time, Span whole) {
+  e->frame->binding = true;
+  bool fine = true;
+  for (BoundArg *arg = bound; arg->formal; arg++) {
+    const Formal *formal = arg->formal;
+    if (!arg->given)
+      arg->value = eval(e, formal->value);
+    if (value_is_poison(arg->value))
+      fine = false;
+    else if (compile_time)
+      arg->value = constant_convert(e, arg->value, formal->type, formal->name,
+                                    arg->span);
+    else if (arg->value.kind != VALUE_STEP)
+      fine = match_argument(e, arg, callee) && fine;
+    Variable *variable =
+        scope_set(e, scope, formal->name, fine ? arg->value : value_poison(),
+                  formal->span);
+    variable->given = arg->given ? arg->span : formal->value->span;
+    variable->whole = whole;
+    fine = fine && !value_is_poison(arg->value);
+  }
+  e->frame->binding = false;
+  return fine;
+}
+
+/* ---- functions ---------------------------------------------------------------------------- */
+
+static bool refuse_recursion(Elaborator *e, const Target *target, Span call) {
+  if (e->call_depth >= MAX_CALL_DEPTH) {
+    fail(e, call, "E0711", "calls are nested more than %d deep",
+         MAX_CALL_DEPTH);
+    return true;
+  }
+  for (const Frame *frame = e->frame; frame; frame = frame->caller)
+    if (frame->function == target->function &&
+        frame->instance == target->instance) {
+      Diagnostic error = error_begin(e, call, "E0212", "%s calls itself",
+                                     target->callee.what);
+      error_note(e, &error, "a program unrolls to a finite graph: there is no "
+                            "recursion");
+      error_send(e, &error);
+      return true;
+    }
+  return false;
+}
+
+static void run_body(Elaborator *e, const Body *body) {
+  if (!body->is_expr) {
+    run_statements(e, body->block);
+    return;
+  }
+  e->frame->result = eval(e, body->value);
+  e->frame->result_span = body->value->span;
+  e->frame->returned = true;
+}
+
+static Value check_result(Elaborator *e, const Target *target) {
+  const TypeExpr *type = target->function->result;
+  Frame *frame = e->frame;
+  if (!type || value_is_poison(frame->result))
+    return frame->result;
+  if (frame->result.kind == VALUE_NOTHING)
+    return fail(e, target->callee.span, "E0405",
+                "`%s` is declared to return %s but returns nothing",
+                target->callee.name, span_text(e, type->span));
+  MatchRole role = {
+      .span = frame->result_span,
+      .taker = text_printf(e, "`%s`", target->callee.name),
+      .verb = "is declared",
+      .got = "returns",
+      .code = "E0303",
+      .result = true,
+  };
+  return type_match(e, type, &frame->result, &role) ? frame->result
+                                                    : value_poison();
+}
+
+Value call_target(Elaborator *e, const Target *target, BoundArg *bound,
+                  Span call) {
+  for (const BoundArg *arg = bound; arg->formal; arg++)
+    if (arg->given && value_is_poison(arg->value))
+      return value_poison();
+  if (refuse_recursion(e, target, call))
+    return value_poison();
+  Frame frame = {.file = target->file,
+                 .instance = target->instance,
+                 .function = target->function,
+                 .what = target->what,
+                 .call = call};
+  frame.owner = target->instance ? target->instance : e->frame->owner;
+  frame_push(e, &frame);
+  e->call_depth++;
+  Value result = value_poison();
+  if (args_define(e, bound, &target->callee, &frame.locals, false,
+                  (Span){0})) {
+    run_body(e, &target->function->body);
+    result = check_result(e, target);
+  }
+  e->call_depth--;
+  frame_pop(e);
+  return result;
+}
+
+static Value call_arguments(Elaborator *e, const Target *target,
+                            const Expr *call) {
+  BoundArg *bound;
+  if (!args_bind(e, call->args, &target->callee, call->span, &bound))
+    return value_poison();
+  return call_target(e, target, bound, call->span);
+}
+
+/* ---- what can be called ------------------------------------------------------------------------ */
+
+Target method_target(Elaborator *e, Instance *instance, const Member *member) {
+  const char *name = member->names->text;
+  bool forward = strcmp(name, "forward") == 0;
+  const char *what =
+      forward ? instance->path
+              : text_printf(e, "%s.%s", instance->path, name);
+  return (Target){.callee = {.what = what,
+                             .word = "fn",
+                             .name = name,
+                             .formals = member->function.formals,
+                             .span = member->names->span},
+                  .function = &member->function,
+                  .file = instance->symbol->file,
+                  .instance = instance,
+                  .what = what};
+}
+
+static Value call_function_item(Elaborator *e, const Symbol *symbol,
+                                const Expr *call) {
+  const char *what = expr_text(e, call->left);
+  Target target = {.callee = {.what = what,
+                              .word = "fn",
+                              .name = symbol->name,
+                              .formals = symbol->item->function.formals,
+                              .span = symbol->item->name_span},
+                   .function = &symbol->item->function,
+                   .file = symbol->file,
+                   .what = what};
+  return call_arguments(e, &target, call);
+}
+
+static Value call_instance(Elaborator *e, Instance *instance,
+                           const Expr *call) {
+  const Variable *forward =
+      scope_find(&instance->scope, intern(e->interner, "forward"));
+  if (!forward || forward->value.kind != VALUE_METHOD)
+    return fail(e, call->left->span, "E0403",
+                "%s cannot be called: module %s has no function `forward`",
+                instance->path, instance->symbol->name);
+  Target target =
+      method_target(e, instance, forward->value.as.method.member);
+  return call_arguments(e, &target, call);
+}
+
+static Value call_format(Elaborator *e, Format format, const Expr *call) {
+  const Arg *arg = call->args;
+  const char *word = format_info(format)->text;
+  if (!arg || arg->next || arg->name)
+    return fail(e, call->span, "E0205", "`%s` converts one value", word);
+  return tensor_convert(e, call->span, format, eval(e, arg->value));
+}
+
+/* What is wrong with the function is known; its arguments may be wrong too. */
+static Value call_poison(Elaborator *e, const Expr *call) {
+  for (const Arg *arg = call->args; arg; arg = arg->next)
+    eval(e, arg->value);
+  return value_poison();
+}
+
+static Value fail_call(Elaborator *e, Value callee, const Expr *call) {
+  const char *text = expr_text(e, call->left);
+  if (callee.kind != VALUE_SYMBOL)
+    return fail(e, call->left->span, "E0403", "`%s` is %s and cannot be called",
+                text, value_describe(e, callee));
+  const Item *item = callee.as.symbol->item;
+  Diagnostic error =
+      error_begin(e, call->left->span, "E0403", "the %s `%s` cannot be called",
+                  item_kind_name(item->kind), text);
+  if (item->kind == ITEM_MODULE)
+    error_hint(e, &error, "name an instance: `m: %s(...)` in a module, or "
+                          "`model m: %s(...)`",
+               text, text);
+  return error_send(e, &error);
+}
+
+Value call_value(Elaborator *e, Value callee, const Expr *call) {
+  switch (callee.kind) {
+  case VALUE_POISON:
+    return call_poison(e, call);
+  case VALUE_INSTANCE:
+    return call_instance(e, callee.as.instance, call);
+  case VALUE_BUILTIN:
+    return builtin_call(e, callee.as.builtin, call);
+  case VALUE_FORMAT:
+    return call_format(e, callee.as.format, call);
+  case VALUE_METHOD: {
+    Target target = method_target(e, callee.as.method.instance,
+                                  callee.as.method.member);
+    return call_arguments(e, &target, call);
+  }
+  case VALUE_SYMBOL:
+    if (callee.as.symbol->item->kind == ITEM_FN)
+      return call_function_item(e, callee.as.symbol, call);
+    return fail_call(e, callee, call);
+  default:
+    return fail_call(e, callee, call);
+  }
+}

@@ -1,0 +1,539 @@
+/* Inside elaboration: what the files of compiler/front share.
+ *
+ * Elaboration is one abstract interpretation of the tree (language.md 10).
+ * Values are compile-time scalars, tensors (a node of the graph under
+ * construction), instances of modules and batches of datasets; every operation
+ * has one shape rule; calls are inlined; IR nodes are emitted in the same walk.
+ * All sizes are numbers when they are checked: no unification, no constraints.
+ *
+ * The rooms: resolve (files, items, constants), scope (names), value, constant
+ * (compile-time arithmetic), expression, call and match (arguments against
+ * signatures), tensor, pattern and builtin (operations), emit (nodes and their
+ * names), instance (modules, parameters, models), statement, entry, minimize,
+ * dataset, recipe and settings, message.
+ */
+#ifndef SG_FRONT_ELABORATE_H
+#define SG_FRONT_ELABORATE_H
+
+#include "compiler/front/front.h"
+
+typedef struct Elaborator Elaborator;
+typedef struct FileScope FileScope;
+typedef struct Symbol Symbol;
+typedef struct Instance Instance;
+typedef struct Builtin Builtin;
+typedef struct Value Value;
+
+/* ---- limits: each has a message of its own (E0711) ----------------------- */
+
+enum {
+  MAX_NODES = 200000,    /* of one graph, after unrolling */
+  MAX_CALL_DEPTH = 200,  /* calls within calls */
+  MAX_EXPR_DEPTH = 1500, /* expressions within expressions, calls included */
+  MAX_INSTANCES = 100000,
+  MAX_TURNS = 100000,          /* of one loop */
+  MAX_SOURCE_BYTES = 16 << 20, /* of one imported file */
+  MAX_LIST = 4096
+};
+
+/* ---- values (value.c) ------------------------------------------------------- */
+
+typedef enum {
+  VALUE_POISON,   /* an error was diagnosed; silent from here on */
+  VALUE_NOTHING,  /* of a function that returns nothing */
+  VALUE_INT,      /* compile-time */
+  VALUE_REAL,     /* compile-time */
+  VALUE_BOOL,     /* compile-time */
+  VALUE_STRING,   /* compile-time */
+  VALUE_LIST,     /* of values; also what a function with several results gives */
+  VALUE_TENSOR,   /* a node of the graph */
+  VALUE_PARAM,    /* a parameter or state: becomes a tensor when it is read */
+  VALUE_STEP,     /* `step`: becomes a tensor when it is read */
+  VALUE_INSTANCE, /* of a module */
+  VALUE_ARRAY,    /* of instances */
+  VALUE_BATCH,    /* of a dataset */
+  VALUE_METHOD,   /* a function bound to its instance */
+  VALUE_SYMBOL,   /* a function, module, import, ... by name */
+  VALUE_BUILTIN,  /* a built-in operation by name */
+  VALUE_FORMAT,   /* `f32`; called, it converts */
+  VALUE_PACK      /* the sizes that `..s` bound */
+} ValueKind;
+
+/* A run of sizes and, for messages, the source expression of each (or NULL). */
+typedef struct {
+  int rank;
+  int64_t dim[MAX_RANK];
+  const char *label[MAX_RANK];
+} Sizes;
+
+struct Value {
+  ValueKind kind;
+  /* INT: the expression that a message prints beside the number (`768 = D`),
+   * and what the caller called it when that name is a parameter. */
+  const char *origin, *given;
+  union {
+    int64_t integer;
+    double real;
+    bool truth;
+    const char *text;
+    struct {
+      Value *item;
+      size_t count;
+    } list; /* LIST, ARRAY */
+    struct {
+      ValueId id;
+      const char *const *label; /* of each axis, or NULL */
+    } tensor;
+    int param; /* index into Program.param */
+    Instance *instance;
+    struct {
+      Instance *instance;
+      const Member *member;
+    } method;
+    struct {
+      int dataset;
+      int64_t size;
+      const ValueId *column; /* INPUT node of each column */
+      const char *label;     /* of the batch size */
+    } batch;
+    const Symbol *symbol;
+    const Builtin *builtin;
+    Format format;
+    const Sizes *pack;
+  } as;
+};
+
+Value value_poison(void);
+Value value_int(int64_t integer);
+Value value_real(double real);
+Value value_bool(bool truth);
+Value value_string(const char *text);
+Value value_list(Value *item, size_t count);
+Value value_tensor(ValueId id, const char *const *label);
+static inline bool value_is_poison(Value value) {
+  return value.kind == VALUE_POISON;
+}
+/* An int or a real known now. */
+bool value_is_number(Value value);
+double value_number(Value value);
+const Type *value_type(const Elaborator *e, Value value); /* TENSOR */
+/* "a number", "[128, 512]", "u8[128, 28, 28]", "an instance of MLP", ... */
+const char *value_describe(Elaborator *e, Value value);
+/* "[128, 512] = [b, hidden]" or, without source expressions, "[128, 512]". */
+const char *value_describe_sizes(Elaborator *e, Value value);
+/* "[8, 512]" and "u8[8, 512]" (real is left out). */
+const char *type_text(Elaborator *e, const Type *type);
+const char *shape_text(Elaborator *e, const Type *type);
+/* The compile-time value as text: "768", "0.1", "true". */
+const char *value_text(Elaborator *e, Value value);
+bool format_is_real(Format format); /* `real` or a floating-point format */
+bool format_is_whole(Format format);
+
+/* ---- names in scope (scope.c) -------------------------------------------------- */
+
+typedef struct Variable {
+  const char *name;
+  Value value;
+  Span span;  /* where it was bound */
+  Span given; /* the argument that chose its value, if a call did */
+  Span whole; /* that call, for hints */
+  struct Variable *next;
+} Variable;
+
+/* Newest first; truncating the list ends a block. */
+typedef struct {
+  Variable *first;
+} Scope;
+
+Variable *scope_find(const Scope *scope, const char *name);
+/* Binds or rebinds. */
+Variable *scope_set(Elaborator *e, Scope *scope, const char *name, Value value,
+                    Span span);
+
+/* Where code is being elaborated: one per call, construction or entry. */
+typedef struct Frame {
+  struct Frame *caller;
+  const FileScope *file; /* the file the code is written in */
+  Instance *instance;    /* whose members are in scope, or NULL */
+  Scope locals;
+  const Instance *owner; /* whose path the names it binds get, or NULL */
+  const char *what;      /* for the trace: "net.l3", "train fit(...)" */
+  bool construction;     /* makes an instance: trace says "part of" */
+  bool binding;          /* arguments are being matched: not inside yet */
+  const void *function;  /* Function or Symbol, to refuse recursion */
+  Span call;             /* in the caller's text */
+  bool returned;
+  Value result;
+  Span result_span;
+} Frame;
+
+/* Any name seen from the current frame; the kind the caller wants decides what
+ * a message suggests. Diagnoses an unknown name. */
+Value name_lookup(Elaborator *e, const char *name, Span span, bool called);
+/* The variable behind a name of the frame or its instance, or NULL. */
+Variable *variable_lookup(Elaborator *e, const char *name);
+/* Candidates for did-you-mean, gathered from several scopes. */
+typedef VEC(const char *) Candidates;
+void candidates_in_scope(Elaborator *e, Candidates *out, bool called);
+/* "did you mean `x`?", or NULL. Frees the candidates. */
+const char *did_you_mean(Elaborator *e, const char *name,
+                         Candidates *candidates);
+
+/* ---- files and items (resolve.c, import.c) ------------------------------------------ */
+
+struct Symbol {
+  const char *name;
+  const Item *item;
+  FileScope *file;  /* where it is defined */
+  FileScope *space; /* IMPORT: what it names */
+  Value value;      /* CONST, MODEL */
+  enum { SYMBOL_NEW, SYMBOL_ACTIVE, SYMBOL_DONE } state;
+  int index; /* DATASET: in Program.dataset */
+};
+
+/* A name in a file: its own item or one that `from` brought. */
+typedef struct {
+  const char *name;
+  Symbol *symbol;
+  Span span;
+} Entry;
+
+struct FileScope {
+  const char *key; /* what makes it one file: canonical path or "std/nn.sg" */
+  const char *known_as; /* the main file's name for it, for -D nn.X */
+  uint32_t source;
+  bool builtin, main, loading;
+  File *ast;
+  VEC(Entry) entry;
+};
+
+/* Parses and resolves the main file, its imports, constants and asserts. */
+FileScope *file_main(Elaborator *e, uint32_t source);
+/* The file called `name` of the embedded library, loaded if need be. */
+FileScope *file_standard(Elaborator *e, const char *name);
+Entry *file_find(const FileScope *file, const char *name);
+/* The symbol that a dotted path names in the current frame's file, of one of
+ * the item kinds in `kinds` (bits 1 << ITEM_X), or NULL after a message that
+ * calls the wanted thing `what` ("module"). */
+const Symbol *path_resolve(Elaborator *e, const FileScope *file,
+                           const Path *path, unsigned kinds, const char *what);
+const char *path_text(Elaborator *e, const Path *path);
+const char *item_kind_name(ItemKind kind); /* "module", "constant", ... */
+/* Runs a top-level or member assert. */
+void check_assert(Elaborator *e, const Expr *condition, const char *message);
+/* The files that `import` reads (import.c). NULL after a message. */
+FileScope *import_file(Elaborator *e, const FileScope *from, const Item *item);
+void file_define(Elaborator *e, FileScope *file);
+/* Which -D options no constant took. */
+void defines_check(Elaborator *e);
+
+/* ---- compile-time arithmetic (constant.c) --------------------------------------------- */
+
+Value constant_unary(Elaborator *e, const Expr *expr, Value operand);
+Value constant_binary(Elaborator *e, const Expr *expr, Value left,
+                      Value right);
+/* Evaluates to an int (what: "a size"); false after a message. */
+bool eval_int(Elaborator *e, const Expr *expr, const char *what, int64_t *out);
+/* Evaluates a compile-time condition of `what` ("if"); false after a message.
+ * The value goes to *out. */
+bool eval_condition(Elaborator *e, const Expr *expr, const char *what,
+                    bool *out);
+/* A compile-time value as the declared type of a constant or parameter of a
+ * module: int, real, bool, str. Diagnoses at `span`. */
+Value constant_convert(Elaborator *e, Value value, const TypeExpr *type,
+                       const char *name, Span span);
+
+/* ---- expressions (expression.c) ---------------------------------------------------------- */
+
+Value eval(Elaborator *e, const Expr *expr);
+/* As it is named: parameters and `step` are not read. */
+Value eval_reference(Elaborator *e, const Expr *expr, bool called);
+/* Reads a parameter, state or `step`; other values are themselves. */
+Value value_read(Elaborator *e, Value value, Span span);
+/* The text of an expression as written, on one line, without outer
+ * parentheses; span_text keeps them. */
+const char *expr_text(Elaborator *e, const Expr *expr);
+const char *span_text(Elaborator *e, Span span);
+/* What an item is where it is named. */
+Value symbol_value(Elaborator *e, const Symbol *symbol, Span span);
+bool span_is_builtin(const Elaborator *e, Span span);
+
+/* ---- signatures (match.c) and calls (call.c) -------------------------------------------------- */
+
+/* Checks `*value` against a declared type in the current frame, binding ?t and
+ * ..s there; relabels its axes. What the message says is in `role`. */
+typedef struct {
+  Span span;         /* the argument, result or value */
+  const char *taker; /* "net.l3", "`forward`", "`x`" */
+  const char *verb;  /* "takes", "is declared" */
+  const char *got;   /* "gets", "returns", "is" */
+  const char *code;
+  bool result; /* sizes are labelled with the caller's expressions */
+} MatchRole;
+bool type_match(Elaborator *e, const TypeExpr *type, Value *value,
+                const MatchRole *role);
+/* The tensor type a declaration means (no ?t, no `..`); NULL after a message.
+ * *pinned: a floating-point format was named. label: of each axis. */
+const Type *type_resolve(Elaborator *e, const TypeExpr *type, bool *pinned,
+                         const char *const **label);
+/* Element format that a type names: FORMAT_NONE for int, bool, str, datasets.
+ * A shape without a word is real. */
+Format type_format(Elaborator *e, const TypeExpr *type);
+bool type_is_word(const TypeExpr *type, const char *word); /* no shape */
+
+/* What is called, for messages: "module LayerNorm(d: int, ...)". */
+typedef struct {
+  const char *what; /* "nn.LayerNorm", "net.l3" */
+  const char *word; /* "module", "fn" */
+  const char *name; /* as declared */
+  const Formal *formals;
+  Span span; /* of the declaration */
+  bool binds; /* an argument is a binding of its own: `lr` of an optimizer */
+} Callee;
+
+/* Arguments of one call in the order of the formals. */
+typedef struct {
+  const Formal *formal;
+  Value value;
+  bool given; /* false: the default, still to be evaluated */
+  Span span;
+} BoundArg;
+/* Evaluates `args` in the current frame and orders them by the formals; false
+ * after a message. */
+bool args_bind(Elaborator *e, const Arg *args, const Callee *callee, Span call,
+               BoundArg **out);
+/* Binds them in `scope`, in the callee's frame, which must be the current one:
+ * checked against the declared types; compile_time: scalars known now. */
+bool args_define(Elaborator *e, BoundArg *bound, const Callee *callee,
+                 Scope *scope, bool compile_time, Span whole);
+Value call_value(Elaborator *e, Value callee, const Expr *call);
+/* A function as it is called: the body, its file, its instance or NULL. */
+typedef struct {
+  Callee callee;
+  const Function *function;
+  const FileScope *file;
+  Instance *instance;
+  const char *what; /* for the trace */
+} Target;
+Value call_target(Elaborator *e, const Target *target, BoundArg *bound,
+                  Span call);
+Target method_target(Elaborator *e, Instance *instance, const Member *member);
+void frame_push(Elaborator *e, Frame *frame);
+void frame_pop(Elaborator *e);
+
+/* ---- nodes and their names (emit.c) -------------------------------------------------------------- */
+
+/* The binding that sub-expressions serve: ir.md section 2. */
+typedef struct Binding {
+  struct Binding *outer;
+  const char *base;   /* "net.l1.y"; NULL in compile-time code */
+  const char *name;   /* what its value will be called: base, base'2, ... */
+  const char *helper; /* helpers are this + ~n */
+  ValueId start;      /* the first node made for it */
+} Binding;
+
+/* A claimed name that no value took. */
+typedef struct {
+  const char *base, *name;
+} SpareName;
+
+/* The graph of one entry while it is built. */
+typedef struct {
+  Graph *graph;
+  NameTable *names;
+  Phase phase;
+  bool full; /* MAX_NODES was diagnosed */
+  /* By parameter index: the PARAM node, and the value after an assignment. */
+  VEC(ValueId) param;
+  VEC(ValueId) written;
+  VEC(Span) written_at;
+  VEC(SpareName) spare;
+  VEC(Alias) alias;
+  ValueId step;
+  struct MinimizePlan *minimize; /* carried out after the body */
+} Builder;
+
+void binding_begin(Elaborator *e, Binding *binding, const char *name);
+/* The same for an assignment to a parameter or state: `base` is its name. */
+void binding_begin_stored(Elaborator *e, Binding *binding, const char *base);
+/* Ends the binding. A value made for it takes its name, one that existed
+ * before gets it as an alias. */
+void binding_end(Elaborator *e, Binding *binding, Value value);
+/* Names another value of the same statement: `q, k, v = ...`. */
+void binding_also(Elaborator *e, const Binding *binding, const char *name,
+                  Value value);
+
+/* Adds a node called base~n whose type the shape rules give; 0 after a message
+ * (an operand 0 is poison and silent). */
+ValueId emit(Elaborator *e, Span span, Op op, const Attributes *attributes,
+             ValueId a, ValueId b);
+/* The same with a type the caller knows. */
+ValueId emit_typed(Elaborator *e, Span span, Op op, const Type *type,
+                   const Attributes *attributes, ValueId a, ValueId b);
+ValueId emit_constant(Elaborator *e, Span span, Format format, double value);
+ValueId emit_param(Elaborator *e, int param, Span span);
+ValueId emit_step(Elaborator *e, Span span);
+/* A leaf INPUT node; `index` into Graph.input, -1 for a gradient. */
+ValueId emit_input(Elaborator *e, const char *name, const Type *type, int index,
+                   Span span);
+Attributes pattern_attribute(Elaborator *e, const char *pattern);
+void builder_slot(Elaborator *e, int param); /* grows the tables */
+
+/* ---- operations on tensors (tensor.c, reduce.c, builtin.c) ---------------------------------------- */
+
+Value tensor_unary(Elaborator *e, const Expr *expr, Value operand);
+Value tensor_binary(Elaborator *e, const Expr *expr, Value left, Value right);
+/* x @ w; `expr` has the operands, which may be written with .T. */
+Value tensor_matmul(Elaborator *e, const Expr *expr);
+Value tensor_transpose(Elaborator *e, Span span, Value operand, int i, int j);
+/* A tensor or compile-time number as a node of `format` (`real` for reals). */
+ValueId tensor_operand(Elaborator *e, Span span, Value value, Format format);
+/* Conversion to an element format: real(x), i32(x). */
+Value tensor_convert(Elaborator *e, Span span, Format format, Value operand);
+/* "b c d -> b d": a pattern over generated letters that drops the axes in the
+ * mask. */
+const char *reduce_pattern(Elaborator *e, int rank, unsigned dropped);
+
+/* Arguments of a built-in in the order of its row; missing ones have no expr. */
+enum { MAX_BUILTIN_ARGS = 8 };
+typedef struct {
+  const Expr *call;
+  const Builtin *builtin;
+  int count;
+  Value value[MAX_BUILTIN_ARGS];
+  const Expr *expr[MAX_BUILTIN_ARGS];
+} BuiltinCall;
+typedef Value BuiltinRule(Elaborator *e, const BuiltinCall *call);
+struct Builtin {
+  const char *name;
+  const char *parameters; /* "x pattern? axis? keep?" */
+  BuiltinRule *rule;      /* NULL: not supported by this version */
+};
+const Builtin *builtin_find(const char *name);
+const Builtin *builtin_table(size_t *count);
+Value builtin_call(Elaborator *e, const Builtin *builtin, const Expr *call);
+/* The tensor in argument `i`, or false after a message. */
+bool builtin_tensor(Elaborator *e, const BuiltinCall *call, int i, Value *out);
+bool builtin_axis(Elaborator *e, const BuiltinCall *call, int i, int rank,
+                  int *axis);
+BuiltinRule builtin_sum, builtin_mean, builtin_einsum, builtin_argmax;
+
+/* ---- modules and models (instance.c) -------------------------------------------------------------- */
+
+struct Instance {
+  const char *path;     /* "net.l1"; for an optimizer, of its state: "opt" */
+  const char *suffix;   /* optimizer: the parameter's name, ends state names */
+  const Symbol *symbol; /* its module or optimizer */
+  Scope scope;          /* parameters, members, methods */
+  int weight;           /* optimizer: the parameter; -1 for a module */
+};
+
+/* The instance that a model item names, made at its first mention. */
+Value model_value(Elaborator *e, const Symbol *symbol);
+/* Elaborates members into the instance of the current frame. */
+void members_define(Elaborator *e, const Member *members);
+const char *instance_name(Elaborator *e, const Instance *instance,
+                          const char *member);
+const char *const *param_labels(const Elaborator *e, int param);
+
+/* ---- statements and entries (statement.c, entry.c, minimize.c, dataset.c) -------------------------- */
+
+void run_statements(Elaborator *e, const Stmt *block);
+void entries_elaborate(Elaborator *e, FileScope *file);
+void minimize_statement(Elaborator *e, const Stmt *stmt);
+/* The optimizer's nodes, after the body. */
+void minimize_finish(Elaborator *e);
+/* Evaluates what an entry gives back, under the name `name`. */
+Value entry_output(Elaborator *e, const Expr *expr, const char *name);
+void report_statement(Elaborator *e, const Stmt *stmt);
+void result_add(Elaborator *e, const char *name, Value value, Span span);
+/* The dataset a symbol names, in Program.dataset; -1 after a message. */
+int dataset_index(Elaborator *e, const Symbol *symbol);
+/* A batch of `size` examples as INPUT nodes `name.column`. */
+Value dataset_batch(Elaborator *e, int dataset, const char *name, int64_t size,
+                    const char *label, Span span);
+/* Settings from @steps, @seed, ...; @recipe is left to recipe_of_entry. */
+void run_settings(Elaborator *e, const FileScope *file, const Item *item,
+                  RunSettings *run);
+const Attribute *attribute_find(const Item *item, const char *word);
+/* Refuses attributes where none has a meaning. */
+void attributes_refuse(Elaborator *e, const Attribute *attribute,
+                       const char *where);
+
+/* ---- recipes (recipe.c, settings.c) ------------------------------------------------------------------ */
+
+/* Name of the recipe of an entry, resolved into Program.recipe. `train` is the
+ * one train item or NULL. NULL after a message. */
+const char *recipe_of_entry(Elaborator *e, FileScope *file, const Item *item,
+                            const Item *train);
+/* Checks every recipe written in the main file. */
+void recipes_check(Elaborator *e, FileScope *file);
+bool settings_parse(Elaborator *e, const Arg *args, Settings *out);
+/* "gpt.layers[0..3].w" */
+const char *selector_path(Elaborator *e, const Step *path);
+
+/* ---- messages (message.c) -------------------------------------------------------------------------------- */
+
+/* error_begin() .. error_send(): a message at `span` with a trace of the calls
+ * that led there. A place inside the embedded library moves out to the call in
+ * the user's text. One message per place and code. */
+Diagnostic error_begin(Elaborator *e, Span span, const char *code,
+                       const char *format, ...) SG_PRINTF(4, 5);
+/* Text beside the primary place. */
+void error_mark(Elaborator *e, Diagnostic *error, const char *format, ...)
+    SG_PRINTF(3, 4);
+void error_label(Elaborator *e, Diagnostic *error, Span span,
+                 const char *format, ...) SG_PRINTF(4, 5);
+void error_note(Elaborator *e, Diagnostic *error, const char *format, ...)
+    SG_PRINTF(3, 4);
+void error_hint(Elaborator *e, Diagnostic *error, const char *format, ...)
+    SG_PRINTF(3, 4);
+Value error_send(Elaborator *e, Diagnostic *error); /* poison */
+/* The everyday form. */
+Value fail(Elaborator *e, Span span, const char *code, const char *format, ...)
+    SG_PRINTF(4, 5);
+/* E0790: part of the language, not of this version. */
+Value fail_unsupported(Elaborator *e, Span span, const char *format, ...)
+    SG_PRINTF(3, 4);
+void warn(Elaborator *e, Span span, const char *code, const char *format, ...)
+    SG_PRINTF(4, 5);
+const char *text_printf(Elaborator *e, const char *format, ...)
+    SG_PRINTF(2, 3);
+/* "mlp.sg:29" */
+const char *place_text(Elaborator *e, Span span);
+/* Copies the buffer into the scratch arena and frees it. */
+const char *buffer_take(Elaborator *e, Buffer *buffer);
+
+/* ---- the whole ---------------------------------------------------------------------------------------------- */
+
+/* What was reported where, to say it once. */
+typedef struct {
+  Span span;
+  const char *code;
+} Reported;
+
+struct Elaborator {
+  Arena *arena;   /* the program's */
+  Arena *scratch; /* until elaboration ends */
+  Interner *interner;
+  Sources *sources;
+  const FrontOptions *options;
+  Diagnostics *diagnostics;
+  Program *program;
+  FileScope *main;
+  VEC(FileScope *) files;
+  Frame *frame;
+  Binding *binding;
+  Builder *builder; /* NULL in compile-time code */
+  int call_depth, expr_depth;
+  unsigned failures; /* errors so far, those said before included */
+  size_t instances;
+  bool *define_used; /* by -D option */
+  VEC(const char *const *) param_label;
+  NameTable *param_names;  /* of parameters and states, to refuse equal ones */
+  VEC(Reported) reported;
+  VEC(const RuleExpr *) recipe_set; /* --recipe-set, parsed */
+  VEC(const Symbol *) recipe;       /* of Program.recipe, same order */
+};
+
+#endif

@@ -1,0 +1,225 @@
+/* Nodes of the graph and their names.
+ *
+ * In: an op, operands, the binding that is being elaborated. Out: a node whose
+ * type the shape rules gave and whose name follows ir.md section 2: a value
+ * bound in the source has its instance's path and its name, rebound 'n; what
+ * lies between is a helper ~n of the binding it serves. When an inner name and
+ * an outer one mean the same value (`logits = net(x)`) the outermost wins and
+ * the other becomes an alias.
+ */
+#include "compiler/front/elaborate.h"
+
+#include <string.h>
+
+/* ---- bindings ----------------------------------------------------------------------- */
+
+static const char *binding_base(Elaborator *e, const char *name) {
+  const Instance *owner = e->frame->owner;
+  return owner ? instance_name(e, owner, name) : name;
+}
+
+/* A name claimed before for a value that turned out to be no node. */
+static const char *take_spare(Builder *builder, const char *base) {
+  for (size_t i = 0; i < builder->spare.length; i++)
+    if (builder->spare.data[i].base == base) {
+      const char *name = builder->spare.data[i].name;
+      builder->spare.data[i] = vec_pop(&builder->spare);
+      return name;
+    }
+  return NULL;
+}
+
+static const char *claim(Elaborator *e, const char *base) {
+  const char *spare = take_spare(e->builder, base);
+  return spare ? spare : name_rebinding(e->builder->names, base);
+}
+
+void binding_begin(Elaborator *e, Binding *binding, const char *name) {
+  *binding = (Binding){.outer = e->binding};
+  e->binding = binding;
+  if (!e->builder)
+    return;
+  binding->base = intern(e->interner, binding_base(e, name));
+  binding->name = binding->helper = claim(e, binding->base);
+  binding->start = e->builder->graph->count;
+}
+
+/* The stored value itself is no value of the graph: its first new value is
+ * base'2, and the helpers of that are base~n. */
+void binding_begin_stored(Elaborator *e, Binding *binding, const char *base) {
+  *binding = (Binding){.outer = e->binding};
+  e->binding = binding;
+  if (!e->builder)
+    return;
+  bool first = name_claim(e->builder->names, base);
+  binding->base = intern(e->interner, base);
+  binding->name = claim(e, binding->base);
+  binding->helper = first ? binding->base : binding->name;
+  binding->start = e->builder->graph->count;
+}
+
+static bool is_helper(const char *name) {
+  const char *mark = strrchr(name, '~');
+  return mark && !strchr(mark, '\'');
+}
+
+static void alias_add(Builder *builder, const char *name, const char *value) {
+  for (size_t i = 0; i < builder->alias.length; i++)
+    if (strcmp(builder->alias.data[i].value, name) == 0)
+      builder->alias.data[i].value = value;
+  vec_push(&builder->alias, (Alias){name, value});
+}
+
+static void spare_add(Builder *builder, const char *base, const char *name) {
+  vec_push(&builder->spare, (SpareName){base, name});
+}
+
+static void name_value(Elaborator *e, const char *base, const char *name,
+                       ValueId start, Value value) {
+  Builder *builder = e->builder;
+  if (value.kind != VALUE_TENSOR) {
+    spare_add(builder, base, name);
+    return;
+  }
+  Node *node = graph_node(builder->graph, value.as.tensor.id);
+  if (node->op == OP_CONST || node->op == OP_PARAM) {
+    spare_add(builder, base, name);
+  } else if (value.as.tensor.id < start || node_is_leaf(node)) {
+    alias_add(builder, name, node->name);
+  } else {
+    if (!is_helper(node->name))
+      alias_add(builder, node->name, name);
+    node->name = name;
+  }
+}
+
+void binding_end(Elaborator *e, Binding *binding, Value value) {
+  e->binding = binding->outer;
+  if (binding->base)
+    name_value(e, binding->base, binding->name, binding->start, value);
+}
+
+void binding_also(Elaborator *e, const Binding *binding, const char *name,
+                  Value value) {
+  if (!e->builder || value.kind != VALUE_TENSOR)
+    return;
+  const char *base = intern(e->interner, binding_base(e, name));
+  name_value(e, base, claim(e, base), binding->start, value);
+}
+
+/* ---- nodes ------------------------------------------------------------------------------ */
+
+static bool builder_full(Elaborator *e, Span span) {
+  Builder *builder = e->builder;
+  if (builder->graph->count < MAX_NODES)
+    return false;
+  if (!builder->full)
+    fail(e, span, "E0711", "%s unrolls to more than %d operations",
+         builder->graph->name, MAX_NODES);
+  builder->full = true;
+  return true;
+}
+
+static ValueId add_node(Elaborator *e, Node *node, Span span) {
+  if (builder_full(e, span))
+    return 0;
+  node->span = span;
+  return graph_add(e->builder->graph, node);
+}
+
+static const char *helper_name(Elaborator *e) {
+  const char *base =
+      e->binding && e->binding->helper ? e->binding->helper : "value";
+  return name_helper(e->builder->names, base);
+}
+
+ValueId emit_typed(Elaborator *e, Span span, Op op, const Type *type,
+                   const Attributes *attributes, ValueId a, ValueId b) {
+  int inputs = op_info(op)->inputs;
+  if ((inputs > 0 && !a) || (inputs > 1 && !b))
+    return 0;
+  Builder *builder = e->builder;
+  Node node = node_make(op, builder->phase, type, a, b, 0);
+  if (attributes)
+    node.attr = *attributes;
+  const char *error = NULL;
+  node.type = shape_infer(e->program->types, builder->graph, &node, e->scratch,
+                          &error);
+  if (!node.type) {
+    bool pattern = attributes && attributes->pattern;
+    fail(e, span, pattern ? "E0321" : "E0399", "%s", error);
+    return 0;
+  }
+  node.name = op == OP_STORE ? NULL : helper_name(e);
+  return add_node(e, &node, span);
+}
+
+ValueId emit(Elaborator *e, Span span, Op op, const Attributes *attributes,
+             ValueId a, ValueId b) {
+  return emit_typed(e, span, op, NULL, attributes, a, b);
+}
+
+Attributes pattern_attribute(Elaborator *e, const char *pattern) {
+  Node neutral = node_make(OP_EINSUM, PHASE_FORWARD, NULL, 0, 0, 0);
+  neutral.attr.pattern = intern(e->interner, pattern);
+  return neutral.attr;
+}
+
+ValueId emit_constant(Elaborator *e, Span span, Format format, double value) {
+  Node node = node_make(OP_CONST, e->builder->phase,
+                        type_scalar(e->program->types, format), 0, 0, 0);
+  node.attr.value = value;
+  return add_node(e, &node, span);
+}
+
+/* ---- leaves --------------------------------------------------------------------------------- */
+
+void builder_slot(Elaborator *e, int param) {
+  Builder *builder = e->builder;
+  while (builder->param.length <= (size_t)param) {
+    vec_push(&builder->param, 0);
+    vec_push(&builder->written, 0);
+    vec_push(&builder->written_at, (Span){0});
+  }
+}
+
+ValueId emit_param(Elaborator *e, int param, Span span) {
+  builder_slot(e, param);
+  ValueId *slot = &e->builder->param.data[param];
+  if (*slot)
+    return *slot;
+  const Parameter *parameter = &e->program->param.data[param];
+  Node node =
+      node_make(OP_PARAM, e->builder->phase, parameter->type, 0, 0, 0);
+  node.name = parameter->name;
+  node.pinned = parameter->pinned;
+  node.attr.index = param;
+  return *slot = add_node(e, &node, span);
+}
+
+ValueId emit_input(Elaborator *e, const char *name, const Type *type,
+                   int index, Span span) {
+  Node node = node_make(OP_INPUT, e->builder->phase, type, 0, 0, 0);
+  node.name = name;
+  node.attr.index = index;
+  node.pinned = format_is_float(type->format);
+  return add_node(e, &node, span);
+}
+
+ValueId emit_step(Elaborator *e, Span span) {
+  Builder *builder = e->builder;
+  if (builder->step)
+    return builder->step;
+  Graph *graph = builder->graph;
+  const char *name = name_rebinding(builder->names, "step");
+  builder->step =
+      emit_input(e, name, type_scalar(e->program->types, FORMAT_REAL),
+                 (int)graph->input.length, span);
+  if (builder->step)
+    vec_push(&graph->input, (Input){.name = "step",
+                                    .source = SOURCE_STEP,
+                                    .dataset = -1,
+                                    .column = -1,
+                                    .value = builder->step});
+  return builder->step;
+}

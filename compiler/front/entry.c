@@ -1,0 +1,427 @@
+/* Entries: train, eval and entry become graphs.
+ *
+ * In: the items of the main file. Out: one Graph each, with inputs, results,
+ * run settings, stores of written states and, in train, `minimize` pending for
+ * autodiff. A graph is checked to the end even after an error in another.
+ */
+#include "compiler/front/elaborate.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+static bool is_entry(const Item *item) {
+  return item->kind == ITEM_TRAIN || item->kind == ITEM_EVAL ||
+         item->kind == ITEM_ENTRY;
+}
+
+/* ---- parameters ----------------------------------------------------------------------- */
+
+/* batch: digits[B] of train and eval. */
+static Value batch_formal(Elaborator *e, const Item *item,
+                          const Formal *formal) {
+  const TypeExpr *type = formal->type;
+  Builder *builder = e->builder;
+  if (type->kind != TYPE_NAMED || format_named(path_text(e, &type->path),
+                                               strlen(path_text(
+                                                   e, &type->path))) !=
+                                      FORMAT_NONE)
+    return fail(e, type->span, "E0706",
+                "a parameter of %s is a batch of a dataset: `%s: DATASET[B]`",
+                item_kind_name(item->kind), formal->name);
+  if (builder->graph->run.batch)
+    return fail_unsupported(e, formal->span, "a second batch is");
+  const Symbol *symbol = path_resolve(e, e->frame->file, &type->path,
+                                      1u << ITEM_DATASET, "dataset");
+  int dataset = symbol ? dataset_index(e, symbol) : -1;
+  if (dataset < 0)
+    return value_poison();
+  const Dim *dim = type->dims;
+  if (!dim || dim->next || dim->kind != DIM_EXPR)
+    return fail(e, type->span, "E0706", "a batch has one size: `%s[B]`",
+                symbol->name);
+  Value size = eval(e, dim->value);
+  if (value_is_poison(size))
+    return size;
+  if (size.kind != VALUE_INT || size.as.integer < 1)
+    return fail(e, dim->span, "E0706",
+                "a batch has a whole number of at least 1 examples, not %s",
+                value_describe(e, size));
+  builder->graph->run.batch = size.as.integer;
+  return dataset_batch(e, dataset, formal->name, size.as.integer, size.origin,
+                       formal->span);
+}
+
+/* image: u8[1, 28, 28] of an entry. */
+static Value tensor_formal(Elaborator *e, const Formal *formal) {
+  bool pinned;
+  const char *const *label;
+  const Type *type = type_resolve(e, formal->type, &pinned, &label);
+  Graph *graph = e->builder->graph;
+  if (!type)
+    return value_poison();
+  name_claim(e->builder->names, formal->name);
+  ValueId id = emit_input(e, formal->name, type, (int)graph->input.length,
+                          formal->span);
+  vec_push(&graph->input, (Input){.name = formal->name,
+                                  .source = SOURCE_ARGUMENT,
+                                  .dataset = -1,
+                                  .column = -1,
+                                  .value = id});
+  return value_tensor(id, label);
+}
+
+static bool bind_formals(Elaborator *e, const Item *item) {
+  bool fine = true;
+  for (const Formal *formal = item->function.formals; formal;
+       formal = formal->next) {
+    if (scope_find(&e->frame->locals, formal->name)) {
+      fail(e, formal->span, "E0204", "parameter `%s` is defined twice",
+           formal->name);
+      fine = false;
+    }
+    if (formal->value)
+      fail_unsupported(e, formal->value->span,
+                       "a default for a parameter of an entry is");
+    Value value = item->kind == ITEM_ENTRY ? tensor_formal(e, formal)
+                                           : batch_formal(e, item, formal);
+    scope_set(e, &e->frame->locals, formal->name, value, formal->span);
+    fine = fine && !value_is_poison(value);
+  }
+  return fine;
+}
+
+/* "train fit(batch: digits[128])" for the trace. */
+static const char *entry_text(Elaborator *e, const Item *item) {
+  Buffer out = {0};
+  buffer_printf(&out, "%s %s(", item_kind_name(item->kind), item->name);
+  for (const Formal *f = item->function.formals; f; f = f->next) {
+    const Variable *variable = scope_find(&e->frame->locals, f->name);
+    Value value = variable ? variable->value : value_poison();
+    buffer_printf(&out, "%s%s: ", f == item->function.formals ? "" : ", ",
+                  f->name);
+    if (value.kind == VALUE_BATCH)
+      buffer_printf(&out, "%s[%" PRId64 "]",
+                    e->program->dataset.data[value.as.batch.dataset].name,
+                    value.as.batch.size);
+    else
+      buffer_text(&out, value_describe(e, value));
+  }
+  buffer_char(&out, ')');
+  return buffer_take(e, &out);
+}
+
+/* ---- results ------------------------------------------------------------------------------ */
+
+void result_add(Elaborator *e, const char *name, Value value, Span span) {
+  Graph *graph = e->builder->graph;
+  for (size_t i = 0; i < graph->result.length; i++)
+    if (strcmp(graph->result.data[i].name, name) == 0) {
+      fail(e, span, "E0204", "`%s` is reported twice", name);
+      return;
+    }
+  vec_push(&graph->result, (Result){intern(e->interner, name),
+                                    value.as.tensor.id});
+}
+
+/* Results are nodes of the run: not numbers known now, not parameters. */
+static bool is_result(Elaborator *e, Value value, Span span,
+                      const char *what) {
+  if (value_is_poison(value))
+    return false;
+  if (value_is_number(value)) {
+    fail(e, span, "E0703", "%s is known at compile time: %s", what,
+         value_text(e, value));
+    return false;
+  }
+  if (value.kind != VALUE_TENSOR) {
+    fail(e, span, "E0703", "%s is %s, not a tensor", what,
+         value_describe(e, value));
+    return false;
+  }
+  Op op = graph_node(e->builder->graph, value.as.tensor.id)->op;
+  if (op != OP_PARAM && op != OP_CONST)
+    return true;
+  fail_unsupported(e, span, "%s that is a parameter or a constant as it is, is",
+                   what);
+  return false;
+}
+
+static void report_one(Elaborator *e, const Arg *arg) {
+  const Expr *expr = arg->value;
+  const char *name = arg->name ? arg->name
+                     : expr->kind == EXPR_NAME ? expr->text
+                                               : NULL;
+  if (!name) {
+    Diagnostic error = error_begin(e, expr->span, "E0703",
+                                   "a reported expression needs a name");
+    error_hint(e, &error, "`report NAME = %s`", expr_text(e, expr));
+    error_send(e, &error);
+    return;
+  }
+  Binding binding;
+  Value value;
+  if (arg->name) {
+    binding_begin(e, &binding, name);
+    value = eval(e, expr);
+    binding_end(e, &binding, value);
+  } else {
+    value = eval(e, expr);
+  }
+  if (!is_result(e, value, expr->span, text_printf(e, "`%s`", name)))
+    return;
+  const Type *type = value_type(e, value);
+  if (type->rank != 0 || !format_is_real(type->format)) {
+    fail(e, expr->span, "E0703", "`report` shows one real number, `%s` is %s",
+         name, value_describe_sizes(e, value));
+    return;
+  }
+  result_add(e, name, value, arg->name ? arg->name_span : expr->span);
+}
+
+void report_statement(Elaborator *e, const Stmt *stmt) {
+  if (!e->builder || e->frame->caller ||
+      e->builder->graph->kind == ENTRY_PLAIN) {
+    fail(e, stmt->span, "E0703", "`report` belongs in train or eval");
+    return;
+  }
+  for (const Arg *arg = stmt->args; arg; arg = arg->next)
+    report_one(e, arg);
+}
+
+static void entry_results(Elaborator *e, const Item *item) {
+  Frame *frame = e->frame;
+  Value value = frame->result;
+  if (value.kind == VALUE_NOTHING) {
+    fail(e, item->name_span, "E0405", "entry %s returns nothing", item->name);
+    return;
+  }
+  MatchRole role = {.span = frame->result_span,
+                    .taker = text_printf(e, "entry %s", item->name),
+                    .verb = "is declared",
+                    .got = "returns",
+                    .code = "E0303"};
+  if (value_is_poison(value) ||
+      (item->function.result &&
+       !type_match(e, item->function.result, &value, &role)))
+    return;
+  if (value.kind != VALUE_LIST) {
+    if (is_result(e, value, frame->result_span, "this result"))
+      result_add(e, "out", value, frame->result_span);
+    return;
+  }
+  for (size_t i = 0; i < value.as.list.count; i++)
+    if (is_result(e, value.as.list.item[i], frame->result_span,
+                  "this result"))
+      result_add(e, text_printf(e, "out%zu", i), value.as.list.item[i],
+                 frame->result_span);
+}
+
+/* ---- one graph --------------------------------------------------------------------------------- */
+
+/* A result is a value `out`, the parts of one are out0, out1, ...; a name that
+ * the source has for it stays. */
+Value entry_output(Elaborator *e, const Expr *expr, const char *name) {
+  if (expr->kind == EXPR_NAME)
+    return eval(e, expr);
+  Binding binding;
+  binding_begin(e, &binding, name);
+  Value value = eval(e, expr);
+  bool list = value.kind == VALUE_LIST;
+  binding_end(e, &binding, list ? value_poison() : value);
+  for (size_t i = 0; list && i < value.as.list.count; i++)
+    binding_also(e, &binding, text_printf(e, "%s%zu", name, i),
+                 value.as.list.item[i]);
+  return value;
+}
+
+static void run_entry_body(Elaborator *e, const Item *item) {
+  const Body *body = &item->function.body;
+  if (!body->is_expr) {
+    run_statements(e, body->block);
+    return;
+  }
+  e->frame->result = entry_output(e, body->value, "out");
+  e->frame->result_span = body->value->span;
+}
+
+/* New values of states and weights are kept, in the order of the program. */
+static void store_written(Elaborator *e) {
+  Builder *builder = e->builder;
+  builder->phase = PHASE_UPDATE;
+  for (size_t i = 0; i < builder->written.length; i++) {
+    if (!builder->written.data[i])
+      continue;
+    Attributes store = pattern_attribute(e, "");
+    store.pattern = NULL;
+    store.index = (int32_t)i;
+    emit_typed(e, builder->written_at.data[i], OP_STORE,
+               e->program->param.data[i].type, &store,
+               builder->written.data[i], 0);
+  }
+}
+
+static void check_train(Elaborator *e, const Item *item) {
+  if (!e->builder->minimize)
+    fail(e, item->name_span, "E0702", "train %s minimizes nothing",
+         item->name);
+}
+
+static void check_eval(Elaborator *e, const Item *item) {
+  if (e->builder->graph->result.length == 0)
+    fail(e, item->name_span, "E0703", "eval %s reports nothing", item->name);
+  if (!e->builder->graph->run.batch)
+    fail(e, item->name_span, "E0706", "eval %s needs a batch of a dataset",
+         item->name);
+}
+
+static void finish_entry(Elaborator *e, const Item *item, unsigned failures) {
+  bool clean = e->failures == failures;
+  if (item->kind == ITEM_TRAIN && clean)
+    check_train(e, item);
+  if (item->kind == ITEM_TRAIN)
+    minimize_finish(e);
+  if (item->kind == ITEM_EVAL && clean)
+    check_eval(e, item);
+  if (item->kind == ITEM_ENTRY)
+    entry_results(e, item);
+  else if (e->frame->result.kind != VALUE_NOTHING)
+    fail(e, e->frame->result_span, "E0703", "%s has no results; `report` them",
+         item_kind_name(item->kind));
+  store_written(e);
+}
+
+static void merge_aliases(Elaborator *e) {
+  for (size_t i = 0; i < e->builder->alias.length; i++) {
+    Alias alias = e->builder->alias.data[i];
+    bool known = false;
+    for (size_t k = 0; k < e->program->alias.length && !known; k++)
+      known = e->program->alias.data[k].name == alias.name &&
+              e->program->alias.data[k].value == alias.value;
+    if (!known)
+      vec_push(&e->program->alias, alias);
+  }
+}
+
+static void builder_free(Builder *builder) {
+  vec_free(&builder->param);
+  vec_free(&builder->written);
+  vec_free(&builder->written_at);
+  vec_free(&builder->spare);
+  vec_free(&builder->alias);
+}
+
+static EntryKind entry_kind(const Item *item) {
+  return item->kind == ITEM_TRAIN  ? ENTRY_TRAIN
+         : item->kind == ITEM_EVAL ? ENTRY_EVAL
+                                   : ENTRY_PLAIN;
+}
+
+static void entry_elaborate(Elaborator *e, FileScope *file, const Item *item,
+                            const Item *train) {
+  Builder builder = {.phase = PHASE_FORWARD};
+  Frame frame = {.file = file, .function = item};
+  unsigned failures = e->failures;
+  builder.graph = graph_new(e->arena, entry_kind(item), item->name);
+  builder.graph->span = item->name_span;
+  builder.names = name_table_new(e->scratch, e->interner, NULL);
+  e->builder = &builder;
+  frame_push(e, &frame);
+  frame.what = text_printf(e, "%s %s", item_kind_name(item->kind), item->name);
+  run_settings(e, file, item, &builder.graph->run);
+  builder.graph->recipe = recipe_of_entry(e, file, item, train);
+  if (bind_formals(e, item)) {
+    frame.what = entry_text(e, item);
+    run_entry_body(e, item);
+    finish_entry(e, item, failures);
+  }
+  frame_pop(e);
+  merge_aliases(e);
+  builder_free(&builder);
+  e->builder = NULL;
+  vec_push(&e->program->graph, builder.graph);
+}
+
+/* ---- the main file -------------------------------------------------------------------------------- */
+
+static bool is_selected(const Elaborator *e, const Item *item) {
+  const FrontOptions *options = e->options;
+  for (size_t i = 0; i < options->entry_count; i++)
+    if (strcmp(options->entry[i], item->name) == 0)
+      return true;
+  return options->entry_count == 0;
+}
+
+static void check_selection(Elaborator *e, const FileScope *file) {
+  for (size_t i = 0; i < e->options->entry_count; i++) {
+    const char *name = e->options->entry[i];
+    const Entry *entry = file_find(file, name);
+    if (entry && is_entry(entry->symbol->item))
+      continue;
+    Candidates candidates = {0};
+    for (const Item *item = file->ast->items; item; item = item->next)
+      if (is_entry(item))
+        vec_push(&candidates, item->name);
+    const char *near = did_you_mean(e, name, &candidates);
+    fail(e, (Span){0}, "E0707", "--entry=%s: there is no entry of that name%s%s",
+         name, near ? "; " : "", near ? near : "");
+  }
+}
+
+/* The one train, whose recipe the other entries inherit. */
+static const Item *find_train(Elaborator *e, const FileScope *file) {
+  const Item *train = NULL;
+  for (const Item *item = file->ast->items; item; item = item->next) {
+    if (item->kind != ITEM_TRAIN)
+      continue;
+    if (train) {
+      Diagnostic error = error_begin(e, item->name_span, "E0704",
+                                     "a program has one train");
+      error_label(e, &error, train->name_span, "the first is here");
+      error_send(e, &error);
+    } else {
+      train = item;
+    }
+  }
+  return train;
+}
+
+static void define_declarations(Elaborator *e, const FileScope *file) {
+  for (const Item *item = file->ast->items; item; item = item->next) {
+    const Entry *entry = item->name ? file_find(file, item->name) : NULL;
+    if (entry && entry->symbol->item != item)
+      continue;
+    if (item->kind == ITEM_MODEL)
+      model_value(e, entry->symbol);
+    else if (item->kind == ITEM_DATASET)
+      dataset_index(e, entry->symbol);
+    else if (item->kind == ITEM_WEIGHTS)
+      fail_unsupported(e, item->path.span, "`weights` is");
+    else if (item->kind == ITEM_GENERATE)
+      fail_unsupported(e, item->name_span, "`generate` is");
+  }
+}
+
+static void check_eval_selected(Elaborator *e) {
+  for (size_t i = 0; i < e->program->graph.length; i++) {
+    const Graph *graph = e->program->graph.data[i];
+    if (graph->run.eval_entry &&
+        !program_graph(e->program, graph->run.eval_entry))
+      fail(e, graph->span, "E0707",
+           "%s evaluates %s every %" PRId64 " steps: add --entry=%s",
+           graph->name, graph->run.eval_entry, graph->run.eval_every,
+           graph->run.eval_entry);
+  }
+}
+
+void entries_elaborate(Elaborator *e, FileScope *file) {
+  define_declarations(e, file);
+  recipes_check(e, file);
+  const Item *train = find_train(e, file);
+  check_selection(e, file);
+  for (const Item *item = file->ast->items; item; item = item->next) {
+    const Entry *entry = item->name ? file_find(file, item->name) : NULL;
+    if (is_entry(item) && entry->symbol->item == item && is_selected(e, item))
+      entry_elaborate(e, file, item, train);
+  }
+  check_eval_selected(e);
+}

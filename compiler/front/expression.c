@@ -1,0 +1,340 @@
+/* Expressions: from syntax to abstract values.
+ *
+ * Compile-time operands fold (constant.c), tensors emit nodes (tensor.c).
+ * A whole number carries the expression it came from, so that a message can
+ * say `768 = D`: in the user's files the name where it is used, in the library
+ * the name that the user's call gave it.
+ */
+#include "compiler/front/elaborate.h"
+
+#include <ctype.h>
+#include <inttypes.h>
+#include <string.h>
+
+/* ---- source text ------------------------------------------------------------------ */
+
+const char *span_text(Elaborator *e, Span span) {
+  const Source *source = sources_get(e->sources, span.source);
+  if (!source)
+    return "";
+  Buffer out = {0};
+  bool space = false;
+  for (uint32_t i = span.start; i < span.end && i < source->length; i++) {
+    char c = source->text[i];
+    if (isspace((unsigned char)c)) {
+      space = true;
+      continue;
+    }
+    if (space && out.length)
+      buffer_char(&out, ' ');
+    space = false;
+    buffer_char(&out, c);
+  }
+  return buffer_take(e, &out);
+}
+
+/* Do the parentheses at both ends belong together? */
+static bool is_enclosed(const char *text, size_t length) {
+  if (length < 2 || text[0] != '(' || text[length - 1] != ')')
+    return false;
+  int depth = 0;
+  for (size_t i = 0; i + 1 < length; i++) {
+    depth += text[i] == '(' ? 1 : text[i] == ')' ? -1 : 0;
+    if (depth == 0)
+      return false;
+  }
+  return true;
+}
+
+const char *expr_text(Elaborator *e, const Expr *expr) {
+  const char *text = span_text(e, expr->span);
+  size_t length = strlen(text);
+  while (is_enclosed(text, length)) {
+    text++;
+    length -= 2;
+  }
+  return arena_string(e->scratch, text, length);
+}
+
+/* ---- where whole numbers come from -------------------------------------------------- */
+
+static Value named_origin(Elaborator *e, const Expr *expr, Value value) {
+  if (value.kind != VALUE_INT)
+    return value;
+  value.given = value.origin;
+  if (!value.origin || !span_is_builtin(e, expr->span))
+    value.origin = expr->text;
+  return value;
+}
+
+static Value computed_origin(Elaborator *e, const Expr *expr, Value value) {
+  if (value.kind != VALUE_INT)
+    return value;
+  value.given = NULL;
+  value.origin =
+      span_is_builtin(e, expr->span) ? NULL : expr_text(e, expr);
+  return value;
+}
+
+/* ---- reading -------------------------------------------------------------------------- */
+
+static Value read_param(Elaborator *e, int param, Span span) {
+  const Parameter *parameter = &e->program->param.data[param];
+  Builder *builder = e->builder;
+  if (!builder)
+    return fail(e, span, "E0404",
+                "%s is a tensor: it has a value at run time only",
+                parameter->name);
+  builder_slot(e, param);
+  ValueId written = builder->written.data[param];
+  if (written && builder->graph->kind == ENTRY_TRAIN &&
+      builder->phase == PHASE_FORWARD)
+    return fail_unsupported(
+        e, span, "reading the state %s after it was assigned in train is",
+        parameter->name);
+  if (!written)
+    written = emit_param(e, param, span);
+  return value_tensor(written, param_labels(e, param));
+}
+
+Value value_read(Elaborator *e, Value value, Span span) {
+  if (value.kind == VALUE_PARAM)
+    return read_param(e, value.as.param, span);
+  if (value.kind == VALUE_STEP)
+    return value_tensor(emit_step(e, span), NULL);
+  return value;
+}
+
+/* ---- members ---------------------------------------------------------------------------- */
+
+static Value fail_member(Elaborator *e, const Expr *expr, const char *owner,
+                         const char *what, Candidates *candidates) {
+  Diagnostic error = error_begin(e, expr->op_span, "E0201",
+                                 "%s has no %s `%s`", owner, what, expr->text);
+  const char *near = did_you_mean(e, expr->text, candidates);
+  if (near)
+    error_mark(e, &error, "%s", near);
+  return error_send(e, &error);
+}
+
+static Value space_member(Elaborator *e, const Expr *expr,
+                          const Symbol *import, bool called) {
+  const Entry *entry = file_find(import->space, expr->text);
+  if (entry)
+    return symbol_value(e, entry->symbol, expr->op_span);
+  Candidates candidates = {0};
+  for (size_t i = 0; i < import->space->entry.length; i++) {
+    const Entry *other = &import->space->entry.data[i];
+    if (called == (other->symbol->item->kind == ITEM_FN))
+      vec_push(&candidates, other->name);
+  }
+  return fail_member(e, expr, expr_text(e, expr->left),
+                     called ? "function" : "member", &candidates);
+}
+
+static Value instance_member(Elaborator *e, const Expr *expr,
+                             Instance *instance) {
+  Variable *variable = scope_find(&instance->scope, expr->text);
+  if (variable)
+    return variable->value;
+  Candidates candidates = {0};
+  for (Variable *v = instance->scope.first; v; v = v->next)
+    vec_push(&candidates, v->name);
+  return fail_member(e, expr, instance->path, "member", &candidates);
+}
+
+static Value batch_member(Elaborator *e, const Expr *expr, Value batch) {
+  const Dataset *dataset = &e->program->dataset.data[batch.as.batch.dataset];
+  Candidates candidates = {0};
+  for (size_t i = 0; i < dataset->column.length; i++) {
+    const Column *column = &dataset->column.data[i];
+    if (strcmp(column->name, expr->text) == 0) {
+      vec_free(&candidates);
+      const char **label =
+          NEW_ARRAY(e->scratch, const char *, MAX_RANK);
+      label[0] = batch.as.batch.label;
+      return value_tensor(batch.as.batch.column[i], label);
+    }
+    vec_push(&candidates, column->name);
+  }
+  return fail_member(e, expr,
+                     text_printf(e, "dataset %s", dataset->name), "column",
+                     &candidates);
+}
+
+static Value tensor_member(Elaborator *e, const Expr *expr, Value tensor) {
+  Candidates none = {0};
+  if (strcmp(expr->text, "T") != 0)
+    return fail_member(e, expr, "a tensor", "member", &none);
+  const Type *type = value_type(e, tensor);
+  if (type->rank < 2)
+    return fail(e, expr->op_span, "E0323",
+                "`.T` swaps the last two axes; %s has %d", type_text(e, type),
+                type->rank);
+  return tensor_transpose(e, expr->span, tensor, type->rank - 2,
+                          type->rank - 1);
+}
+
+static Value eval_member(Elaborator *e, const Expr *expr, bool called) {
+  Value left = eval_reference(e, expr->left, false);
+  if (left.kind == VALUE_SYMBOL && left.as.symbol->space)
+    return space_member(e, expr, left.as.symbol, called);
+  left = value_read(e, left, expr->left->span);
+  Candidates none = {0};
+  switch (left.kind) {
+  case VALUE_POISON:
+    return left;
+  case VALUE_INSTANCE:
+    return instance_member(e, expr, left.as.instance);
+  case VALUE_BATCH:
+    return batch_member(e, expr, left);
+  case VALUE_TENSOR:
+    return tensor_member(e, expr, left);
+  default:
+    return fail_member(e, expr, value_describe(e, left), "member", &none);
+  }
+}
+
+/* ---- indexing ------------------------------------------------------------------------------ */
+
+static Value index_items(Elaborator *e, const Expr *expr, Value list) {
+  const Sub *sub = expr->subs;
+  int64_t index;
+  if (!sub || sub->next || sub->kind != SUB_INDEX)
+    return fail_unsupported(e, expr->span, "a slice of %s is",
+                            value_describe(e, list));
+  if (!eval_int(e, sub->a, "an index", &index))
+    return value_poison();
+  if (index < 0 || (uint64_t)index >= list.as.list.count)
+    return fail(e, sub->span, "E0313",
+                "index %" PRId64 " is outside 0 .. %zu of `%s`", index,
+                list.as.list.count - 1, expr_text(e, expr->left));
+  return list.as.list.item[index];
+}
+
+static Value eval_index(Elaborator *e, const Expr *expr) {
+  Value left = eval(e, expr->left);
+  switch (left.kind) {
+  case VALUE_POISON:
+    return left;
+  case VALUE_ARRAY:
+  case VALUE_LIST:
+    return index_items(e, expr, left);
+  case VALUE_TENSOR:
+    return fail_unsupported(e, expr->span, "indexing a tensor (`%s`) is",
+                            expr_text(e, expr));
+  default:
+    return fail(e, expr->span, "E0402", "`%s` is %s and cannot be indexed",
+                expr_text(e, expr->left), value_describe(e, left));
+  }
+}
+
+/* ---- operators ------------------------------------------------------------------------------- */
+
+static bool is_compile_time(Value value) {
+  return value_is_number(value) || value.kind == VALUE_BOOL ||
+         value.kind == VALUE_STRING;
+}
+
+/* `and` and `or` at compile time; the right side counts only if the left does
+ * not decide. */
+static Value eval_logic(Elaborator *e, const Expr *expr) {
+  Value left = eval(e, expr->left);
+  if (left.kind == VALUE_BOOL && left.as.truth == (expr->op == BIN_OR))
+    return left;
+  Value right = eval(e, expr->right);
+  if (value_is_poison(left) || value_is_poison(right))
+    return value_poison();
+  if (left.kind == VALUE_TENSOR || right.kind == VALUE_TENSOR)
+    return fail_unsupported(e, expr->op_span, "`%s` on tensors is",
+                            operator_text(expr->op));
+  if (left.kind == VALUE_BOOL && right.kind == VALUE_BOOL)
+    return right;
+  return fail(e, expr->op_span, "E0402", "`%s` cannot combine %s and %s",
+              operator_text(expr->op), value_describe(e, left),
+              value_describe(e, right));
+}
+
+static Value eval_binary(Elaborator *e, const Expr *expr) {
+  if (expr->op == BIN_AND || expr->op == BIN_OR)
+    return eval_logic(e, expr);
+  if (expr->op == BIN_MATMUL)
+    return tensor_matmul(e, expr);
+  Value left = eval(e, expr->left), right = eval(e, expr->right);
+  if (value_is_poison(left) || value_is_poison(right))
+    return value_poison();
+  if (is_compile_time(left) && is_compile_time(right))
+    return computed_origin(e, expr, constant_binary(e, expr, left, right));
+  return tensor_binary(e, expr, left, right);
+}
+
+static Value eval_unary(Elaborator *e, const Expr *expr) {
+  Value operand = eval(e, expr->left);
+  if (value_is_poison(operand))
+    return operand;
+  if (operand.kind == VALUE_TENSOR)
+    return tensor_unary(e, expr, operand);
+  return computed_origin(e, expr, constant_unary(e, expr, operand));
+}
+
+static Value eval_list(Elaborator *e, const Expr *expr) {
+  size_t count = 0;
+  for (const Expr *item = expr->list; item; item = item->next)
+    count++;
+  if (count > MAX_LIST)
+    return fail(e, expr->span, "E0711", "a list of %zu is too long (%d)",
+                count, MAX_LIST);
+  Value *item = NEW_ARRAY(e->scratch, Value, count + 1);
+  bool poison = false;
+  count = 0;
+  for (const Expr *each = expr->list; each; each = each->next) {
+    item[count] = eval(e, each);
+    poison = poison || value_is_poison(item[count++]);
+  }
+  return poison ? value_poison() : value_list(item, count);
+}
+
+/* ---- the walk ------------------------------------------------------------------------------------ */
+
+static Value eval_kind(Elaborator *e, const Expr *expr, bool called) {
+  switch (expr->kind) {
+  case EXPR_INT:
+    return value_int(expr->integer);
+  case EXPR_FLOAT:
+    return value_real(expr->number);
+  case EXPR_STRING:
+    return value_string(expr->text);
+  case EXPR_BOOL:
+    return value_bool(expr->integer != 0);
+  case EXPR_NAME:
+    return named_origin(e, expr,
+                        name_lookup(e, expr->text, expr->span, called));
+  case EXPR_LIST:
+    return eval_list(e, expr);
+  case EXPR_MEMBER:
+    return eval_member(e, expr, called);
+  case EXPR_CALL:
+    return call_value(e, eval_reference(e, expr->left, true), expr);
+  case EXPR_INDEX:
+    return eval_index(e, expr);
+  case EXPR_UNARY:
+    return eval_unary(e, expr);
+  case EXPR_BINARY:
+    return eval_binary(e, expr);
+  }
+  return value_poison();
+}
+
+Value eval_reference(Elaborator *e, const Expr *expr, bool called) {
+  if (e->expr_depth >= MAX_EXPR_DEPTH)
+    return fail(e, expr->span, "E0711",
+                "expressions are nested more than %d deep", MAX_EXPR_DEPTH);
+  e->expr_depth++;
+  Value value = eval_kind(e, expr, called);
+  e->expr_depth--;
+  return value;
+}
+
+Value eval(Elaborator *e, const Expr *expr) {
+  return value_read(e, eval_reference(e, expr, false), expr->span);
+}

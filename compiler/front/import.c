@@ -1,0 +1,256 @@
+/* Files: where `import` looks, what it reads, and that no two files need each
+ * other.
+ *
+ * `import nn` finds nn.sg next to the importing file, then in the -I folders,
+ * then in the library inside the compiler. A file is read once, however many
+ * import it; its constants are its own.
+ */
+#include "compiler/front/elaborate.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* ---- locating ------------------------------------------------------------------------- */
+
+/* Where an import leads: a file of the system or of the library. */
+typedef struct {
+  const char *key;  /* canonical */
+  const char *name; /* as messages show it */
+  const StandardFile *standard;
+} Location;
+
+static const StandardFile *standard_find(const char *name) {
+  size_t count;
+  const StandardFile *file = standard_library(&count);
+  for (size_t i = 0; i < count; i++)
+    if (strcmp(file[i].name, name) == 0)
+      return &file[i];
+  return NULL;
+}
+
+static Location locate_standard(Elaborator *e, const StandardFile *standard) {
+  const char *name = text_printf(e, "std/%s.sg", standard->name);
+  return (Location){name, name, standard};
+}
+
+static bool locate_at(Elaborator *e, const char *path, Location *out) {
+  if (access(path, F_OK) != 0)
+    return false;
+  char *canonical = realpath(path, NULL);
+  out->key = text_printf(e, "%s", canonical ? canonical : path);
+  out->name = path;
+  free(canonical);
+  return true;
+}
+
+/* "blocks/moe.sg" of `import "blocks/moe.sg" as moe` and "nn.sg" of
+ * `import nn`. */
+static const char *import_path(Elaborator *e, const Item *item) {
+  if (item->file)
+    return item->file;
+  Buffer out = {0};
+  for (const Name *part = item->path.part; part; part = part->next)
+    buffer_printf(&out, "%s%s", part == item->path.part ? "" : "/",
+                  part->text);
+  buffer_text(&out, ".sg");
+  return buffer_take(e, &out);
+}
+
+/* The folder of a file, with the slash at its end. */
+static const char *folder_of(Elaborator *e, const char *name) {
+  const char *slash = strrchr(name, '/');
+  return slash ? arena_string(e->scratch, name, (size_t)(slash + 1 - name))
+               : "";
+}
+
+/* By its plain name a file does not find itself: a recipes.sg may import the
+ * library's recipes. */
+static bool locate(Elaborator *e, const FileScope *from, const Item *item,
+                   Location *out) {
+  const char *path = import_path(e, item);
+  *out = (Location){0};
+  bool absolute = path[0] == '/';
+  const char *name = sources_get(e->sources, from->source)->name;
+  const char *beside =
+      absolute ? path : text_printf(e, "%s%s", folder_of(e, name), path);
+  bool itself = locate_at(e, beside, out) && !item->file &&
+                strcmp(out->key, from->key) == 0;
+  if (!from->builtin && out->key && !itself)
+    return true;
+  *out = (Location){0};
+  for (size_t i = 0; !absolute && i < e->options->include_count; i++)
+    if (locate_at(e, text_printf(e, "%s/%s", e->options->include[i], path),
+                  out))
+      return true;
+  const StandardFile *standard =
+      item->file || item->path.part->next ? NULL
+                                          : standard_find(item->path.part->text);
+  if (standard)
+    *out = locate_standard(e, standard);
+  return standard != NULL;
+}
+
+/* ---- reading ------------------------------------------------------------------------------ */
+
+static FileScope *loaded(const Elaborator *e, const char *key) {
+  for (size_t i = 0; i < e->files.length; i++)
+    if (strcmp(e->files.data[i]->key, key) == 0)
+      return e->files.data[i];
+  return NULL;
+}
+
+/* The main file's own name for this one, which -D options use. */
+static const char *main_name(Elaborator *e, const char *key) {
+  Location location;
+  for (const Item *item = e->main ? e->main->ast->items : NULL; item;
+       item = item->next)
+    if (item->kind == ITEM_IMPORT && locate(e, e->main, item, &location) &&
+        strcmp(location.key, key) == 0)
+      return item->name;
+  return NULL;
+}
+
+static FileScope *file_add(Elaborator *e, uint32_t source, const char *key) {
+  FileScope *file = NEW(e->scratch, FileScope);
+  file->key = key;
+  file->source = source;
+  file->builtin = sources_get(e->sources, source)->builtin;
+  vec_push(&e->files, file);
+  file->ast =
+      parse_file(e->scratch, e->interner, e->sources, source, e->diagnostics);
+  return file;
+}
+
+static FileScope *file_load(Elaborator *e, const Location *location,
+                            uint32_t source) {
+  FileScope *file = file_add(e, source, location->key);
+  file->known_as = main_name(e, location->key);
+  file->loading = true;
+  if (file->ast)
+    file_define(e, file);
+  file->loading = false;
+  return file;
+}
+
+static bool add_source(Elaborator *e, const Location *location, Span span,
+                       uint32_t *source) {
+  if (location->standard) {
+    *source = sources_add(e->sources, location->name, location->standard->text,
+                          location->standard->length, true);
+    return true;
+  }
+  size_t length;
+  const char *error;
+  char *text =
+      file_read(location->name, MAX_SOURCE_BYTES, &length, &error);
+  if (!text) {
+    fail(e, span, "E0206", "cannot read %s: %s", location->name, error);
+    return false;
+  }
+  *source = sources_add(e->sources, location->name, text, length, false);
+  free(text);
+  return true;
+}
+
+static FileScope *fail_missing(Elaborator *e, const Item *item) {
+  Span span = item->file ? item->file_span : item->path.span;
+  const char *path = import_path(e, item);
+  Diagnostic error =
+      error_begin(e, span, "E0206", "cannot find %s to import", path);
+  if (!item->file) {
+    Candidates candidates = {0};
+    size_t count;
+    const StandardFile *standard = standard_library(&count);
+    for (size_t i = 0; i < count; i++)
+      vec_push(&candidates, standard[i].name);
+    const char *near = did_you_mean(e, path_text(e, &item->path), &candidates);
+    if (near)
+      error_mark(e, &error, "%s", near);
+  }
+  error_note(e, &error, "searched next to the file, in -I folders and in the "
+                        "standard library");
+  error_send(e, &error);
+  return NULL;
+}
+
+static FileScope *fail_cycle(Elaborator *e, const Item *item,
+                             const FileScope *file) {
+  Span span = item->file ? item->file_span : item->path.span;
+  Diagnostic error =
+      error_begin(e, span, "E0207", "%s is importing this file: a cycle",
+                  sources_get(e->sources, file->source)->name);
+  error_hint(e, &error, "move what both need into a file of its own");
+  error_send(e, &error);
+  return NULL;
+}
+
+FileScope *import_file(Elaborator *e, const FileScope *from,
+                       const Item *item) {
+  Location location;
+  if (!locate(e, from, item, &location))
+    return fail_missing(e, item);
+  FileScope *file = loaded(e, location.key);
+  if (file && (file->loading || file->main))
+    return fail_cycle(e, item, file);
+  if (file)
+    return file;
+  uint32_t source;
+  Span span = item->file ? item->file_span : item->path.span;
+  if (!add_source(e, &location, span, &source))
+    return NULL;
+  file = file_load(e, &location, source);
+  return file->ast ? file : NULL;
+}
+
+FileScope *file_standard(Elaborator *e, const char *name) {
+  Location location = locate_standard(e, standard_find(name));
+  FileScope *file = loaded(e, location.key);
+  if (file)
+    return file;
+  uint32_t source;
+  add_source(e, &location, (Span){0}, &source);
+  return file_load(e, &location, source);
+}
+
+FileScope *file_main(Elaborator *e, uint32_t source) {
+  const char *name = sources_get(e->sources, source)->name;
+  Location location;
+  if (!locate_at(e, name, &location))
+    location.key = name;
+  FileScope *file = file_add(e, source, location.key);
+  file->main = true;
+  e->main = file;
+  if (file->ast)
+    file_define(e, file);
+  return file->ast ? file : NULL;
+}
+
+/* ---- -D options ------------------------------------------------------------------------------ */
+
+static void constant_names(const FileScope *file, const char *prefix,
+                           Elaborator *e, Candidates *out) {
+  for (size_t i = 0; i < file->entry.length; i++)
+    if (file->entry.data[i].symbol->item->kind == ITEM_CONST)
+      vec_push(out, text_printf(e, "%s%s%s", prefix ? prefix : "",
+                                prefix ? "." : "", file->entry.data[i].name));
+}
+
+void defines_check(Elaborator *e) {
+  for (size_t i = 0; i < e->options->define_count; i++) {
+    if (e->define_used[i])
+      continue;
+    const char *name = e->options->define[i].name;
+    Candidates candidates = {0};
+    constant_names(e->main, NULL, e, &candidates);
+    for (size_t f = 0; f < e->files.length; f++)
+      if (e->files.data[f]->known_as)
+        constant_names(e->files.data[f], e->files.data[f]->known_as, e,
+                       &candidates);
+    const char *near = did_you_mean(e, name, &candidates);
+    Diagnostic error = error_begin(
+        e, (Span){0}, "E0208", "-D %s: there is no constant of that name%s%s",
+        name, near ? "; " : "", near ? near : "");
+    error_send(e, &error);
+  }
+}

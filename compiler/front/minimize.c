@@ -1,0 +1,317 @@
+/* `minimize loss over net with optim.SGD(lr = 0.1)`.
+ *
+ * In: the loss and, per trained parameter, an optimizer written in .sg. Out: in
+ * phase update, a placeholder for the gradient of each parameter and the
+ * optimizer's step inlined for it, so that scale propagation sees the update
+ * too; autodiff later puts the gradients where the placeholders stand. The
+ * optimizer's states are parameters `opt.m.net.l1.w` of the program.
+ */
+#include "compiler/front/elaborate.h"
+
+#include <string.h>
+
+typedef struct MinimizePlan {
+  const Stmt *stmt;
+  const Symbol *optimizer;
+  const char *what; /* "optim.SGD" */
+  BoundArg *bound;
+  const char *over; /* selector, or NULL */
+  ValueId loss;
+} MinimizePlan;
+
+/* ---- the statement -------------------------------------------------------------------- */
+
+/* A scalar that the user may have meant: the one bound last. */
+static void hint_scalar(Elaborator *e, Diagnostic *error, const Stmt *stmt) {
+  const Source *source = sources_get(e->sources, stmt->span.source);
+  const Variable *best = NULL;
+  for (const Variable *v = e->frame->locals.first; v; v = v->next)
+    if (v->value.kind == VALUE_TENSOR && value_type(e, v->value)->rank == 0 &&
+        format_is_real(value_type(e, v->value)->format) &&
+        (!best || v->span.start > best->span.start))
+      best = v;
+  if (!best || best->span.source != stmt->span.source)
+    return;
+  uint32_t here = source_place(source, stmt->span.start).line;
+  uint32_t there = source_place(source, best->span.start).line;
+  const char *where = there + 1 == here
+                          ? "on the line above"
+                          : text_printf(e, "on line %u", there);
+  error_hint(e, error, "`%s`, defined %s, is a scalar", best->name, where);
+}
+
+static bool eval_loss(Elaborator *e, const Stmt *stmt, ValueId *loss) {
+  const Expr *expr = stmt->values;
+  Binding binding;
+  Value value;
+  if (expr->kind == EXPR_NAME) {
+    value = eval(e, expr);
+  } else {
+    binding_begin(e, &binding, "loss");
+    value = eval(e, expr);
+    binding_end(e, &binding, value);
+  }
+  if (value_is_poison(value))
+    return false;
+  bool tensor = value.kind == VALUE_TENSOR;
+  *loss = tensor ? value.as.tensor.id : 0;
+  if (tensor && value_type(e, value)->rank == 0 &&
+      format_is_real(value_type(e, value)->format))
+    return true;
+  Diagnostic error = error_begin(
+      e, expr->span, "E0701", "`minimize` needs one number, `%s` is %s",
+      expr_text(e, expr), value_describe(e, value));
+  if (tensor)
+    error_mark(e, &error, "%s", value_describe_sizes(e, value));
+  hint_scalar(e, &error, stmt);
+  error_send(e, &error);
+  return false;
+}
+
+static bool refuse_extra(Elaborator *e, const Stmt *stmt) {
+  bool fine = true;
+  for (const Arg *arg = stmt->extra; arg; arg = arg->next) {
+    bool known = arg->name && (strcmp(arg->name, "clip") == 0 ||
+                               strcmp(arg->name, "accumulate") == 0);
+    fine = false;
+    if (known)
+      fail_unsupported(e, arg->name_span, "`%s` of minimize is", arg->name);
+    else
+      fail(e, arg->name ? arg->name_span : arg->value->span, "E0203",
+           "`minimize` has no setting `%s`",
+           arg->name ? arg->name : expr_text(e, arg->value));
+  }
+  return fine;
+}
+
+static Callee optimizer_callee(const MinimizePlan *plan) {
+  return (Callee){.what = plan->what,
+                  .word = "optimizer",
+                  .name = plan->optimizer->name,
+                  .formals = plan->optimizer->item->formals,
+                  .span = plan->optimizer->item->name_span,
+                  .binds = true};
+}
+
+static bool belongs_here(Elaborator *e, const Stmt *stmt) {
+  Builder *builder = e->builder;
+  if (!builder || builder->graph->kind != ENTRY_TRAIN || e->frame->caller) {
+    fail(e, stmt->span, "E0702", "`minimize` belongs in the body of a train");
+    return false;
+  }
+  if (!builder->minimize)
+    return true;
+  Diagnostic error =
+      error_begin(e, stmt->span, "E0702", "a train minimizes one thing");
+  error_label(e, &error, builder->minimize->stmt->span, "the first is here");
+  error_send(e, &error);
+  return false;
+}
+
+void minimize_statement(Elaborator *e, const Stmt *stmt) {
+  if (!belongs_here(e, stmt))
+    return;
+  MinimizePlan *plan = NEW(e->scratch, MinimizePlan);
+  plan->stmt = stmt;
+  plan->what = path_text(e, &stmt->path);
+  bool fine = eval_loss(e, stmt, &plan->loss);
+  plan->optimizer = path_resolve(e, e->frame->file, &stmt->path,
+                                 1u << ITEM_OPTIMIZER, "optimizer");
+  fine = refuse_extra(e, stmt) && fine;
+  if (plan->optimizer) {
+    Callee callee = optimizer_callee(plan);
+    fine = args_bind(e, stmt->args, &callee, stmt->path.span, &plan->bound) &&
+           fine;
+  }
+  if (stmt->over)
+    plan->over = selector_path(e, stmt->over);
+  if (fine && plan->optimizer && (!stmt->over || plan->over))
+    e->builder->minimize = plan;
+}
+
+/* ---- which parameters ----------------------------------------------------------------------- */
+
+static void fail_over(Elaborator *e, const MinimizePlan *plan) {
+  Span span = plan->stmt->over->span;
+  Candidates candidates = {0};
+  for (size_t i = 0; i < e->program->param.length; i++)
+    vec_push(&candidates, e->program->param.data[i].name);
+  for (size_t i = 0; i < e->main->entry.length; i++)
+    if (e->main->entry.data[i].symbol->item->kind == ITEM_MODEL)
+      vec_push(&candidates, e->main->entry.data[i].name);
+  Diagnostic error = error_begin(e, span, "E0709",
+                                 "no parameter is named %s", plan->over);
+  const char *near = did_you_mean(e, plan->over, &candidates);
+  if (near)
+    error_mark(e, &error, "%s", near);
+  error_send(e, &error);
+}
+
+/* The parameters to train: those under `over` that this train uses. */
+static size_t trained_params(Elaborator *e, const MinimizePlan *plan,
+                             int *list) {
+  Builder *builder = e->builder;
+  size_t count = 0, named = 0;
+  for (size_t i = 0; i < e->program->param.length; i++) {
+    const Parameter *param = &e->program->param.data[i];
+    if (param->state || (plan->over && !selector_matches(plan->over,
+                                                         param->name)))
+      continue;
+    named++;
+    bool used = i < builder->param.length && builder->param.data[i];
+    if (used)
+      list[count++] = (int)i;
+    else if (plan->over)
+      warn(e, plan->stmt->over->span, "W0710",
+           "%s is not used here and will not be trained", param->name);
+  }
+  if (plan->over && !named)
+    fail_over(e, plan);
+  else if (!count)
+    fail(e, plan->stmt->span, "E0709",
+         "there is nothing to train: this train uses no parameters");
+  return count;
+}
+
+/* ---- one optimizer ------------------------------------------------------------------------------ */
+
+/* Sizes that the type after `for w:` bound are known to every member. */
+static void share_sizes(Elaborator *e, Frame *frame) {
+  Instance *instance = frame->instance;
+  for (const Variable *v = frame->locals.first; v; v = v->next)
+    scope_set(e, &instance->scope, v->name, v->value, v->span);
+  frame->locals.first = NULL;
+}
+
+static bool bind_weight(Elaborator *e, const MinimizePlan *plan, int param) {
+  const Item *item = plan->optimizer->item;
+  Value weight = {.kind = VALUE_PARAM, .as.param = param};
+  Value tensor = value_read(e, weight, plan->stmt->path.span);
+  MatchRole role = {.span = plan->stmt->path.span,
+                    .taker = plan->what,
+                    .verb = "trains",
+                    .got = text_printf(e, "%s is",
+                                       e->program->param.data[param].name),
+                    .code = "E0302"};
+  bool fits = value_is_poison(tensor) ||
+              type_match(e, item->type, &tensor, &role);
+  share_sizes(e, e->frame);
+  scope_set(e, &e->frame->instance->scope, item->weight, weight,
+            item->name_span);
+  return fits;
+}
+
+static void call_step(Elaborator *e, const MinimizePlan *plan,
+                      Instance *instance, ValueId gradient) {
+  const Variable *step =
+      scope_find(&instance->scope, intern(e->interner, "step"));
+  Span span = plan->stmt->path.span;
+  if (!step || step->value.kind != VALUE_METHOD) {
+    fail(e, plan->optimizer->item->name_span, "E0714",
+         "optimizer %s has no function `step`", plan->optimizer->name);
+    return;
+  }
+  Target target =
+      method_target(e, instance, step->value.as.method.member);
+  target.what = text_printf(e, "%s for %s", plan->what, instance->suffix);
+  const Formal *formal = target.callee.formals;
+  if (!formal || (formal->next && formal->next->next)) {
+    fail(e, target.callee.span, "E0714",
+         "`step` of an optimizer takes a gradient and a step number");
+    return;
+  }
+  BoundArg *bound = NEW_ARRAY(e->scratch, BoundArg, 3);
+  bound[0] = (BoundArg){
+      formal, value_tensor(gradient, param_labels(e, instance->weight)), true,
+      span};
+  if (formal->next)
+    bound[1] = (BoundArg){formal->next, {.kind = VALUE_STEP}, true, span};
+  call_target(e, &target, bound, span);
+}
+
+static void optimize(Elaborator *e, const MinimizePlan *plan, int param,
+                     ValueId gradient) {
+  const Item *item = plan->optimizer->item;
+  Callee callee = optimizer_callee(plan);
+  Instance *instance = NEW(e->scratch, Instance);
+  instance->path = "opt";
+  instance->suffix = e->program->param.data[param].name;
+  instance->symbol = plan->optimizer;
+  instance->weight = param;
+  Frame frame = {.file = plan->optimizer->file,
+                 .instance = instance,
+                 .owner = instance,
+                 .what = text_printf(e, "%s for %s", plan->what,
+                                     instance->suffix),
+                 .construction = true,
+                 .function = item,
+                 .call = plan->stmt->path.span};
+  size_t count = 0;
+  for (const Formal *f = item->formals; f; f = f->next)
+    count++;
+  BoundArg *bound =
+      arena_copy(e->scratch, plan->bound, (count + 1) * sizeof *bound);
+  frame_push(e, &frame);
+  bool fine = args_define(e, bound, &callee, &instance->scope, false,
+                          plan->stmt->path.span);
+  fine = bind_weight(e, plan, param) && fine;
+  if (fine) {
+    members_define(e, item->members);
+    call_step(e, plan, instance, gradient);
+  }
+  frame_pop(e);
+}
+
+/* ---- all of them ----------------------------------------------------------------------------------- */
+
+static ValueId placeholder(Elaborator *e, int param, Span span) {
+  const Parameter *parameter = &e->program->param.data[param];
+  const Type *type =
+      type_with_format(e->program->types, parameter->type, FORMAT_REAL);
+  return emit_input(e, name_gradient(e->builder->names, parameter->name), type,
+                    -1, span);
+}
+
+static bool check_updated(Elaborator *e, const MinimizePlan *plan, int param) {
+  if (e->builder->written.data[param])
+    return true;
+  fail(e, plan->optimizer->item->name_span, "E0714",
+       "`step` of optimizer %s does not assign `%s`", plan->optimizer->name,
+       plan->optimizer->item->weight);
+  return false;
+}
+
+/* A train that reports nothing still says what it minimizes. */
+static void report_loss(Elaborator *e, const MinimizePlan *plan) {
+  Graph *graph = e->builder->graph;
+  if (graph->result.length)
+    return;
+  const Expr *expr = plan->stmt->values;
+  const char *name = expr->kind == EXPR_NAME ? expr->text : "loss";
+  result_add(e, name, value_tensor(plan->loss, NULL), expr->span);
+}
+
+void minimize_finish(Elaborator *e) {
+  const MinimizePlan *plan = e->builder->minimize;
+  if (!plan)
+    return;
+  Graph *graph = e->builder->graph;
+  int *list = NEW_ARRAY(e->scratch, int, e->program->param.length + 1);
+  size_t count = trained_params(e, plan, list);
+  Minimize *minimize = NEW(e->arena, Minimize);
+  minimize->loss = plan->loss;
+  minimize->count = count;
+  minimize->parameter = NEW_ARRAY(e->arena, ValueId, count);
+  minimize->placeholder = NEW_ARRAY(e->arena, ValueId, count);
+  report_loss(e, plan);
+  e->builder->phase = PHASE_UPDATE;
+  for (size_t i = 0; i < count; i++) {
+    unsigned failures = e->failures;
+    minimize->parameter[i] = e->builder->param.data[list[i]];
+    minimize->placeholder[i] = placeholder(e, list[i], plan->stmt->span);
+    optimize(e, plan, list[i], minimize->placeholder[i]);
+    if (e->failures != failures || !check_updated(e, plan, list[i]))
+      return;
+  }
+  graph->minimize = minimize;
+}

@@ -1,0 +1,402 @@
+/* Statements: bindings, loops that unroll, conditions that are decided now.
+ *
+ * A function has one scope. Names first bound inside a loop end with each turn;
+ * a name that a loop carries keeps one shape (language.md 4).
+ */
+#include "compiler/front/elaborate.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+/* ---- assignment to states and weights ---------------------------------------------------- */
+
+/* A number becomes a tensor of the state's shape. */
+static Value fill(Elaborator *e, Span span, Value value, const Type *type) {
+  ValueId number = emit_constant(e, span, FORMAT_REAL, value_number(value));
+  const Type *real = type_with_format(e->program->types, type, FORMAT_REAL);
+  if (type->rank == 0 || !number)
+    return value_tensor(number, NULL);
+  return value_tensor(emit_typed(e, span, OP_SPLAT, real, NULL, number, 0),
+                      NULL);
+}
+
+static Value fail_store(Elaborator *e, const Name *name, Value value,
+                        const Parameter *parameter) {
+  Diagnostic error = error_begin(
+      e, name->span, "E0332", "`%s` is %s and cannot become %s", name->text,
+      type_text(e, parameter->type), value_describe(e, value));
+  error_label(e, &error, parameter->span, "declared here");
+  return error_send(e, &error);
+}
+
+static Value stored_value(Elaborator *e, const Name *name, const Expr *expr,
+                          Value value, int param) {
+  const Parameter *parameter = &e->program->param.data[param];
+  if (value_is_number(value))
+    return fill(e, expr->span, value, parameter->type);
+  if (value.kind != VALUE_TENSOR ||
+      !format_is_real(value_type(e, value)->format) ||
+      !type_same_shape(value_type(e, value), parameter->type))
+    return fail_store(e, name, value, parameter);
+  const Node *node = graph_node(e->builder->graph, value.as.tensor.id);
+  if (node->op == OP_PARAM && node->attr.index != param)
+    return fail_unsupported(e, expr->span,
+                            "assigning one state to another as it is is");
+  return value;
+}
+
+static void assign_param(Elaborator *e, const Name *name, const Expr *expr,
+                         int param) {
+  if (!e->builder) {
+    fail(e, name->span, "E0404", "a state is assigned at run time only");
+    return;
+  }
+  Binding binding;
+  binding_begin_stored(e, &binding, e->program->param.data[param].name);
+  Value value = eval(e, expr);
+  if (!value_is_poison(value))
+    value = stored_value(e, name, expr, value, param);
+  binding_end(e, &binding, value);
+  if (value_is_poison(value))
+    return;
+  builder_slot(e, param);
+  e->builder->written.data[param] = value.as.tensor.id;
+  e->builder->written_at.data[param] = name->span;
+}
+
+/* The state or weight that a name assigns to, -1 if it is an ordinary name;
+ * false after a message. */
+static bool assigned_param(Elaborator *e, const Name *name, int *param) {
+  *param = -1;
+  Instance *instance = e->frame->instance;
+  if (!instance || scope_find(&e->frame->locals, name->text))
+    return true;
+  const Variable *member = scope_find(&instance->scope, name->text);
+  if (!member || member->value.kind != VALUE_PARAM)
+    return true;
+  int index = member->value.as.param;
+  if (e->program->param.data[index].state || index == instance->weight) {
+    *param = index;
+    return true;
+  }
+  Diagnostic error = error_begin(
+      e, name->span, "E0407",
+      "`%s` is a parameter: it changes by training, not by assignment",
+      name->text);
+  error_hint(e, &error, "declare it `state %s: ...`, or bind another name",
+             name->text);
+  error_send(e, &error);
+  return false;
+}
+
+/* ---- bindings ------------------------------------------------------------------------------- */
+
+static Value check_declared(Elaborator *e, const Stmt *stmt, const Name *name,
+                            const Expr *expr, Value value) {
+  if (!stmt->type || value_is_poison(value))
+    return value;
+  MatchRole role = {.span = expr->span,
+                    .taker = text_printf(e, "`%s`", name->text),
+                    .verb = "is declared",
+                    .got = "is",
+                    .code = "E0303"};
+  return type_match(e, stmt->type, &value, &role) ? value : value_poison();
+}
+
+static Value eval_bound(Elaborator *e, const Stmt *stmt, const Name *name,
+                        const Expr *expr) {
+  Binding binding;
+  binding_begin(e, &binding, name->text);
+  Value value = eval(e, expr);
+  if (value.kind == VALUE_NOTHING)
+    value = fail(e, expr->span, "E0405", "this gives no value to bind");
+  value = check_declared(e, stmt, name, expr, value);
+  binding_end(e, &binding, value);
+  return value;
+}
+
+/* a, b = x, y: all values before any name. */
+static void bind_each(Elaborator *e, const Stmt *stmt, size_t count) {
+  Value *value = NEW_ARRAY(e->scratch, Value, count);
+  bool *plain = NEW_ARRAY(e->scratch, bool, count);
+  const Expr *expr = stmt->values;
+  size_t i = 0;
+  for (const Name *name = stmt->names; name;
+       name = name->next, expr = expr->next, i++) {
+    int param;
+    if (!assigned_param(e, name, &param))
+      continue;
+    plain[i] = param < 0;
+    if (plain[i])
+      value[i] = eval_bound(e, stmt, name, expr);
+    else
+      assign_param(e, name, expr, param);
+  }
+  i = 0;
+  for (const Name *name = stmt->names; name; name = name->next, i++)
+    if (plain[i])
+      scope_set(e, &e->frame->locals, name->text, value[i], name->span);
+}
+
+/* q, k, v = f(x): one value with several parts. */
+static void bind_parts(Elaborator *e, const Stmt *stmt, size_t count) {
+  Binding binding;
+  binding_begin(e, &binding, stmt->names->text);
+  Value value = eval(e, stmt->values);
+  bool fits = value.kind == VALUE_LIST && value.as.list.count == count;
+  if (!fits && !value_is_poison(value))
+    value = fail(e, stmt->values->span, "E0406",
+                 "%zu names are bound to %s", count, value_describe(e, value));
+  Value first = fits ? value.as.list.item[0] : value;
+  binding_end(e, &binding, first);
+  size_t i = 0;
+  for (const Name *name = stmt->names; name; name = name->next, i++) {
+    Value part = fits ? value.as.list.item[i] : value_poison();
+    if (i > 0)
+      binding_also(e, &binding, name->text, part);
+    scope_set(e, &e->frame->locals, name->text, part, name->span);
+  }
+}
+
+static void run_bind(Elaborator *e, const Stmt *stmt) {
+  size_t names = 0, values = 0;
+  for (const Name *name = stmt->names; name; name = name->next)
+    names++;
+  for (const Expr *expr = stmt->values; expr; expr = expr->next)
+    values++;
+  if (names == values)
+    bind_each(e, stmt, names);
+  else if (values == 1)
+    bind_parts(e, stmt, names);
+  else
+    fail(e, stmt->span, "E0406", "%zu name%s bound to %zu values", names,
+         names == 1 ? " is" : "s are", values);
+}
+
+/* ---- return ------------------------------------------------------------------------------------ */
+
+static Value eval_returned(Elaborator *e, const Expr *expr, size_t i,
+                           bool several) {
+  if (e->frame->caller)
+    return eval(e, expr);
+  return entry_output(e, expr, several ? text_printf(e, "out%zu", i) : "out");
+}
+
+static void run_return(Elaborator *e, const Stmt *stmt) {
+  size_t count = 0, i = 0;
+  for (const Expr *expr = stmt->values; expr; expr = expr->next)
+    count++;
+  Value *item = NEW_ARRAY(e->scratch, Value, count + 1);
+  bool poison = false;
+  for (const Expr *expr = stmt->values; expr; expr = expr->next, i++) {
+    item[i] = eval_returned(e, expr, i, count > 1);
+    poison = poison || value_is_poison(item[i]);
+  }
+  Frame *frame = e->frame;
+  frame->returned = true;
+  frame->result_span = stmt->values ? stmt->values->span : stmt->span;
+  frame->result = poison       ? value_poison()
+                  : count == 1 ? item[0]
+                               : value_list(item, count);
+}
+
+/* ---- conditions and loops -------------------------------------------------------------------------- */
+
+static void run_if(Elaborator *e, const Stmt *stmt) {
+  bool condition;
+  if (eval_condition(e, stmt->condition, "if", &condition)) {
+    run_statements(e, condition ? stmt->body : stmt->otherwise);
+    return;
+  }
+  e->frame->returned = true;
+  e->frame->result = value_poison();
+}
+
+/* What a name meant before a loop. */
+typedef struct {
+  const Variable *variable;
+  Value value;
+  Span span;
+} Carried;
+
+typedef struct {
+  const Stmt *stmt;
+  Variable *outer; /* newest name that the loop does not own */
+  VEC(Carried) carried;
+  int64_t turns;
+  bool failed;
+} Loop;
+
+static void loop_begin(Elaborator *e, Loop *loop, const Stmt *stmt,
+                       int64_t turns) {
+  *loop = (Loop){.stmt = stmt, .outer = e->frame->locals.first};
+  loop->turns = turns;
+  for (const Variable *v = loop->outer; v; v = v->next)
+    vec_push(&loop->carried, (Carried){v, v->value, v->span});
+}
+
+static void fail_carried(Elaborator *e, const Loop *loop,
+                         const Carried *before) {
+  const Variable *variable = before->variable;
+  Diagnostic error = error_begin(
+      e, variable->span, "E0331",
+      "`%s` is %s before this loop and %s after one turn", variable->name,
+      value_describe(e, before->value), value_describe(e, variable->value));
+  error_mark(e, &error, "%s", value_describe_sizes(e, variable->value));
+  error_label(e, &error, before->span, "%s",
+              value_describe_sizes(e, before->value));
+  error_note(e, &error,
+             "a name that a loop carries keeps one shape; the loop runs "
+             "%" PRId64 " times",
+             loop->turns);
+  error_send(e, &error);
+}
+
+static void check_carried(Elaborator *e, Loop *loop) {
+  for (size_t i = 0; i < loop->carried.length; i++) {
+    const Carried *before = &loop->carried.data[i];
+    const Variable *now = before->variable;
+    if (now->value.kind == VALUE_TENSOR &&
+        before->value.kind == VALUE_TENSOR &&
+        value_type(e, now->value) != value_type(e, before->value)) {
+      fail_carried(e, loop, before);
+      loop->failed = true;
+    }
+  }
+}
+
+/* One turn; false: the loop is over. */
+static bool loop_turn(Elaborator *e, Loop *loop) {
+  unsigned failures = e->failures;
+  run_statements(e, loop->stmt->body);
+  check_carried(e, loop);
+  e->frame->locals.first = loop->outer;
+  return !e->frame->returned && !loop->failed &&
+         e->failures == failures;
+}
+
+static bool check_turns(Elaborator *e, Span span, int64_t turns) {
+  if (turns >= 0 && turns <= MAX_TURNS)
+    return true;
+  fail(e, span, "E0711", "a loop runs from 0 to %d times, not %" PRId64,
+       MAX_TURNS, turns);
+  return false;
+}
+
+static void bind_turn(Elaborator *e, const Stmt *stmt, int64_t index,
+                      const Value *item) {
+  const Name *name = stmt->names;
+  if (name->next || !item) {
+    scope_set(e, &e->frame->locals, name->text, value_int(index), name->span);
+    name = name->next;
+  }
+  if (name)
+    scope_set(e, &e->frame->locals, name->text, *item, name->span);
+}
+
+static void run_range(Elaborator *e, const Stmt *stmt) {
+  int64_t from, to, turns;
+  if (!eval_int(e, stmt->values, "the start of a range", &from) ||
+      !eval_int(e, stmt->range_end, "the end of a range", &to))
+    return;
+  if (stmt->names->next) {
+    fail(e, stmt->names->next->span, "E0406", "a range gives one number a turn");
+    return;
+  }
+  if (__builtin_sub_overflow(to, from, &turns) ||
+      !check_turns(e, stmt->range_end->span, turns < 0 ? 0 : turns))
+    return;
+  Loop loop;
+  loop_begin(e, &loop, stmt, turns);
+  for (int64_t i = from; i < to; i++) {
+    bind_turn(e, stmt, i, NULL);
+    if (!loop_turn(e, &loop))
+      break;
+  }
+  vec_free(&loop.carried);
+}
+
+static void run_for(Elaborator *e, const Stmt *stmt) {
+  if (stmt->range_end) {
+    run_range(e, stmt);
+    return;
+  }
+  Value list = eval(e, stmt->values);
+  if (value_is_poison(list))
+    return;
+  if (list.kind != VALUE_LIST && list.kind != VALUE_ARRAY) {
+    fail(e, stmt->values->span, "E0402",
+         "`for` runs over an array of modules, a list or a range, not %s",
+         value_describe(e, list));
+    return;
+  }
+  if (stmt->names->next && stmt->names->next->next) {
+    fail(e, stmt->names->next->next->span, "E0406",
+         "`for` binds an item, or its number and the item");
+    return;
+  }
+  Loop loop;
+  loop_begin(e, &loop, stmt, (int64_t)list.as.list.count);
+  for (size_t i = 0; i < list.as.list.count; i++) {
+    bind_turn(e, stmt, (int64_t)i, &list.as.list.item[i]);
+    if (!loop_turn(e, &loop))
+      break;
+  }
+  vec_free(&loop.carried);
+}
+
+static void run_repeat(Elaborator *e, const Stmt *stmt) {
+  int64_t turns;
+  if (!eval_int(e, stmt->condition, "the count of `repeat`", &turns) ||
+      !check_turns(e, stmt->condition->span, turns))
+    return;
+  Loop loop;
+  loop_begin(e, &loop, stmt, turns);
+  for (int64_t i = 0; i < turns; i++)
+    if (!loop_turn(e, &loop))
+      break;
+  vec_free(&loop.carried);
+}
+
+/* ---- the walk ---------------------------------------------------------------------------------------- */
+
+static void run_statement(Elaborator *e, const Stmt *stmt) {
+  switch (stmt->kind) {
+  case STMT_BIND:
+    run_bind(e, stmt);
+    break;
+  case STMT_ASSIGN:
+    fail_unsupported(e, stmt->span, "assigning to a part of `%s` is",
+                     path_text(e, &stmt->path));
+    break;
+  case STMT_RETURN:
+    run_return(e, stmt);
+    break;
+  case STMT_IF:
+    run_if(e, stmt);
+    break;
+  case STMT_FOR:
+    run_for(e, stmt);
+    break;
+  case STMT_REPEAT:
+    run_repeat(e, stmt);
+    break;
+  case STMT_ASSERT:
+    check_assert(e, stmt->condition, stmt->message);
+    break;
+  case STMT_MINIMIZE:
+    minimize_statement(e, stmt);
+    break;
+  case STMT_REPORT:
+    report_statement(e, stmt);
+    break;
+  }
+}
+
+void run_statements(Elaborator *e, const Stmt *block) {
+  for (const Stmt *stmt = block; stmt && !e->frame->returned;
+       stmt = stmt->next) {
+    attributes_refuse(e, stmt->attributes, "statements");
+    run_statement(e, stmt);
+  }
+}
