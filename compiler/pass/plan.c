@@ -1,0 +1,232 @@
+/* Places values in memory: final to final.
+ *
+ * In: a fused graph. Out: for each value where it lives (Graph.placement) and
+ * the size of the one arena that holds all of them. A value is materialised if
+ * something outside its kernel reads it or it is a result; all others exist in
+ * registers of their kernel. Views share the memory of what they are views of,
+ * and a run-time exponent is an i32 of its own.
+ *
+ * A value lives from the kernel that makes it to the last one that reads it,
+ * results to the end of the step. Two values may share bytes if no kernel sees
+ * both alive: a kernel's inputs and outputs are always apart, so no kernel
+ * works in place. Offsets are found first-fit, the largest value first (as in
+ * Pisarchyk and Lee, "Efficient memory management for deep neural net
+ * inference", arXiv 2001.03288, greedy by size); ties go by definition, so
+ * equal programs get equal plans.
+ */
+#include "compiler/pass/pass.h"
+
+#include <stdlib.h>
+
+enum { ARENA_ALIGN = 64 };
+
+typedef struct {
+  PassContext *context;
+  Graph *graph;
+  Placement *place; /* = graph->placement */
+} Planner;
+
+/* ---- lives -------------------------------------------------------------- */
+
+/* The value whose memory `id` is. */
+static ValueId memory_of(const Graph *graph, ValueId id) {
+  const Node *node = graph_node(graph, id);
+  while (node->op == OP_RESHAPE) {
+    id = node->input[0];
+    node = graph_node(graph, id);
+  }
+  return id;
+}
+
+/* The kernel after which a value exists; 0: from the start. Exponents without
+ * a kernel exist as soon as what they are computed from does. */
+static uint32_t made_by(const Graph *graph, ValueId id) {
+  const Node *node = graph_node(graph, id);
+  if (node->kernel != 0 || node->op != OP_MAX_EXPONENT)
+    return node->kernel;
+  uint32_t last = 0;
+  for (int i = 0; i < 2; i++) {
+    ValueId symbol = node->attr.term[i].symbol;
+    uint32_t kernel = symbol == 0 ? 0 : made_by(graph, symbol);
+    if (kernel > last)
+      last = kernel;
+  }
+  return last;
+}
+
+typedef struct {
+  Planner *planner;
+  uint32_t kernel; /* the reader's */
+} Reading;
+
+/* A read from another kernel gives the value memory until then. */
+static void read_value(void *user, ValueId id) {
+  const Reading *reading = user;
+  const Graph *graph = reading->planner->graph;
+  ValueId memory = memory_of(graph, id);
+  Placement *place = &reading->planner->place[memory];
+  const Node *node = graph_node(graph, memory);
+  if (node->op == OP_CONST || node->op == OP_STORE ||
+      (node->kernel == reading->kernel && node->kernel != 0))
+    return;
+  place->materialized = true;
+  if (reading->kernel > place->last_use)
+    place->last_use = reading->kernel;
+}
+
+/* An exponent without a kernel is computed by the step itself, where the last
+ * of its terms is known. */
+static void read_operands(Planner *planner, ValueId id) {
+  const Node *node = graph_node(planner->graph, id);
+  if (node->op == OP_RESHAPE || node_is_leaf(node))
+    return;
+  Reading reading = {planner, made_by(planner->graph, id)};
+  for (int i = 0; i < op_info(node->op)->inputs; i++)
+    read_value(&reading, node->input[i]);
+  node_symbols(planner->graph, id, read_value, &reading);
+}
+
+static void find_lives(Planner *planner) {
+  const Graph *graph = planner->graph;
+  for (ValueId id = 1; id < graph->count; id++)
+    planner->place[id].first_use = planner->place[id].last_use =
+        made_by(graph, id);
+  for (ValueId id = 1; id < graph->count; id++)
+    read_operands(planner, id);
+  Reading forever = {planner, (uint32_t)graph->kernel.length};
+  for (size_t i = 0; i < graph->result.length; i++) {
+    ValueId id = graph->result.data[i].value;
+    ValueId symbol = graph_node(graph, id)->scale.symbol;
+    read_value(&forever, id);
+    if (symbol != 0)
+      read_value(&forever, symbol);
+  }
+}
+
+/* Views of materialised values, and what needs no place in the arena. */
+static void find_kinds(Planner *planner) {
+  const Graph *graph = planner->graph;
+  for (ValueId id = 1; id < graph->count; id++) {
+    const Node *node = graph_node(graph, id);
+    Placement *place = &planner->place[id];
+    place->bytes = (int64_t)type_bytes(node->type);
+    if (node->op == OP_RESHAPE) {
+      const Placement *base = &planner->place[memory_of(graph, id)];
+      place->base = memory_of(graph, id);
+      place->materialized = base->materialized;
+      place->first_use = base->first_use;
+      place->last_use = base->last_use;
+    } else if (node->op == OP_PARAM || node->op == OP_INPUT) {
+      place->materialized = true;
+    } else {
+      place->arena = place->materialized;
+    }
+  }
+}
+
+/* ---- offsets ------------------------------------------------------------ */
+
+/* One value to place. */
+typedef struct {
+  ValueId id;
+  int64_t bytes;
+} Item;
+
+static int compare_items(const void *a, const void *b) {
+  const Item *first = a, *second = b;
+  if (first->bytes != second->bytes)
+    return first->bytes > second->bytes ? -1 : 1;
+  return first->id < second->id ? -1 : first->id > second->id;
+}
+
+static bool alive_together(const Placement *a, const Placement *b) {
+  return a->first_use <= b->last_use && b->first_use <= a->last_use;
+}
+
+static int64_t align_up(int64_t bytes) {
+  return (bytes + ARENA_ALIGN - 1) / ARENA_ALIGN * ARENA_ALIGN;
+}
+
+/* The lowest offset at which `place` meets none of the first `count` items,
+ * which are sorted by offset in `placed`. */
+static int64_t first_fit(const Planner *planner, const Placement *place,
+                         const ValueId *placed, size_t count) {
+  int64_t offset = 0;
+  for (size_t i = 0; i < count; i++) {
+    const Placement *other = &planner->place[placed[i]];
+    if (!alive_together(place, other))
+      continue;
+    if (offset + place->bytes <= other->offset)
+      break;
+    int64_t end = align_up(other->offset + other->bytes);
+    if (end > offset)
+      offset = end;
+  }
+  return offset;
+}
+
+/* Keeps `placed` sorted by offset. */
+static void insert_placed(const Planner *planner, ValueId *placed, size_t count,
+                          ValueId id) {
+  size_t at = count;
+  while (at > 0 &&
+         planner->place[placed[at - 1]].offset > planner->place[id].offset) {
+    placed[at] = placed[at - 1];
+    at--;
+  }
+  placed[at] = id;
+}
+
+static void place_items(Planner *planner, const Item *item, size_t count) {
+  ValueId *placed = NEW_ARRAY(planner->context->arena, ValueId, count + 1);
+  for (size_t i = 0; i < count; i++) {
+    Placement *place = &planner->place[item[i].id];
+    place->offset = first_fit(planner, place, placed, i);
+    insert_placed(planner, placed, i, item[i].id);
+    int64_t end = align_up(place->offset + place->bytes);
+    if (end > planner->graph->arena_bytes)
+      planner->graph->arena_bytes = end;
+  }
+}
+
+static void find_offsets(Planner *planner) {
+  const Graph *graph = planner->graph;
+  Item *item = NEW_ARRAY(planner->context->arena, Item, graph->count);
+  size_t count = 0;
+  for (ValueId id = 1; id < graph->count; id++)
+    if (planner->place[id].arena)
+      item[count++] = (Item){id, planner->place[id].bytes};
+  qsort(item, count, sizeof *item, compare_items);
+  place_items(planner, item, count);
+  for (ValueId id = 1; id < graph->count; id++)
+    if (planner->place[id].base != 0)
+      planner->place[id].offset =
+          planner->place[planner->place[id].base].offset;
+}
+
+/* ---- the pass ----------------------------------------------------------- */
+
+static bool is_fused(PassContext *context, const Graph *graph) {
+  if (graph->kernel.length > 0)
+    return true;
+  diagnose_error(context->diagnostics, graph->span, "E0704",
+                 "pass `plan` needs kernels: run pass `fuse` on entry %s first",
+                 graph->name);
+  return false;
+}
+
+bool pass_plan(PassContext *context) {
+  const Program *program = context->program;
+  for (size_t i = 0; i < program->graph.length; i++) {
+    Graph *graph = program->graph.data[i];
+    if (!is_fused(context, graph))
+      return false;
+    graph->arena_bytes = 0;
+    graph->placement = NEW_ARRAY(context->arena, Placement, graph->count);
+    Planner planner = {context, graph, graph->placement};
+    find_lives(&planner);
+    find_kinds(&planner);
+    find_offsets(&planner);
+  }
+  return true;
+}

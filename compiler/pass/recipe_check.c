@@ -1,0 +1,286 @@
+/* Recipes that cannot be meant or cannot be carried out.
+ *
+ * In: a program and the recipes its entries use. Out: E0502 for a path of the
+ * user's own rules that names nothing, with the nearest name; E0503 for a
+ * setting that this version does not carry out, whoever wrote it. Nothing is
+ * ever ignored in silence. Names are those the source gave, so the check
+ * belongs before the first pass.
+ */
+#include "compiler/pass/recipe_query.h"
+#include "compiler/pass/rewrite.h"
+
+#include <string.h>
+
+/* Candidates for did-you-mean; the names are interned. */
+typedef VEC(const char *) NameList;
+
+typedef struct {
+  PassContext *context;
+  const Recipe *recipe;
+  bool fine;
+} Check;
+
+/* ---- names --------------------------------------------------------------- */
+
+/* Anything in any graph counts, so that one recipe may serve a model and its
+ * parts; a module counts through what lies in it. */
+static bool path_is_known(const Program *program, const char *path) {
+  for (size_t i = 0; i < program->param.length; i++)
+    if (selector_matches(path, program->param.data[i].name))
+      return true;
+  for (size_t i = 0; i < program->alias.length; i++)
+    if (selector_matches(path, program->alias.data[i].name))
+      return true;
+  for (size_t i = 0; i < program->graph.length; i++) {
+    const Graph *graph = program->graph.data[i];
+    for (ValueId id = 1; id < graph->count; id++) {
+      const char *name = graph_node(graph, id)->name;
+      if (name && selector_matches(path, name))
+        return true;
+    }
+  }
+  return false;
+}
+
+/* A name and the modules it lies in. */
+static void add_name(const Program *program, NameList *names,
+                     const char *name) {
+  if (!name || name_is_helper(name))
+    return;
+  vec_push(names, name);
+  for (const char *dot = strchr(name, '.'); dot; dot = strchr(dot + 1, '.'))
+    vec_push(names, intern_n(program->interner, name, (size_t)(dot - name)));
+}
+
+static NameList all_names(const Program *program) {
+  NameList names = {0};
+  for (size_t i = 0; i < program->param.length; i++)
+    add_name(program, &names, program->param.data[i].name);
+  for (size_t i = 0; i < program->alias.length; i++)
+    add_name(program, &names, program->alias.data[i].name);
+  for (size_t i = 0; i < program->graph.length; i++) {
+    const Graph *graph = program->graph.data[i];
+    for (ValueId id = 1; id < graph->count; id++)
+      add_name(program, &names, graph_node(graph, id)->name);
+  }
+  return names;
+}
+
+/* The file to ask for its names. */
+static const char *source_name(const Program *program, Span span) {
+  if (!program->sources || span.source == 0)
+    return program->name;
+  return sources_get(program->sources, span.source)->name;
+}
+
+static void report_unknown(Check *check, const Selector *selector) {
+  const Program *program = check->context->program;
+  Arena *arena = check->context->arena;
+  NameList names = all_names(program);
+  const char *near = nearest_name(selector->path, names.data, names.length);
+  vec_free(&names);
+  Diagnostic error = {.severity = SEVERITY_ERROR, .code = "E0502"};
+  error.message =
+      arena_printf(arena, "no value or parameter is named %s", selector->path);
+  error.label[0].span = selector->span;
+  if (near)
+    error.label[0].text = arena_printf(arena, "did you mean `%s`?", near);
+  error.label_count = 1;
+  error.note[0] =
+      arena_printf(arena, "names are listed by `sgc %s --emit=names`",
+                   source_name(program, selector->span));
+  error.note_count = 1;
+  diagnose(check->context->diagnostics, &error);
+  check->fine = false;
+}
+
+/* Only the user's own rules: inherited ones are written for many models. */
+static void check_names(Check *check, const Rule *rule) {
+  for (size_t i = 0; rule->own && i < rule->selector.length; i++) {
+    const Selector *selector = &rule->selector.data[i];
+    bool path =
+        selector->kind == SELECT_PATH || selector->kind == SELECT_GRADIENT;
+    if (path && !path_is_known(check->context->program, selector->path))
+      report_unknown(check, selector);
+  }
+}
+
+/* ---- settings ------------------------------------------------------------ */
+
+/* Every refusal names the recipe and the rule, which may be the library's. */
+static void report_setting(Check *check, const Rule *rule, Span span,
+                           const char *what) {
+  Buffer selectors = {0};
+  for (size_t i = 0; i < rule->selector.length; i++) {
+    if (i > 0)
+      buffer_text(&selectors, ", ");
+    selector_print(&selectors, &rule->selector.data[i]);
+  }
+  diagnose_error(check->context->diagnostics, span, "E0503",
+                 "recipe %s, rule `%s`: %s", check->recipe->name,
+                 selectors.data ? selectors.data : "", what);
+  buffer_free(&selectors);
+  check->fine = false;
+}
+
+/* Formats that no recipe may choose: whole numbers, `real`, f64. */
+static bool is_unusable(Format format) {
+  return format != FORMAT_NONE &&
+         (!format_is_float(format) || format == FORMAT_F64);
+}
+
+/* The first setting of a rule that nothing carries out; NULL: none. */
+static const char *unsupported_setting(const Settings *settings) {
+  if (settings->scaling == SCALING_AMAX)
+    return "`scale = amax` is not carried out by this version";
+  if (settings->scaling == SCALING_RMS)
+    return "`scale = rms` is not carried out by this version";
+  if (settings->every > 0)
+    return "`every` is not carried out by this version: a rescale happens at "
+           "each step";
+  if (settings->subnormals == 0)
+    return "`subnormals = false` is not carried out by this version";
+  if (settings->accumulate != FORMAT_NONE && settings->accumulate != FORMAT_F32)
+    return "accumulation is in f32 in this version";
+  if (is_unusable(settings->forward) || is_unusable(settings->gradient) ||
+      is_unusable(settings->wgrad) || is_unusable(settings->dgrad))
+    return "a recipe chooses among f32, f16, bf16, e4m3 and e5m2";
+  return NULL;
+}
+
+/* Does the path mean a value that the forward pass of some entry computes? */
+static bool path_is_computed(const Program *program, const char *path) {
+  for (size_t i = 0; i < program->graph.length; i++) {
+    const Graph *graph = program->graph.data[i];
+    for (ValueId id = 1; id < graph->count; id++) {
+      const Node *node = graph_node(graph, id);
+      if (!node_is_leaf(node) && node->phase == PHASE_FORWARD &&
+          path_matches(program, path, node->name))
+        return true;
+    }
+  }
+  return false;
+}
+
+/* What keeps a rescale from being placed by this selector; NULL: nothing. */
+static const char *misplaced_rescale(const Program *program,
+                                     const Selector *selector,
+                                     const Settings *settings) {
+  bool value = settings->rescale >= 0, gradient = settings->rescale_grad >= 0;
+  switch (selector->kind) {
+  case SELECT_LOSS:
+  case SELECT_NORM:
+    return value ? "`rescale` is for values and `update`; a class takes "
+                   "`rescale_grad`"
+                 : NULL;
+  case SELECT_UPDATE:
+    return gradient ? "`update` takes `rescale`: of the gradients that enter "
+                      "the optimizer"
+                    : NULL;
+  case SELECT_GRADIENT:
+    return NULL;
+  case SELECT_PATH:
+    return value && path_is_known(program, selector->path) &&
+                   !path_is_computed(program, selector->path)
+               ? "inputs and parameters keep their exponents; `rescale` is "
+                 "for computed values"
+               : NULL;
+  default:
+    return "a rescale is placed by `loss`, `norm`, `update`, `grad(..)` or a "
+           "name";
+  }
+}
+
+static void check_rescale(Check *check, const Rule *rule) {
+  const Settings *settings = &rule->settings;
+  if (settings->rescale < 0 && settings->rescale_grad < 0)
+    return;
+  for (size_t i = 0; i < rule->selector.length; i++) {
+    const Selector *selector = &rule->selector.data[i];
+    const char *what =
+        misplaced_rescale(check->context->program, selector, settings);
+    if (what)
+      report_setting(check, rule, selector->span, what);
+  }
+  if (rule->own && recipe_is_unscaled(check->recipe))
+    report_setting(check, rule, rule->span,
+                   "a rescale needs scales, and the recipe says `scale = "
+                   "none`");
+}
+
+static void check_settings(Check *check, const Rule *rule) {
+  const char *what = unsupported_setting(&rule->settings);
+  if (what)
+    report_setting(check, rule, rule->span, what);
+  check_rescale(check, rule);
+}
+
+/* ---- states: stored with an exponent that never changes in this version -- */
+
+/* The rule that settles the storage format of `param`, or NULL. */
+static const Rule *deciding_rule(const Check *check, const Parameter *param) {
+  const Rule *decides = NULL;
+  for (size_t i = 0; i < check->recipe->rule.length; i++) {
+    const Rule *rule = &check->recipe->rule.data[i];
+    if (rule->settings.forward == FORMAT_NONE)
+      continue;
+    for (size_t j = 0; j < rule->selector.length; j++)
+      if (selector_selects_param(check->context->program, param,
+                                 &rule->selector.data[j]))
+        decides = rule;
+  }
+  return decides;
+}
+
+/* Narrow states need a run-time exponent of their own, which is not there
+ * yet; rules that would make one narrow are refused one by one. */
+static void check_state(Check *check, const Parameter *param) {
+  if (!param->state || !type_is_real(param->type))
+    return;
+  Settings settings =
+      recipe_param_settings(check->context->program, check->recipe, param);
+  if (settings.forward == FORMAT_F32 || settings.forward == FORMAT_F64)
+    return;
+  const Rule *rule = deciding_rule(check, param);
+  const char *what = arena_printf(
+      check->context->arena,
+      "state %s would be stored in %s; this version keeps states in f32",
+      param->name, format_info(settings.forward)->text);
+  if (rule && !param->pinned) {
+    report_setting(check, rule, rule->span, what);
+    return;
+  }
+  diagnose_error(check->context->diagnostics, param->span, "E0503", "%s", what);
+  check->fine = false;
+}
+
+/* Recipes that no entry names may hold anything. */
+static bool recipe_is_used(const Program *program, const Recipe *recipe) {
+  for (size_t i = 0; i < program->graph.length; i++)
+    if (graph_recipe(program, program->graph.data[i]) == recipe)
+      return true;
+  return false;
+}
+
+static void check_recipe(Check *check) {
+  const Program *program = check->context->program;
+  for (size_t i = 0; i < check->recipe->rule.length; i++) {
+    check_names(check, &check->recipe->rule.data[i]);
+    check_settings(check, &check->recipe->rule.data[i]);
+  }
+  for (size_t i = 0; i < program->param.length; i++)
+    check_state(check, &program->param.data[i]);
+}
+
+bool recipe_check(PassContext *context) {
+  Program *program = context->program;
+  bool fine = true;
+  for (size_t i = 0; i < program->recipe.length; i++) {
+    Check check = {context, &program->recipe.data[i], true};
+    if (!recipe_is_used(program, check.recipe))
+      continue;
+    check_recipe(&check);
+    fine &= check.fine;
+  }
+  return fine;
+}

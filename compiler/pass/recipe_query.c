@@ -1,0 +1,410 @@
+/* What a recipe says about a value, a parameter, or an operand of a
+ * contraction (semantics.md, Recipes).
+ *
+ * A value has a store format, a contraction edge an operand format. default,
+ * roles and classes speak of storage; matmul of operands; a path that names a
+ * module, a layer or a parameter of both. Rules are taken in order, parents'
+ * first, and the last match of each field wins. The format in force is always
+ * `forward` of the answer: a gradient takes the rule's gradient format where
+ * one is given, and pins and single numbers overrule every rule.
+ */
+#include "compiler/pass/recipe_query.h"
+
+#include <string.h>
+
+/* For graphs that were built without one: f32, no scales. */
+static const Recipe no_recipe = {.name = "f32"};
+
+const Recipe *graph_recipe(const Program *program, const Graph *graph) {
+  const Recipe *recipe =
+      graph->recipe ? program_recipe(program, graph->recipe) : NULL;
+  return recipe ? recipe : &no_recipe;
+}
+
+bool recipe_is_unscaled(const Recipe *recipe) {
+  Scaling scaling = SCALING_NONE;
+  for (size_t i = 0; i < recipe->rule.length; i++) {
+    const Rule *rule = &recipe->rule.data[i];
+    for (size_t j = 0; j < rule->selector.length; j++)
+      if (rule->selector.data[j].kind == SELECT_DEFAULT &&
+          rule->settings.scaling != SCALING_UNSET)
+        scaling = rule->settings.scaling;
+  }
+  return scaling == SCALING_NONE;
+}
+
+/* ---- settings over settings ---------------------------------------------- */
+
+/* A field that `over` leaves unset keeps what earlier rules said. */
+static void set_format(Format *field, Format value) {
+  if (value != FORMAT_NONE)
+    *field = value;
+}
+
+static void set_number(int *field, int value) {
+  if (value >= 0)
+    *field = value;
+}
+
+/* A scaling replaces the earlier one with all its arguments. */
+static void set_scaling(Settings *settings, const Settings *over) {
+  if (over->scaling == SCALING_UNSET)
+    return;
+  settings->scaling = over->scaling;
+  settings->scale_rounding = over->scale_rounding;
+  settings->has_exponent = over->has_exponent;
+  settings->exponent = over->exponent;
+  settings->amax_granularity = over->amax_granularity;
+  settings->amax_group = over->amax_group;
+  settings->amax_history = over->amax_history;
+}
+
+static void settings_apply(Settings *settings, const Settings *over) {
+  set_format(&settings->forward, over->forward);
+  set_format(&settings->gradient, over->gradient);
+  set_format(&settings->accumulate, over->accumulate);
+  set_format(&settings->wgrad, over->wgrad);
+  set_format(&settings->dgrad, over->dgrad);
+  set_scaling(settings, over);
+  set_number(&settings->rescale, over->rescale);
+  set_number(&settings->rescale_grad, over->rescale_grad);
+  set_number(&settings->round, over->round);
+  set_number(&settings->overflow, over->overflow);
+  set_number(&settings->subnormals, over->subnormals);
+  if (over->every > 0)
+    settings->every = over->every;
+}
+
+/* ---- which rule speaks of what ------------------------------------------- */
+
+bool path_matches(const Program *program, const char *path, const char *name) {
+  if (!name)
+    return false;
+  if (selector_matches(path, name))
+    return true;
+  for (size_t i = 0; i < program->alias.length; i++)
+    if (strcmp(program->alias.data[i].value, name) == 0 &&
+        selector_matches(path, program->alias.data[i].name))
+      return true;
+  return false;
+}
+
+const char *gradient_base(const Node *node) {
+  bool gradient = node->phase == PHASE_BACKWARD && node->name &&
+                  strncmp(node->name, "d.", 2) == 0;
+  return gradient ? node->name + 2 : NULL;
+}
+
+/* The gradient of something that the path means: by name, or by an alias that
+ * is itself the name of a gradient. */
+static bool gradient_matches(const Program *program, const char *path,
+                             const Node *node) {
+  const char *base = gradient_base(node);
+  if (!base)
+    return false;
+  if (selector_matches(path, base))
+    return true;
+  for (size_t i = 0; i < program->alias.length; i++) {
+    const Alias *alias = &program->alias.data[i];
+    if (strcmp(alias->value, node->name) == 0 &&
+        strncmp(alias->name, "d.", 2) == 0 &&
+        selector_matches(path, alias->name + 2))
+      return true;
+    if (strcmp(alias->value, base) == 0 && selector_matches(path, alias->name))
+      return true;
+  }
+  return false;
+}
+
+bool node_enters(const Graph *graph, const Node *node) {
+  return node->op == OP_CONVERT &&
+         !type_is_real(graph_node(graph, node->input[0])->type);
+}
+
+bool selector_selects_param(const Program *program, const Parameter *param,
+                            const Selector *selector) {
+  switch (selector->kind) {
+  case SELECT_DEFAULT:
+    return true;
+  case SELECT_PARAM:
+    return !param->state;
+  case SELECT_STATE:
+    return param->state;
+  case SELECT_PATH:
+    return path_matches(program, selector->path, param->name);
+  default:
+    return false;
+  }
+}
+
+/* Roles go by where a value stands in the step. */
+static bool role_selects(const Graph *graph, const Node *node,
+                         SelectorKind role) {
+  bool leaf = node_is_leaf(node);
+  bool input = node->op == OP_INPUT || node_enters(graph, node);
+  switch (role) {
+  case SELECT_INPUT:
+    return input;
+  case SELECT_ACTIVATION:
+    return node->phase == PHASE_FORWARD && !leaf && !input;
+  case SELECT_UPDATE:
+    return node->phase == PHASE_UPDATE && !leaf;
+  default:
+    return false;
+  }
+}
+
+/* Classes go by the op that makes it: the class column of ops.def. */
+static bool class_selects(const Node *node, SelectorKind class) {
+  switch (op_info(node->op)->class) {
+  case CLASS_elementwise:
+    return class == SELECT_ELEMENTWISE;
+  case CLASS_reduce:
+    return class == SELECT_REDUCE;
+  case CLASS_softmax:
+    return class == SELECT_SOFTMAX;
+  case CLASS_loss:
+    return class == SELECT_LOSS;
+  default:
+    return false;
+  }
+}
+
+bool selector_selects(const Program *program, const Graph *graph, ValueId id,
+                      const Selector *selector) {
+  const Node *node = graph_node(graph, id);
+  if (node->op == OP_PARAM)
+    return selector_selects_param(
+        program, &program->param.data[node->attr.index], selector);
+  switch (selector->kind) {
+  case SELECT_DEFAULT:
+    return true;
+  case SELECT_PATH:
+    return path_matches(program, selector->path, node->name) ||
+           gradient_matches(program, selector->path, node);
+  case SELECT_GRADIENT:
+    return gradient_matches(program, selector->path, node);
+  case SELECT_INPUT:
+  case SELECT_ACTIVATION:
+  case SELECT_UPDATE:
+    return role_selects(graph, node, selector->kind);
+  default:
+    return class_selects(node, selector->kind);
+  }
+}
+
+/* ---- storage ------------------------------------------------------------- */
+
+/* Pins, whole numbers and single numbers overrule the rules. */
+static void settle_format(Settings *settings, const Type *type, bool pinned,
+                          bool gradient) {
+  if (gradient)
+    set_format(&settings->forward, settings->gradient);
+  if (pinned || !type_is_real(type))
+    settings->forward = type->format;
+  else if (type->rank == 0 || settings->forward == FORMAT_NONE)
+    settings->forward = FORMAT_F32;
+}
+
+/* One rule counts once, however many of its selectors match. */
+Settings recipe_value_settings(const Program *program, const Graph *graph,
+                               ValueId id) {
+  const Recipe *recipe = graph_recipe(program, graph);
+  const Node *node = graph_node(graph, id);
+  Settings settings = settings_unset();
+  for (size_t i = 0; i < recipe->rule.length; i++) {
+    const Rule *rule = &recipe->rule.data[i];
+    bool selected = false;
+    for (size_t j = 0; j < rule->selector.length; j++)
+      selected |= selector_selects(program, graph, id, &rule->selector.data[j]);
+    if (selected)
+      settings_apply(&settings, &rule->settings);
+  }
+  settle_format(&settings, node->type, node->pinned,
+                node->phase == PHASE_BACKWARD);
+  return settings;
+}
+
+Settings recipe_param_settings(const Program *program, const Recipe *recipe,
+                               const Parameter *param) {
+  Settings settings = settings_unset();
+  for (size_t i = 0; i < recipe->rule.length; i++) {
+    const Rule *rule = &recipe->rule.data[i];
+    bool selected = false;
+    for (size_t j = 0; j < rule->selector.length; j++)
+      selected |=
+          selector_selects_param(program, param, &rule->selector.data[j]);
+    if (selected)
+      settings_apply(&settings, &rule->settings);
+  }
+  settle_format(&settings, param->type, param->pinned, false);
+  return settings;
+}
+
+/* ---- operands of contractions -------------------------------------------- */
+
+/* Ops behind which the same value is found again. */
+static bool carries_value(Op op) {
+  switch (op) {
+  case OP_CAST:
+  case OP_CONVERT:
+  case OP_RESHAPE:
+  case OP_TRANSPOSE:
+  case OP_BROADCAST:
+  case OP_RESCALE:
+  case OP_REBALANCE:
+    return true;
+  default:
+    return false;
+  }
+}
+
+/* The parameter that an operand is, seen through casts and moves, or NULL. */
+static const Node *operand_param(const Graph *graph, ValueId id) {
+  const Node *node = graph_node(graph, id);
+  while (carries_value(node->op))
+    node = graph_node(graph, node->input[0]);
+  return node->op == OP_PARAM ? node : NULL;
+}
+
+/* Does the path name a module that `name` lies in (not the value itself)? */
+static bool module_matches(const Program *program, const char *path,
+                           const char *name) {
+  const char *dot = name ? strrchr(name, '.') : NULL;
+  if (!dot)
+    return false;
+  const char *module = intern_n(program->interner, name, (size_t)(dot - name));
+  return selector_matches(path, module);
+}
+
+/* The same, for any name of the value. */
+static bool layer_matches(const Program *program, const char *path,
+                          const Node *node) {
+  const char *base = gradient_base(node);
+  const char *name = base ? base : node->name;
+  if (module_matches(program, path, name))
+    return true;
+  for (size_t i = 0; name && i < program->alias.length; i++)
+    if (strcmp(program->alias.data[i].value, name) == 0 &&
+        module_matches(program, path, program->alias.data[i].name))
+      return true;
+  return false;
+}
+
+/* A contraction belongs to the layer of its parameter; without one, to that of
+ * its result. */
+static bool path_means_product(const Program *program, const Graph *graph,
+                               ValueId id, const char *path) {
+  const Node *node = graph_node(graph, id);
+  bool has_param = false;
+  for (int i = 0; i < 2; i++) {
+    const Node *param = operand_param(graph, node->input[i]);
+    has_param |= param != NULL;
+    if (param && layer_matches(program, path, param))
+      return true;
+  }
+  return !has_param && layer_matches(program, path, node);
+}
+
+/* The path names what this edge reads: a parameter, or one value by itself
+ * rather than all of the layer it comes from. */
+static bool path_means_operand(const Program *program, const Graph *graph,
+                               ValueId id, const char *path) {
+  const Node *param = operand_param(graph, id);
+  if (param)
+    return path_matches(program, path, param->name);
+  const Node *node = graph_node(graph, id);
+  return (path_matches(program, path, node->name) ||
+          gradient_matches(program, path, node)) &&
+         !layer_matches(program, path, node);
+}
+
+/* Which selectors speak of operand `operand` of contraction `id`. */
+static bool selector_selects_edge(const Program *program, const Graph *graph,
+                                  ValueId id, int operand,
+                                  const Selector *selector) {
+  ValueId input = graph_node(graph, id)->input[operand];
+  switch (selector->kind) {
+  case SELECT_MATMUL:
+    return true;
+  case SELECT_PATH:
+    return path_means_product(program, graph, id, selector->path) ||
+           path_means_operand(program, graph, input, selector->path);
+  case SELECT_GRADIENT:
+    return gradient_matches(program, selector->path, graph_node(graph, input));
+  default:
+    return false;
+  }
+}
+
+/* What `default` says of edges: how they round, not in which format. */
+static void apply_default(Settings *settings, const Settings *over) {
+  Settings other = *over;
+  other.forward = other.gradient = FORMAT_NONE;
+  settings_apply(settings, &other);
+}
+
+static void apply_to_edge(Settings *settings, const Program *program,
+                          const Graph *graph, ValueId id, int operand,
+                          const Rule *rule) {
+  bool selected = false, defaults = false;
+  for (size_t j = 0; j < rule->selector.length; j++) {
+    const Selector *selector = &rule->selector.data[j];
+    defaults |= selector->kind == SELECT_DEFAULT;
+    selected |= selector_selects_edge(program, graph, id, operand, selector);
+  }
+  if (selected)
+    settings_apply(settings, &rule->settings);
+  else if (defaults)
+    apply_default(settings, &rule->settings);
+}
+
+Settings recipe_operand_settings(const Program *program, const Graph *graph,
+                                 ValueId id, int operand) {
+  const Recipe *recipe = graph_recipe(program, graph);
+  const Node *input = graph_node(graph, graph_node(graph, id)->input[operand]);
+  ProductKind kind = contraction_kind(graph, id);
+  Settings settings = settings_unset();
+  for (size_t i = 0; i < recipe->rule.length; i++)
+    apply_to_edge(&settings, program, graph, id, operand,
+                  &recipe->rule.data[i]);
+  if (input->phase == PHASE_BACKWARD)
+    set_format(&settings.forward, settings.gradient);
+  if (kind == PRODUCT_WGRAD)
+    set_format(&settings.forward, settings.wgrad);
+  if (kind == PRODUCT_DGRAD)
+    set_format(&settings.forward, settings.dgrad);
+  if (input->pinned)
+    settings.forward = input->type->format;
+  else if (input->type->rank == 0)
+    settings.forward = FORMAT_F32;
+  return settings;
+}
+
+/* ---- kinds of product ---------------------------------------------------- */
+
+/* Ops that a gradient passes through on its way into the optimizer. */
+static bool passes_gradient(Op op) {
+  return carries_value(op) || op == OP_ADD || op == OP_NEG;
+}
+
+/* A weight gradient is what flows into the optimizer unmultiplied; all other
+ * products of the backward pass carry the gradient further down. */
+ProductKind contraction_kind(const Graph *graph, ValueId id) {
+  if (graph_node(graph, id)->phase != PHASE_BACKWARD)
+    return PRODUCT_FORWARD;
+  Arena *arena = arena_new();
+  bool *flows = NEW_ARRAY(arena, bool, graph->count);
+  bool updates = false;
+  flows[id] = true;
+  for (ValueId user = id + 1; user < graph->count && !updates; user++) {
+    const Node *node = graph_node(graph, user);
+    for (int i = 0; i < op_info(node->op)->inputs; i++) {
+      bool reads = flows[node->input[i]];
+      flows[user] |= reads && passes_gradient(node->op);
+      updates |= reads && node->phase == PHASE_UPDATE;
+    }
+  }
+  arena_free(arena);
+  return updates ? PRODUCT_WGRAD : PRODUCT_DGRAD;
+}

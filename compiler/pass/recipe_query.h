@@ -1,0 +1,23 @@
+/* Which rule speaks of which value: the part of recipe_query.c that rescale.c
+ * and recipe_check.c use too.
+ */
+#ifndef SG_PASS_RECIPE_QUERY_H
+#define SG_PASS_RECIPE_QUERY_H
+
+#include "compiler/pass/pass.h"
+
+/* Does the path mean the value or parameter `name`, by this or by another name
+ * of it (program->alias)? */
+bool path_matches(const Program *program, const char *path, const char *name);
+/* "logits" for a value "d.logits" of phase backward, else NULL. */
+const char *gradient_base(const Node *node);
+/* Does the selector speak of value `id`'s own storage? */
+bool selector_selects(const Program *program, const Graph *graph, ValueId id,
+                      const Selector *selector);
+/* Does it speak of the storage of a parameter or state? */
+bool selector_selects_param(const Program *program, const Parameter *param,
+                            const Selector *selector);
+/* A whole number made real: where an integer input enters the arithmetic. */
+bool node_enters(const Graph *graph, const Node *node);
+
+#endif

@@ -1,0 +1,181 @@
+/* rescale: dynamic rescales where the recipe asks for them.
+ *
+ * In: graphs after autodiff. Out: the same values, with `rescale` ops behind
+ * those that a rule of a scaled recipe selects:
+ *
+ *   loss : rescale_grad       the gradient that leaves a loss op
+ *   update : rescale          the gradients that enter the optimizer
+ *   grad(x) : rescale         the gradient of x
+ *   x : rescale, rescale_grad the computed value x, its gradient
+ *
+ * A rescale is the identity here; scalify makes it measure a norm. Forward
+ * scales are static predictions; in the backward pass magnitudes drift from
+ * them, and one rescale where gradients enter brings the rest back (Scalify,
+ * arXiv 2407.17353, algorithm 5). The rescale takes the value's name and the
+ * value becomes its helper, so rules and traces mean the rescaled value.
+ */
+#include "compiler/pass/recipe_query.h"
+#include "compiler/pass/rewrite.h"
+
+typedef struct {
+  PassContext *context;
+  const Graph *graph;
+  const Recipe *recipe;
+  const bool *enters_update; /* by value: a gradient the optimizer reads */
+} Rescale;
+
+static bool *update_entries(Arena *arena, const Graph *graph) {
+  bool *enters = NEW_ARRAY(arena, bool, graph->count);
+  for (ValueId id = 1; id < graph->count; id++) {
+    const Node *node = graph_node(graph, id);
+    for (int i = 0; i < op_info(node->op)->inputs; i++)
+      if (node->phase == PHASE_UPDATE &&
+          graph_node(graph, node->input[i])->phase == PHASE_BACKWARD)
+        enters[node->input[i]] = true;
+  }
+  return enters;
+}
+
+/* The norm that the rule asks for through one selector; -1: none. */
+static int selected_norm(const Rescale *rescale, ValueId id,
+                         const Selector *selector, const Settings *settings) {
+  const Program *program = rescale->context->program;
+  const Node *node = graph_node(rescale->graph, id);
+  switch (selector->kind) {
+  case SELECT_LOSS:
+    return node->op == OP_SOFTMAX_XENT_GRAD ? settings->rescale_grad : -1;
+  case SELECT_UPDATE:
+    return rescale->enters_update[id] ? settings->rescale : -1;
+  case SELECT_GRADIENT:
+  case SELECT_PATH:
+    break;
+  default:
+    return -1;
+  }
+  if (name_is_helper(node->name) ||
+      !selector_selects(program, rescale->graph, id, selector))
+    return -1;
+  if (node->phase == PHASE_BACKWARD)
+    return selector->kind == SELECT_GRADIENT && settings->rescale >= 0
+               ? settings->rescale
+               : settings->rescale_grad;
+  return selector->kind == SELECT_PATH && node->phase == PHASE_FORWARD
+             ? settings->rescale
+             : -1;
+}
+
+/* The norm by which value `id` is rescaled, or -1: the last match wins. */
+static int wanted_norm(const Rescale *rescale, ValueId id) {
+  const Node *node = graph_node(rescale->graph, id);
+  int norm = -1;
+  if (node_is_leaf(node) || node->op == OP_STORE || !type_is_real(node->type))
+    return -1;
+  for (size_t i = 0; i < rescale->recipe->rule.length; i++) {
+    const Rule *rule = &rescale->recipe->rule.data[i];
+    for (size_t j = 0; j < rule->selector.length; j++) {
+      int selected =
+          selected_norm(rescale, id, &rule->selector.data[j], &rule->settings);
+      norm = selected >= 0 ? selected : norm;
+    }
+  }
+  return norm;
+}
+
+/* ---- rules that found nothing -------------------------------------------- */
+
+static bool rule_applies(const Rescale *rescale, const Rule *rule) {
+  for (ValueId id = 1; id < rescale->graph->count; id++) {
+    const Node *node = graph_node(rescale->graph, id);
+    if (node_is_leaf(node) || node->op == OP_STORE)
+      continue;
+    for (size_t j = 0; j < rule->selector.length; j++)
+      if (selected_norm(rescale, id, &rule->selector.data[j],
+                        &rule->settings) >= 0)
+        return true;
+  }
+  return false;
+}
+
+static void warn_idle(PassContext *context, const Rule *rule) {
+  Buffer text = {0};
+  selector_print(&text, &rule->selector.data[0]);
+  Diagnostic warning = {.severity = SEVERITY_WARNING, .code = "W0512"};
+  warning.message = arena_printf(
+      context->arena,
+      "rule `%s` rescales nothing: the step computes no such value", text.data);
+  warning.label[0].span = rule->span;
+  warning.label_count = 1;
+  diagnose(context->diagnostics, &warning);
+  buffer_free(&text);
+}
+
+/* The user's own rescales by name must be somewhere in a training step. */
+static void check_idle(const Rescale *rescale) {
+  for (size_t i = 0; i < rescale->recipe->rule.length; i++) {
+    const Rule *rule = &rescale->recipe->rule.data[i];
+    bool asks = rule->settings.rescale >= 0 || rule->settings.rescale_grad >= 0;
+    bool named =
+        rule->selector.length > 0 && rule->selector.data[0].kind >= SELECT_PATH;
+    if (rule->own && asks && named && !rule_applies(rescale, rule))
+      warn_idle(rescale->context, rule);
+  }
+}
+
+/* ---- the graph ----------------------------------------------------------- */
+
+static void insert_rescale(GraphCopy *copy, NameTable *names, ValueId old,
+                           Norm norm) {
+  ValueId value = copy->map[old];
+  Node *original = graph_node(copy->new, value);
+  Node node =
+      node_make(OP_RESCALE, original->phase, original->type, value, 0, 0);
+  node.attr.by = norm;
+  node.name = original->name;
+  node.pinned = original->pinned;
+  node.span = original->span;
+  original->name = name_helper(names, original->name);
+  copy->map[old] = graph_add(copy->new, &node);
+}
+
+static Graph *rescaled(PassContext *context, const Graph *graph) {
+  Program *program = context->program;
+  Rescale rescale = {context, graph, graph_recipe(program, graph), NULL};
+  rescale.enters_update = update_entries(context->arena, graph);
+  bool scaled = !recipe_is_unscaled(rescale.recipe);
+  if (scaled && graph->kind == ENTRY_TRAIN)
+    check_idle(&rescale);
+  NameTable *names = name_table_new(context->arena, program->interner, graph);
+  GraphCopy copy = graph_copy_begin(context->arena, graph);
+  for (ValueId id = 1; id < graph->count; id++) {
+    graph_copy_node(&copy, id);
+    int norm = scaled ? wanted_norm(&rescale, id) : -1;
+    if (norm >= 0)
+      insert_rescale(&copy, names, id, (Norm)norm);
+  }
+  graph_copy_finish(&copy);
+  return copy.new;
+}
+
+/* Rescales of gradients would be lost if gradients came later. */
+static bool check_derived(PassContext *context, const Graph *graph) {
+  if (!graph->minimize)
+    return true;
+  diagnose_error(context->diagnostics, graph->span, "E0705",
+                 "pass `rescale` needs the gradients of `%s`: run `autodiff` "
+                 "before it",
+                 graph->name);
+  return false;
+}
+
+bool pass_rescale(PassContext *context) {
+  Program *program = context->program;
+  for (size_t i = 0; i < program->graph.length; i++) {
+    const Graph *graph = program->graph.data[i];
+    if (!check_derived(context, graph))
+      return false;
+    Graph *swept = graph_swept(context->arena, graph);
+    graph_replace(program, i, rescaled(context, swept));
+    graph_free(swept);
+  }
+  return true;
+}

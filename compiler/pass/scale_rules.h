@@ -1,0 +1,69 @@
+/* What the scale rules share with scalify: one value in the making.
+ *
+ * A rule is called with a node whose operands already have their scales. It
+ * sets node->scale and node->estimate and may put helpers before the node (a
+ * rebalanced operand, the maximum of two exponents). Levels: L is log2 of the
+ * predicted rms of a *value*, relative to its run-time exponent if it has one:
+ * L = scale.exponent + estimate.log2_rms.
+ */
+#ifndef SG_PASS_SCALE_RULES_H
+#define SG_PASS_SCALE_RULES_H
+
+#include "compiler/pass/pass.h"
+
+/* What a run-time exponent is expected to be: the level of what it measures. */
+typedef struct {
+  ValueId symbol;
+  int32_t exponent;
+} Prediction;
+
+/* The rewriting of one graph. */
+typedef struct {
+  PassContext *context;
+  GraphCopy copy;
+  NameTable *names;
+  Scale *demand; /* per old id: the scale that a sum must take, or NONE */
+  VEC(Prediction) predicted;
+  ScaleRounding rounding;    /* of the node in the making */
+  size_t clamped;            /* exponents out of range so far */
+  const char *clamped_first; /* the remark about the first one */
+  Span clamped_span;
+  bool failed;
+} Scaler;
+
+typedef void ScaleRule(Scaler *scaler, ValueId old, Node *node);
+
+/* The rule in the `scale` column of ops.def. */
+ScaleRule *scale_rule(Op op);
+
+/* L of a value; -INFINITY where its data are known to be zero. */
+double node_level(const Node *node);
+/* L rounded to an exponent. Exact powers of two stay what they are although
+ * their logarithms carry rounding errors. */
+int32_t level_exponent(double level, ScaleRounding rounding);
+
+/* ---- helpers that put nodes before the one in the making (scalify.c) ---- */
+
+static inline Node *scaler_operand(const Scaler *scaler, const Node *node,
+                                   int operand) {
+  return graph_node(scaler->copy.new, node->input[operand]);
+}
+/* Operand `operand` at scale `target`: itself where it has that scale or
+ * adopts any, a constant split anew, else a rebalanced helper. */
+void scaler_align(Scaler *scaler, Node *node, int operand, Scale target);
+/* The operand at a static exponent: the one it is expected to have. */
+void scaler_make_static(Scaler *scaler, Node *node, int operand);
+/* The larger of two exponents; a new `$name` where that is not known now. */
+Scale scaler_larger(Scaler *scaler, const Node *node, Scale a, Scale b);
+/* Adds the statistic of operand 0 as `$name`; returns its id. */
+ValueId scaler_measure(Scaler *scaler, const Node *node);
+/* scale = 2^(symbol + exponent), clamped to the range of exponents; what the
+ * clamp takes away moves into the estimate, with one remark per entry (W0512).
+ */
+void scaler_set(Scaler *scaler, Node *node, ValueId symbol, int64_t exponent,
+                double level, bool nonnegative);
+/* As scaler_set with the exponent rounded from the level. */
+void scaler_renormalise(Scaler *scaler, Node *node, ValueId symbol,
+                        double level, bool nonnegative);
+
+#endif

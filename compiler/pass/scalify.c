@@ -1,0 +1,352 @@
+/* Gives every value an exponent: plain to scaled.
+ *
+ * In: graphs over real numbers that hold forward, backward and update. Out:
+ * the same graphs with value = data * 2^exponent at every float value, where
+ * the exponents follow from shapes, constants and initial distributions alone
+ * (Scalify, Blake et al., arXiv 2407.17353), or from a statistic of the step
+ * where a `rescale` stands. The rules of the ops are in scale_rules.c; here
+ * are the walk, the parameters' exponents and the helpers that rules insert.
+ *
+ * Scaling moves no value: a helper multiplies by powers of two only, so a
+ * scaled program has the values of the plain one, bit for bit in binary64
+ * unless something overflows or underflows.
+ *
+ * The train's recipe decides how parameters are stored. An entry whose recipe
+ * has no scales re-expresses scaled parameters at 2^0 when it reads them, and
+ * the other way round.
+ */
+#include "compiler/pass/rewrite.h"
+#include "compiler/pass/scale_rules.h"
+#include "compiler/pass/storage.h"
+
+#include <math.h>
+
+/* ---- diagnostics -------------------------------------------------------- */
+
+static void note_clamped(Scaler *scaler, const Node *node, int64_t exponent) {
+  if (scaler->clamped++ > 0)
+    return;
+  scaler->clamped_span = node->span;
+  scaler->clamped_first = arena_printf(
+      scaler->context->arena,
+      "the exponent 2^%lld of %s is beyond 2^%d .. 2^%d; the rest stays in "
+      "the data",
+      (long long)exponent, node->name ? node->name : "a store", EXPONENT_MIN,
+      EXPONENT_MAX);
+}
+
+/* One remark an entry: where one value runs out of range, many follow it. */
+static void remark_clamped(const Scaler *scaler) {
+  if (scaler->clamped == 0)
+    return;
+  Diagnostic diagnostic = {.severity = SEVERITY_REMARK, .code = "W0512"};
+  diagnostic.message = scaler->clamped_first;
+  diagnostic.label[diagnostic.label_count++] =
+      (Label){scaler->clamped_span, NULL};
+  if (scaler->clamped > 1)
+    diagnostic.note[diagnostic.note_count++] =
+        arena_printf(scaler->context->arena, "so are those of %zu more values",
+                     scaler->clamped - 1);
+  diagnose(scaler->context->diagnostics, &diagnostic);
+}
+
+/* ---- helpers for the rules ---------------------------------------------- */
+
+/* A temporary on the way to *node. It continues the numbering of the operand
+ * where that is a temporary itself, else of the value that is made. */
+static const char *helper_name(Scaler *scaler, const Node *node,
+                               const Node *operand) {
+  const char *base = node->name ? node->name : operand->name;
+  if (name_is_helper(operand->name))
+    base = operand->name;
+  return name_helper(scaler->names, base);
+}
+
+static ValueId add_rebalance(Scaler *scaler, const Node *node, ValueId operand,
+                             Scale target) {
+  Node from = *graph_node(scaler->copy.new, operand);
+  Node helper = node_make(OP_REBALANCE, node->phase, from.type, operand, 0, 0);
+  helper.name = helper_name(scaler, node, &from);
+  helper.span = node->span;
+  helper.pinned = from.pinned;
+  helper.scale = target;
+  helper.estimate = from.estimate;
+  if (from.scale.symbol == target.symbol)
+    helper.estimate.log2_rms += from.scale.exponent - target.exponent;
+  return graph_add(scaler->copy.new, &helper);
+}
+
+/* A number is split anew, which costs nothing at run time. */
+static ValueId add_constant(Scaler *scaler, const Node *constant,
+                            Scale target) {
+  Node node = *constant;
+  int32_t up = constant->scale.exponent - target.exponent;
+  node.attr.value = ldexp(constant->attr.value, up);
+  node.scale = target;
+  node.estimate.log2_rms += up;
+  return graph_add(scaler->copy.new, &node);
+}
+
+static void align(Scaler *scaler, Node *node, int operand, Scale target) {
+  ValueId id = node->input[operand];
+  const Node *from = graph_node(scaler->copy.new, id);
+  bool adopts = from->scale.kind == SCALE_ZERO || from->scale.kind == SCALE_ANY;
+  if (adopts || scale_equal(from->scale, target))
+    return;
+  bool split = from->op == OP_CONST && from->scale.symbol == target.symbol;
+  node->input[operand] = split ? add_constant(scaler, from, target)
+                               : add_rebalance(scaler, node, id, target);
+}
+
+/* Operands that are the same value stay so. */
+void scaler_align(Scaler *scaler, Node *node, int operand, Scale target) {
+  ValueId before = node->input[operand];
+  align(scaler, node, operand, target);
+  for (int i = operand + 1; i < MAX_INPUTS; i++)
+    if (node->input[i] == before)
+      node->input[i] = node->input[operand];
+}
+
+static int32_t predicted_exponent(const Scaler *scaler, ValueId symbol) {
+  for (size_t i = 0; i < scaler->predicted.length; i++)
+    if (scaler->predicted.data[i].symbol == symbol)
+      return scaler->predicted.data[i].exponent;
+  return 0;
+}
+
+/* The expected exponent of a scale, all of it static. */
+static Scale scale_predicted(const Scaler *scaler, Scale scale) {
+  return scale_static(scale.exponent +
+                      predicted_exponent(scaler, scale.symbol));
+}
+
+void scaler_make_static(Scaler *scaler, Node *node, int operand) {
+  ValueId id = node->input[operand];
+  Scale scale = graph_node(scaler->copy.new, id)->scale;
+  node->input[operand] =
+      add_rebalance(scaler, node, id, scale_predicted(scaler, scale));
+}
+
+static void predict(Scaler *scaler, ValueId symbol, Scale scale,
+                    double log2_rms, ScaleRounding rounding) {
+  double level = scale_predicted(scaler, scale).exponent;
+  if (!isinf(log2_rms))
+    level += log2_rms;
+  Prediction prediction = {symbol, level_exponent(level, rounding)};
+  vec_push(&scaler->predicted, prediction);
+}
+
+static ValueId add_exponent(Scaler *scaler, const Node *node, Op op) {
+  TypeTable *types = scaler->context->program->types;
+  Node exponent =
+      node_make(op, node->phase, type_scalar(types, FORMAT_I32), 0, 0, 0);
+  exponent.name = node->name;
+  exponent.span = node->span;
+  return graph_add(scaler->copy.new, &exponent);
+}
+
+Scale scaler_larger(Scaler *scaler, const Node *node, Scale a, Scale b) {
+  if (a.symbol == b.symbol)
+    return a.exponent >= b.exponent ? a : b;
+  ValueId id = add_exponent(scaler, node, OP_MAX_EXPONENT);
+  Node *larger = graph_node(scaler->copy.new, id);
+  larger->attr.term[0] = a;
+  larger->attr.term[1] = b;
+  int32_t first = scale_predicted(scaler, a).exponent;
+  int32_t second = scale_predicted(scaler, b).exponent;
+  predict(scaler, id, scale_static(first > second ? first : second), 0,
+          SCALE_DOWN);
+  return (Scale){SCALE_NORMAL, id, 0};
+}
+
+ValueId scaler_measure(Scaler *scaler, const Node *node) {
+  ValueId operand = node->input[0];
+  ValueId id = add_exponent(scaler, node, OP_NORM_EXPONENT);
+  Node *measured = graph_node(scaler->copy.new, id);
+  measured->input[0] = operand;
+  measured->attr.by = node->attr.by;
+  const Node *from = graph_node(scaler->copy.new, operand);
+  predict(scaler, id, from->scale, from->estimate.log2_rms, SCALE_DOWN);
+  return id;
+}
+
+void scaler_set(Scaler *scaler, Node *node, ValueId symbol, int64_t exponent,
+                double level, bool nonnegative) {
+  int64_t clamped = exponent < EXPONENT_MIN   ? EXPONENT_MIN
+                    : exponent > EXPONENT_MAX ? EXPONENT_MAX
+                                              : exponent;
+  if (clamped != exponent)
+    note_clamped(scaler, node, exponent);
+  node->scale = (Scale){SCALE_NORMAL, symbol, (int32_t)clamped};
+  node->estimate = (Estimate){level - (double)clamped, nonnegative};
+}
+
+void scaler_renormalise(Scaler *scaler, Node *node, ValueId symbol,
+                        double level, bool nonnegative) {
+  scaler_set(scaler, node, symbol, level_exponent(level, scaler->rounding),
+             level, nonnegative);
+}
+
+/* ---- parameters --------------------------------------------------------- */
+
+const Recipe *storage_recipe(const Program *program) {
+  for (size_t i = 0; i < program->graph.length; i++)
+    if (program->graph.data[i]->kind == ENTRY_TRAIN)
+      return graph_recipe(program, program->graph.data[i]);
+  return program->graph.length > 0
+             ? graph_recipe(program, program->graph.data[0])
+             : NULL;
+}
+
+static int32_t initial_exponent(const Parameter *param,
+                                const Settings *settings) {
+  if (settings->scaling == SCALING_FIXED && settings->has_exponent)
+    return settings->exponent;
+  double level = init_log2_rms(param->init);
+  if (isinf(level))
+    return 0;
+  int32_t exponent = level_exponent(level, SCALE_DOWN);
+  return exponent < EXPONENT_MIN   ? EXPONENT_MIN
+         : exponent > EXPONENT_MAX ? EXPONENT_MAX
+                                   : exponent;
+}
+
+static bool scale_param(PassContext *context, const Recipe *recipe,
+                        Parameter *param) {
+  param->scale = scale_none();
+  if (!type_is_real(param->type) || recipe_is_unscaled(recipe))
+    return true;
+  Settings settings = recipe_param_settings(context->program, recipe, param);
+  if (settings.scaling == SCALING_NONE)
+    return true;
+  if (settings.scaling == SCALING_RMS || settings.scaling == SCALING_AMAX) {
+    diagnose_error(context->diagnostics, param->span, "E0503",
+                   "%s: this version keeps parameters and states at a fixed "
+                   "exponent only (`scale = fixed`)",
+                   param->name);
+    return false;
+  }
+  param->scale = scale_static(initial_exponent(param, &settings));
+  return true;
+}
+
+/* The last rule that sets a scale for the role. What `default` says about
+ * propagation is meant for values; only a rule for the role itself asks for
+ * parameters that propagate. */
+static const Rule *role_rule(const Recipe *recipe, SelectorKind role) {
+  const Rule *last = NULL;
+  for (size_t i = 0; i < recipe->rule.length; i++) {
+    const Rule *rule = &recipe->rule.data[i];
+    if (rule->settings.scaling == SCALING_UNSET)
+      continue;
+    for (size_t j = 0; j < rule->selector.length; j++)
+      if (rule->selector.data[j].kind == role)
+        last = rule;
+  }
+  return last;
+}
+
+static bool check_role(PassContext *context, const Recipe *recipe,
+                       SelectorKind role) {
+  const Rule *rule = role_rule(recipe, role);
+  if (rule == NULL || rule->settings.scaling != SCALING_PROPAGATE)
+    return true;
+  diagnose_error(context->diagnostics, rule->span, "E0503",
+                 "the scale of a parameter or state cannot propagate in this "
+                 "version; use `scale = fixed`");
+  return false;
+}
+
+static bool scale_params(PassContext *context) {
+  Program *program = context->program;
+  const Recipe *recipe = storage_recipe(program);
+  if (recipe == NULL)
+    return true;
+  bool good = check_role(context, recipe, SELECT_PARAM) &&
+              check_role(context, recipe, SELECT_STATE);
+  for (size_t i = 0; i < program->param.length; i++)
+    good &= scale_param(context, recipe, &program->param.data[i]);
+  return good;
+}
+
+/* ---- the walk ----------------------------------------------------------- */
+
+/* Which sums make a new parameter value, and at which exponent. */
+static Scale *find_demands(const PassContext *context, const Graph *graph) {
+  Scale *demand = NEW_ARRAY(context->arena, Scale, graph->count);
+  for (ValueId id = 1; id < graph->count; id++) {
+    const Node *store = graph_node(graph, id);
+    if (store->op != OP_STORE)
+      continue;
+    const Node *value = graph_node(graph, store->input[0]);
+    bool is_sum = value->op == OP_ADD || value->op == OP_SUB;
+    if (is_sum && value->phase == PHASE_UPDATE &&
+        demand[store->input[0]].kind == SCALE_NONE)
+      demand[store->input[0]] =
+          context->program->param.data[store->attr.index].scale;
+  }
+  return demand;
+}
+
+/* A parameter whose storage differs from what the entry computes in is
+ * re-expressed once, after it is read. */
+static void bridge_param(Scaler *scaler, ValueId old, bool scaled) {
+  ValueId id = scaler->copy.map[old];
+  const Node *node = graph_node(scaler->copy.new, id);
+  if (node->op != OP_PARAM || !type_is_real(node->type) ||
+      (node->scale.kind == SCALE_NORMAL) == scaled)
+    return;
+  const Parameter *param =
+      &scaler->context->program->param.data[node->attr.index];
+  Settings unset = settings_unset();
+  Scale target =
+      scaled ? scale_static(initial_exponent(param, &unset)) : scale_none();
+  Node reader = *node;
+  scaler->copy.map[old] = add_rebalance(scaler, &reader, id, target);
+}
+
+static void scale_node(Scaler *scaler, const Graph *old, ValueId id) {
+  Node node = graph_copy_prepare(&scaler->copy, id);
+  scaler->rounding =
+      recipe_value_settings(scaler->context->program, old, id).scale_rounding;
+  scale_rule(node.op)(scaler, id, &node);
+  scaler->copy.map[id] = graph_add(scaler->copy.new, &node);
+  bridge_param(scaler, id, true);
+}
+
+/* Without scales only the borders to scaled parameters need anything. */
+static void copy_node(Scaler *scaler, ValueId id) {
+  Node node = graph_copy_prepare(&scaler->copy, id);
+  if (node.op == OP_PARAM || node.op == OP_STORE)
+    scale_rule(node.op)(scaler, id, &node);
+  scaler->copy.map[id] = graph_add(scaler->copy.new, &node);
+  bridge_param(scaler, id, false);
+}
+
+static Graph *scale_graph(PassContext *context, const Graph *old) {
+  Program *program = context->program;
+  Scaler scaler = {.context = context};
+  scaler.copy = graph_copy_begin(context->arena, old);
+  scaler.names = name_table_new(context->arena, program->interner, old);
+  scaler.demand = find_demands(context, old);
+  bool scaled = !recipe_is_unscaled(graph_recipe(program, old));
+  for (ValueId id = 1; id < old->count; id++) {
+    if (scaled)
+      scale_node(&scaler, old, id);
+    else
+      copy_node(&scaler, id);
+  }
+  graph_copy_finish(&scaler.copy);
+  remark_clamped(&scaler);
+  vec_free(&scaler.predicted);
+  return scaler.copy.new;
+}
+
+bool pass_scalify(PassContext *context) {
+  Program *program = context->program;
+  if (!scale_params(context))
+    return false;
+  for (size_t i = 0; i < program->graph.length; i++)
+    graph_replace(program, i, scale_graph(context, program->graph.data[i]));
+  return diagnostics_errors(context->diagnostics) == 0;
+}

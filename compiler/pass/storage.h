@@ -1,0 +1,29 @@
+/* How values and parameters are stored: what scalify, formats and casts ask. */
+#ifndef SG_PASS_STORAGE_H
+#define SG_PASS_STORAGE_H
+
+#include "compiler/pass/pass.h"
+
+/* A float format that f32 does not fit in. */
+static inline bool format_rounds(Format format) {
+  return format_is_float(format) && format_bytes(format) < sizeof(float);
+}
+static inline bool type_rounds(const Type *type) {
+  return format_rounds(type->format);
+}
+/* What `round` and `overflow` of some settings mean when they are not set:
+ * casts round to nearest even and saturate. */
+static inline Rounding settings_rounding(const Settings *settings) {
+  return settings->round < 0 ? ROUND_NEAREST : (Rounding)settings->round;
+}
+static inline Overflow settings_overflow(const Settings *settings) {
+  return settings->overflow < 0 ? OVERFLOW_SATURATE
+                                : (Overflow)settings->overflow;
+}
+
+/* The recipe that fixes how parameters and states are stored for the whole
+ * program: the train's, or the first entry's where there is no train. NULL
+ * without entries. (scalify.c) */
+const Recipe *storage_recipe(const Program *program);
+
+#endif

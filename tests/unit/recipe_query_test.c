@@ -1,0 +1,569 @@
+/* What recipes say about values, parameters and edges; what is refused; and
+ * where `rescale` puts its ops. All on the step of the listings.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <string.h>
+
+#include "tests/unit/pass_support.h"
+
+/* ---- settings in short --------------------------------------------------- */
+
+static Settings formats(Format forward, Format gradient) {
+  Settings settings = settings_unset();
+  settings.forward = forward;
+  settings.gradient = gradient;
+  return settings;
+}
+
+static Settings format(Format both) {
+  return formats(both, both);
+}
+
+static Settings scaling(Scaling kind) {
+  Settings settings = settings_unset();
+  settings.scaling = kind;
+  return settings;
+}
+
+static Settings rescale(int value, int gradient) {
+  Settings settings = settings_unset();
+  settings.rescale = value;
+  settings.rescale_grad = gradient;
+  return settings;
+}
+
+/* The perceptron after autodiff, under a recipe with rules to come. */
+static Sketch *step_new(void) {
+  Sketch *s = sketch_new(ENTRY_TRAIN);
+  sketch_perceptron(s);
+  sketch_pass(s, PASS_simplify);
+  sketch_pass(s, PASS_autodiff);
+  sketch_recipe(s, "mine");
+  Settings settings = format(FORMAT_BF16);
+  settings.scaling = SCALING_PROPAGATE;
+  sketch_rule(s, "default", settings);
+  return s;
+}
+
+static Settings value_settings(Sketch *s, const char *name) {
+  ValueId id = sketch_find(s, name);
+  if (!id)
+    fail_msg("no value %s\n%s", name, sketch_text(s));
+  return recipe_value_settings(s->program, sketch_graph(s), id);
+}
+
+static Format stored(Sketch *s, const char *name) {
+  return value_settings(s, name).forward;
+}
+
+static Format read_as(Sketch *s, const char *product, int operand) {
+  ValueId id = sketch_find(s, product);
+  assert_int_not_equal(id, 0);
+  return recipe_operand_settings(s->program, sketch_graph(s), id, operand)
+      .forward;
+}
+
+static Format stored_param(Sketch *s, int index) {
+  return recipe_param_settings(s->program,
+                               graph_recipe(s->program, sketch_graph(s)),
+                               &s->program->param.data[index])
+      .forward;
+}
+
+/* ---- storage ------------------------------------------------------------- */
+
+static void default_holds_for_all_but_single_numbers(void **state) {
+  (void)state;
+  Sketch *s = step_new();
+  assert_int_equal(stored(s, "net.h"), FORMAT_BF16);
+  assert_int_equal(stored(s, "d.net.h"), FORMAT_BF16);
+  assert_int_equal(stored(s, "net.l1.w"), FORMAT_BF16);
+  assert_int_equal(stored_param(s, 0), FORMAT_BF16);
+  assert_int_equal(stored(s, "loss"), FORMAT_F32);
+  assert_int_equal(stored(s, "batch.image"), FORMAT_U8);
+  sketch_free(s);
+}
+
+static void classes_follow_the_op(void **state) {
+  (void)state;
+  Sketch *s = step_new();
+  sketch_rule(s, "elementwise", format(FORMAT_F16));
+  sketch_rule(s, "loss", formats(FORMAT_F32, FORMAT_E5M2));
+  assert_int_equal(stored(s, "net.h"), FORMAT_F16);
+  assert_int_equal(stored(s, "net.l1.y"), FORMAT_BF16);
+  assert_int_equal(stored(s, "loss~1"), FORMAT_F32);
+  assert_int_equal(stored(s, "d.logits"), FORMAT_E5M2);
+  sketch_rule(s, "reduce", format(FORMAT_F32));
+  assert_int_equal(stored(s, "d.net.l2.b"), FORMAT_F32);
+  sketch_free(s);
+}
+
+static void roles_follow_the_place(void **state) {
+  (void)state;
+  Sketch *s = step_new();
+  sketch_rule(s, "param", format(FORMAT_F16));
+  sketch_rule(s, "activation", format(FORMAT_E4M3));
+  sketch_rule(s, "input", format(FORMAT_E5M2));
+  sketch_rule(s, "update", format(FORMAT_F32));
+  assert_int_equal(stored(s, "net.l1.w"), FORMAT_F16);
+  assert_int_equal(stored_param(s, 1), FORMAT_F16);
+  assert_int_equal(stored(s, "net.h"), FORMAT_E4M3);
+  assert_int_equal(stored(s, "net.x~1"), FORMAT_E5M2);
+  assert_int_equal(stored(s, "net.l1.w'2"), FORMAT_F32);
+  assert_int_equal(stored(s, "d.net.h"), FORMAT_BF16);
+  sketch_free(s);
+}
+
+static void states_are_not_params(void **state) {
+  (void)state;
+  Sketch *s = sketch_new(ENTRY_TRAIN);
+  sketch_param(s, "w", EXTENT(3));
+  sketch_state(s, "opt.m.w", EXTENT(3));
+  sketch_recipe(s, "mine");
+  sketch_rule(s, "param", format(FORMAT_F16));
+  assert_int_equal(stored_param(s, 0), FORMAT_F16);
+  assert_int_equal(stored_param(s, 1), FORMAT_F32);
+  sketch_rule(s, "state", format(FORMAT_BF16));
+  assert_int_equal(stored_param(s, 1), FORMAT_BF16);
+  sketch_free(s);
+}
+
+static void the_last_match_wins_field_by_field(void **state) {
+  (void)state;
+  Sketch *s = step_new();
+  Settings first = format(FORMAT_F16);
+  first.round = ROUND_STOCHASTIC;
+  sketch_rule(s, "net.h", first);
+  sketch_rule(s, "net", format(FORMAT_E4M3));
+  assert_int_equal(stored(s, "net.h"), FORMAT_E4M3);
+  assert_int_equal(value_settings(s, "net.h").round, ROUND_STOCHASTIC);
+  assert_int_equal(value_settings(s, "net.h").scaling, SCALING_PROPAGATE);
+  assert_int_equal(value_settings(s, "logits").round, -1);
+  sketch_free(s);
+}
+
+static void gradients_take_the_gradient_format(void **state) {
+  (void)state;
+  Sketch *s = step_new();
+  sketch_rule(s, "net.h", formats(FORMAT_E4M3, FORMAT_E5M2));
+  assert_int_equal(stored(s, "net.h"), FORMAT_E4M3);
+  assert_int_equal(stored(s, "d.net.h"), FORMAT_E5M2);
+  sketch_rule(s, "grad(net.h)", format(FORMAT_F16));
+  assert_int_equal(stored(s, "net.h"), FORMAT_E4M3);
+  assert_int_equal(stored(s, "d.net.h"), FORMAT_F16);
+  sketch_free(s);
+}
+
+/* d.net.l2.y is the very same value as d.logits. */
+static void other_names_count(void **state) {
+  (void)state;
+  Sketch *s = step_new();
+  sketch_rule(s, "grad(net.l2.y)", format(FORMAT_E5M2));
+  assert_int_equal(stored(s, "d.logits"), FORMAT_E5M2);
+  assert_int_equal(stored(s, "logits"), FORMAT_BF16);
+  sketch_free(s);
+}
+
+static void pins_beat_rules(void **state) {
+  (void)state;
+  Sketch *s = step_new();
+  Graph *graph = sketch_graph(s);
+  Node *node = graph_node(graph, sketch_find(s, "net.h"));
+  node->pinned = true;
+  node->type = type_with_format(s->program->types, node->type, FORMAT_F32);
+  s->program->param.data[0].pinned = true;
+  s->program->param.data[0].type = type_with_format(
+      s->program->types, s->program->param.data[0].type, FORMAT_F16);
+  sketch_rule(s, "net", format(FORMAT_E4M3));
+  assert_int_equal(stored(s, "net.h"), FORMAT_F32);
+  assert_int_equal(read_as(s, "net.l2.y", 0), FORMAT_F32);
+  assert_int_equal(stored_param(s, 0), FORMAT_F16);
+  assert_int_equal(stored_param(s, 1), FORMAT_E4M3);
+  sketch_free(s);
+}
+
+static void a_recipe_is_unscaled_by_its_default(void **state) {
+  (void)state;
+  Sketch *s = step_new();
+  const Recipe *recipe = graph_recipe(s->program, sketch_graph(s));
+  assert_string_equal(recipe->name, "mine");
+  assert_false(recipe_is_unscaled(recipe));
+  sketch_rule(s, "param", scaling(SCALING_NONE));
+  assert_false(recipe_is_unscaled(recipe));
+  sketch_rule(s, "default", scaling(SCALING_NONE));
+  assert_true(recipe_is_unscaled(recipe));
+  assert_true(recipe_is_unscaled(&s->program->recipe.data[0]));
+  sketch_free(s);
+}
+
+/* ---- edges --------------------------------------------------------------- */
+
+static void products_have_kinds(void **state) {
+  (void)state;
+  Sketch *s = step_new();
+  const Graph *graph = sketch_graph(s);
+  assert_int_equal(contraction_kind(graph, sketch_find(s, "net.l1.y")),
+                   PRODUCT_FORWARD);
+  assert_int_equal(contraction_kind(graph, sketch_find(s, "d.net.h")),
+                   PRODUCT_DGRAD);
+  assert_int_equal(contraction_kind(graph, sketch_find(s, "d.net.l1.w")),
+                   PRODUCT_WGRAD);
+  assert_int_equal(contraction_kind(graph, sketch_find(s, "d.net.l2.w")),
+                   PRODUCT_WGRAD);
+  sketch_free(s);
+}
+
+static void matmul_sets_operands_only(void **state) {
+  (void)state;
+  Sketch *s = step_new();
+  assert_int_equal(read_as(s, "net.l1.y", 0), FORMAT_NONE);
+  sketch_rule(s, "matmul", formats(FORMAT_E4M3, FORMAT_E5M2));
+  assert_int_equal(read_as(s, "net.l1.y", 0), FORMAT_E4M3);
+  assert_int_equal(read_as(s, "net.l1.y", 1), FORMAT_E4M3);
+  assert_int_equal(read_as(s, "d.net.h", 0), FORMAT_E5M2);
+  assert_int_equal(read_as(s, "d.net.h", 1), FORMAT_E4M3);
+  assert_int_equal(stored(s, "net.l1.y"), FORMAT_BF16);
+  sketch_free(s);
+}
+
+static void wgrad_widens_the_weight_product(void **state) {
+  (void)state;
+  Sketch *s = step_new();
+  sketch_rule(s, "matmul", formats(FORMAT_E4M3, FORMAT_E5M2));
+  Settings wide = settings_unset();
+  wide.wgrad = FORMAT_BF16;
+  sketch_rule(s, "matmul", wide);
+  assert_int_equal(read_as(s, "d.net.l1.w", 0), FORMAT_BF16);
+  assert_int_equal(read_as(s, "d.net.l1.w", 1), FORMAT_BF16);
+  assert_int_equal(read_as(s, "d.net.h", 0), FORMAT_E5M2);
+  wide = settings_unset();
+  wide.dgrad = FORMAT_F16;
+  sketch_rule(s, "matmul", wide);
+  assert_int_equal(read_as(s, "d.net.h", 0), FORMAT_F16);
+  assert_int_equal(read_as(s, "net.l2.y", 0), FORMAT_E4M3);
+  sketch_free(s);
+}
+
+/* net.l2 : f16 keeps all three products of the layer wide, and no other. */
+static void a_layer_owns_its_products(void **state) {
+  (void)state;
+  Sketch *s = step_new();
+  sketch_rule(s, "matmul", formats(FORMAT_E4M3, FORMAT_E5M2));
+  sketch_rule(s, "net.l2", format(FORMAT_F16));
+  static const char *const own[] = {"net.l2.y", "d.net.h"};
+  for (int i = 0; i < 2; i++)
+    for (int k = 0; k < 2; k++)
+      assert_int_equal(read_as(s, own[i], k), FORMAT_F16);
+  assert_int_equal(read_as(s, "d.net.l2.w", 0), FORMAT_F16);
+  assert_int_equal(read_as(s, "net.l1.y", 0), FORMAT_E4M3);
+  assert_int_equal(read_as(s, "d.net.l1.w", 0), FORMAT_E5M2);
+  assert_int_equal(stored(s, "net.l2.w"), FORMAT_F16);
+  sketch_free(s);
+}
+
+static void a_parameter_path_sets_its_edges(void **state) {
+  (void)state;
+  Sketch *s = step_new();
+  sketch_rule(s, "matmul", formats(FORMAT_E4M3, FORMAT_E5M2));
+  sketch_rule(s, "net.l2.w", format(FORMAT_F16));
+  assert_int_equal(read_as(s, "net.l2.y", 1), FORMAT_F16);
+  assert_int_equal(read_as(s, "d.net.h", 1), FORMAT_F16);
+  assert_int_equal(read_as(s, "net.l2.y", 0), FORMAT_E4M3);
+  assert_int_equal(read_as(s, "d.net.h", 0), FORMAT_E5M2);
+  assert_int_equal(stored_param(s, 2), FORMAT_F16);
+  sketch_free(s);
+}
+
+static void a_value_path_sets_its_edges(void **state) {
+  (void)state;
+  Sketch *s = step_new();
+  sketch_rule(s, "matmul", formats(FORMAT_E4M3, FORMAT_E5M2));
+  sketch_rule(s, "net.h", formats(FORMAT_F16, FORMAT_NONE));
+  assert_int_equal(read_as(s, "net.l2.y", 0), FORMAT_F16);
+  assert_int_equal(read_as(s, "net.l2.y", 1), FORMAT_E4M3);
+  assert_int_equal(read_as(s, "d.net.l2.w", 1), FORMAT_F16);
+  sketch_rule(s, "grad(logits)", format(FORMAT_BF16));
+  assert_int_equal(read_as(s, "d.net.l2.w", 0), FORMAT_BF16);
+  sketch_free(s);
+}
+
+static void default_rounds_edges_but_gives_no_format(void **state) {
+  (void)state;
+  Sketch *s = step_new();
+  Settings settings = settings_unset();
+  settings.overflow = OVERFLOW_INF;
+  sketch_rule(s, "default", settings);
+  Settings edge = recipe_operand_settings(s->program, sketch_graph(s),
+                                          sketch_find(s, "net.l1.y"), 0);
+  assert_int_equal(edge.forward, FORMAT_NONE);
+  assert_int_equal(edge.overflow, OVERFLOW_INF);
+  sketch_free(s);
+}
+
+/* ---- rescale ------------------------------------------------------------- */
+
+static void expect_text(Sketch *s, const char *text) {
+  if (!strstr(sketch_text(s), text))
+    fail_msg("expected %s\n%s", text, sketch_text(s));
+}
+
+static int count_rescales(const Sketch *s) {
+  int count = 0;
+  const Graph *graph = sketch_graph(s);
+  for (ValueId id = 1; id < graph->count; id++)
+    count += graph_node(graph, id)->op == OP_RESCALE;
+  return count;
+}
+
+static void loss_rescales_what_leaves_it(void **state) {
+  (void)state;
+  Sketch *s = step_new();
+  sketch_rule(s, "loss, norm", rescale(-1, NORM_L2));
+  sketch_pass(s, PASS_rescale);
+  assert_int_equal(count_rescales(s), 1);
+  expect_text(s, "= softmax_xent_grad(%logits, %batch.label, %d.loss~1)");
+  expect_text(s, "= rescale(%d.logits~1, by = l2)");
+  expect_text(s, "sum(%d.logits, \"b o -> o\")");
+  sketch_free(s);
+}
+
+static void a_gradient_rule_wins_over_the_class(void **state) {
+  (void)state;
+  Sketch *s = step_new();
+  sketch_rule(s, "loss", rescale(-1, NORM_L2));
+  sketch_rule(s, "grad(logits)", rescale(NORM_MAX, -1));
+  sketch_pass(s, PASS_rescale);
+  assert_int_equal(count_rescales(s), 1);
+  expect_text(s, "rescale(%d.logits~1, by = max)");
+  sketch_free(s);
+}
+
+static void update_rescales_what_enters_the_optimizer(void **state) {
+  (void)state;
+  Sketch *s = step_new();
+  sketch_rule(s, "update", rescale(NORM_L1, -1));
+  sketch_pass(s, PASS_rescale);
+  assert_int_equal(count_rescales(s), 4);
+  expect_text(s, "rescale(%d.net.l1.w~1, by = l1)");
+  expect_text(s, "mul(%d.net.l1.w, 0.1)");
+  sketch_free(s);
+}
+
+static void paths_rescale_values_and_gradients(void **state) {
+  (void)state;
+  Sketch *s = step_new();
+  sketch_rule(s, "net.h", rescale(NORM_MAX, -1));
+  sketch_rule(s, "net.l1.w", rescale(-1, NORM_L2));
+  sketch_pass(s, PASS_rescale);
+  assert_int_equal(count_rescales(s), 2);
+  expect_text(s, "rescale(%net.h~1, by = max)");
+  expect_text(s, "rescale(%d.net.l1.w~1, by = l2)");
+  expect_text(s, "relu_grad(%d.net.h, %net.h)");
+  sketch_free(s);
+}
+
+static void unscaled_recipes_need_no_rescale(void **state) {
+  (void)state;
+  Sketch *s = step_new();
+  sketch_rule(s, "loss", rescale(-1, NORM_L2));
+  sketch_rule(s, "default", scaling(SCALING_NONE));
+  sketch_pass(s, PASS_rescale);
+  assert_int_equal(count_rescales(s), 0);
+  sketch_free(s);
+}
+
+/* The loss starts from the number 1, which nothing computes. */
+static void idle_rescales_are_named(void **state) {
+  (void)state;
+  Sketch *s = step_new();
+  sketch_rule(s, "grad(loss)", rescale(NORM_L2, -1));
+  sketch_rule(s, "grad(net.h)", rescale(NORM_L2, -1));
+  sketch_pass(s, PASS_rescale);
+  assert_int_equal(s->warnings, 1);
+  assert_non_null(strstr(s->messages.data, "`grad(loss)` rescales nothing"));
+  sketch_free(s);
+}
+
+static void rescale_comes_after_autodiff(void **state) {
+  (void)state;
+  Sketch *s = sketch_new(ENTRY_TRAIN);
+  sketch_perceptron(s);
+  assert_false(sketch_try(s, PASS_rescale));
+  assert_non_null(strstr(s->messages.data, "run `autodiff` before it"));
+  sketch_free(s);
+}
+
+/* ---- what is refused ----------------------------------------------------- */
+
+static bool checked(Sketch *s) {
+  PassContext context = {s->program, s->arena, s->diagnostics};
+  return recipe_check(&context);
+}
+
+/* One more rule; the check must fail with this text. */
+static void refused(const char *selectors, Settings settings,
+                    const char *text) {
+  Sketch *s = step_new();
+  assert_true(checked(s));
+  sketch_rule(s, selectors, settings);
+  assert_false(checked(s));
+  assert_true(s->errors > 0);
+  if (!strstr(s->messages.data, text))
+    fail_msg("expected %s:\n%s", text, s->messages.data);
+  sketch_free(s);
+}
+
+static void accepted(const char *selectors, Settings settings) {
+  Sketch *s = step_new();
+  sketch_rule(s, selectors, settings);
+  if (!checked(s))
+    fail_msg("%s: %s", selectors, s->messages.data);
+  sketch_free(s);
+}
+
+static void paths_must_name_something(void **state) {
+  (void)state;
+  Settings f16 = format(FORMAT_F16);
+  refused("net.l4.w", f16, "no value or parameter is named net.l4.w");
+  refused("net.l1.v", f16, "did you mean `net.l1.");
+  refused("nett", f16, "did you mean `net`?");
+  refused("grad(logit)", f16, "did you mean `logits`?");
+  refused("net.h, net.l4.w", f16, "net.l4.w");
+  refused("net.l4.w", f16, "E0502");
+  refused("net.l4.w", f16, "sgc sketch.sg --emit=names");
+  accepted("net.l1", f16);
+  accepted("net.**.w", f16);
+  accepted("logits", f16);
+  accepted("net.l2.y", f16);
+  accepted("gather, conv, state", f16);
+}
+
+static void inherited_paths_may_name_nothing(void **state) {
+  (void)state;
+  Sketch *s = step_new();
+  sketch_rule(s, "net.l4.w", format(FORMAT_F16));
+  Recipe *recipe = &s->program->recipe.data[1];
+  recipe->rule.data[recipe->rule.length - 1].own = false;
+  assert_true(checked(s));
+  sketch_free(s);
+}
+
+static void unused_recipes_are_not_checked(void **state) {
+  (void)state;
+  Sketch *s = step_new();
+  sketch_recipe(s, "other");
+  sketch_rule(s, "net.l4.w", format(FORMAT_F16));
+  sketch_graph(s)->recipe = s->program->recipe.data[1].name;
+  assert_true(checked(s));
+  sketch_free(s);
+}
+
+static void what_is_not_carried_out_is_refused(void **state) {
+  (void)state;
+  refused("matmul", scaling(SCALING_AMAX), "rule `matmul`: `scale = amax`");
+  refused("state", scaling(SCALING_RMS), "`scale = rms`");
+  Settings settings = rescale(-1, NORM_L2);
+  settings.every = 16;
+  refused("loss", settings, "`every`");
+  settings = settings_unset();
+  settings.subnormals = 0;
+  refused("default", settings, "`subnormals = false`");
+  settings = settings_unset();
+  settings.accumulate = FORMAT_F16;
+  refused("matmul", settings, "accumulation is in f32");
+  refused("default", format(FORMAT_F64), "a recipe chooses among");
+  settings.accumulate = FORMAT_F32;
+  settings.subnormals = 1;
+  accepted("matmul", settings);
+  accepted("param", scaling(SCALING_FIXED));
+}
+
+static void inherited_settings_are_refused_too(void **state) {
+  (void)state;
+  Sketch *s = step_new();
+  sketch_rule(s, "matmul", scaling(SCALING_AMAX));
+  Recipe *recipe = &s->program->recipe.data[1];
+  recipe->rule.data[recipe->rule.length - 1].own = false;
+  assert_false(checked(s));
+  assert_non_null(strstr(s->messages.data, "recipe mine, rule `matmul`"));
+  sketch_free(s);
+}
+
+static void misplaced_rescales_are_refused(void **state) {
+  (void)state;
+  refused("default", rescale(NORM_L2, -1), "a rescale is placed by");
+  refused("matmul", rescale(-1, NORM_L2), "a rescale is placed by");
+  refused("loss", rescale(NORM_L2, -1), "takes `rescale_grad`");
+  refused("update", rescale(-1, NORM_L2), "`update` takes `rescale`");
+  refused("net.l1.w", rescale(NORM_L2, -1), "keep their exponents");
+  accepted("net.l1.w", rescale(-1, NORM_L2));
+  accepted("net.h", rescale(NORM_L2, -1));
+  accepted("update", rescale(NORM_L2, -1));
+  accepted("grad(net.h)", rescale(NORM_L2, -1));
+}
+
+static void a_rescale_needs_scales(void **state) {
+  (void)state;
+  Sketch *s = step_new();
+  sketch_rule(s, "loss", rescale(-1, NORM_L2));
+  sketch_rule(s, "default", scaling(SCALING_NONE));
+  assert_false(checked(s));
+  assert_non_null(strstr(s->messages.data, "a rescale needs scales"));
+  sketch_free(s);
+}
+
+static void narrow_states_are_refused(void **state) {
+  (void)state;
+  Sketch *s = sketch_new(ENTRY_TRAIN);
+  sketch_state(s, "opt.m.w", EXTENT(3));
+  sketch_recipe(s, "mine");
+  sketch_rule(s, "default", format(FORMAT_BF16));
+  assert_false(checked(s));
+  assert_non_null(strstr(s->messages.data, "rule `default`: state opt.m.w "
+                                           "would be stored in bf16"));
+  sketch_rule(s, "state", format(FORMAT_F32));
+  assert_true(checked(s));
+  sketch_free(s);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(default_holds_for_all_but_single_numbers),
+      cmocka_unit_test(classes_follow_the_op),
+      cmocka_unit_test(roles_follow_the_place),
+      cmocka_unit_test(states_are_not_params),
+      cmocka_unit_test(the_last_match_wins_field_by_field),
+      cmocka_unit_test(gradients_take_the_gradient_format),
+      cmocka_unit_test(other_names_count),
+      cmocka_unit_test(pins_beat_rules),
+      cmocka_unit_test(a_recipe_is_unscaled_by_its_default),
+      cmocka_unit_test(products_have_kinds),
+      cmocka_unit_test(matmul_sets_operands_only),
+      cmocka_unit_test(wgrad_widens_the_weight_product),
+      cmocka_unit_test(a_layer_owns_its_products),
+      cmocka_unit_test(a_parameter_path_sets_its_edges),
+      cmocka_unit_test(a_value_path_sets_its_edges),
+      cmocka_unit_test(default_rounds_edges_but_gives_no_format),
+      cmocka_unit_test(loss_rescales_what_leaves_it),
+      cmocka_unit_test(a_gradient_rule_wins_over_the_class),
+      cmocka_unit_test(update_rescales_what_enters_the_optimizer),
+      cmocka_unit_test(paths_rescale_values_and_gradients),
+      cmocka_unit_test(unscaled_recipes_need_no_rescale),
+      cmocka_unit_test(idle_rescales_are_named),
+      cmocka_unit_test(rescale_comes_after_autodiff),
+      cmocka_unit_test(paths_must_name_something),
+      cmocka_unit_test(inherited_paths_may_name_nothing),
+      cmocka_unit_test(unused_recipes_are_not_checked),
+      cmocka_unit_test(what_is_not_carried_out_is_refused),
+      cmocka_unit_test(inherited_settings_are_refused_too),
+      cmocka_unit_test(misplaced_rescales_are_refused),
+      cmocka_unit_test(a_rescale_needs_scales),
+      cmocka_unit_test(narrow_states_are_refused),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
