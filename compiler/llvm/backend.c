@@ -1,0 +1,222 @@
+/* The back end's front door: a planned program to a file.
+ *
+ * In: a program at level final, after plan. Out: LLVM text, assembly, an object
+ * file or an executable. Each call has an LLVM context of its own. Output is
+ * made in a new folder beside its destination and moved into place when it is
+ * complete, so a failure leaves nothing behind.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <llvm/Config/llvm-config.h>
+
+#include "compiler/llvm/kernel.h"
+
+static double now(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
+}
+
+const char *backend_llvm_version(void) {
+  return LLVM_VERSION_STRING;
+}
+
+/* ---- code
+ * ---------------------------------------------------------------------- */
+
+static void emit_begin(Emit *emit, LLVMTargetMachineRef machine) {
+  LLVMContextRef context = LLVMContextCreate();
+  emit->context = context;
+  emit->builder = LLVMCreateBuilderInContext(context);
+  emit->i1 = LLVMInt1TypeInContext(context);
+  emit->i8 = LLVMInt8TypeInContext(context);
+  emit->i16 = LLVMInt16TypeInContext(context);
+  emit->i32 = LLVMInt32TypeInContext(context);
+  emit->i64 = LLVMInt64TypeInContext(context);
+  emit->f32 = LLVMFloatTypeInContext(context);
+  emit->f64 = LLVMDoubleTypeInContext(context);
+  emit->pointer = LLVMPointerTypeInContext(context, 0);
+  emit->none = LLVMVoidTypeInContext(context);
+  emit->module =
+      LLVMModuleCreateWithNameInContext(emit->program->name, context);
+  char *triple = LLVMGetTargetMachineTriple(machine);
+  LLVMSetTarget(emit->module, triple);
+  LLVMDisposeMessage(triple);
+  LLVMTargetDataRef layout = LLVMCreateTargetDataLayout(machine);
+  LLVMSetModuleDataLayout(emit->module, layout);
+  LLVMDisposeTargetData(layout);
+}
+
+static void emit_end(Emit *emit) {
+  LLVMDisposeBuilder(emit->builder);
+  LLVMDisposeModule(emit->module);
+  LLVMContextDispose(emit->context);
+}
+
+static bool emit_program(Emit *emit, const char *source_name) {
+  const Program *program = emit->program;
+  StepCode *steps = NEW_ARRAY(emit->arena, StepCode, program->graph.length + 1);
+  for (size_t i = 0; i < program->graph.length; i++)
+    if (!step_lower(emit, program->graph.data[i], &steps[i]))
+      return false;
+  return manifest_emit(emit, source_name, steps);
+}
+
+typedef struct {
+  const BackendOptions *options;
+  OutputKind kind;
+  const char *path;
+  double seconds[4];
+  Arena *arena;
+  Diagnostics *diagnostics;
+} Job;
+
+/* Lowers, optimises and writes code to `out`. */
+static bool generate(Job *job, Emit *emit, LLVMTargetMachineRef machine,
+                     Buffer *out) {
+  ContextErrors errors = {0};
+  double start = now();
+  emit_begin(emit, machine);
+  object_watch_errors(emit->context, &errors);
+  bool done =
+      emit_program(emit, job->options->source_name) && object_verify(emit);
+  double lowered = now();
+  done = done && object_optimize(emit, machine);
+  double passed = now();
+  done = done && object_bytes(emit, machine, job->kind, &errors, out);
+  job->seconds[0] = lowered - start;
+  job->seconds[1] = passed - lowered;
+  job->seconds[2] = now() - passed;
+  emit_end(emit);
+  free(errors.first);
+  return done;
+}
+
+static bool compile(Job *job, const Program *program, Buffer *out) {
+  KernelTable kernels = {.entry = {NULL, 0, 0}};
+  Emit emit = {.program = program,
+               .strict = job->options->strict,
+               .optimization = job->options->optimization,
+               .arena = job->arena,
+               .diagnostics = job->diagnostics,
+               .kernels = &kernels};
+  if (!target_choose(&emit.target, job->options->march, job->arena,
+                     job->diagnostics))
+    return false;
+  LLVMTargetMachineRef machine =
+      target_machine(job->options->optimization, job->diagnostics);
+  if (!machine)
+    return false;
+  bool done = generate(job, &emit, machine, out);
+  kernel_table_free(&kernels);
+  LLVMDisposeTargetMachine(machine);
+  return done;
+}
+
+/* ---- files
+ * --------------------------------------------------------------------- */
+
+static bool file_error(const Job *job, const char *path) {
+  diagnose_error(job->diagnostics, (Span){0}, "E0796", "cannot write %s: %s",
+                 path, strerror(errno));
+  return false;
+}
+
+static bool write_all(int file, const Buffer *data) {
+  for (size_t done = 0; done < data->length;) {
+    ssize_t n = write(file, data->data + done, data->length - done);
+    if (n < 0 && errno == EINTR)
+      continue;
+    if (n < 0)
+      return false;
+    done += (size_t)n;
+  }
+  return true;
+}
+
+/* Writes `path`, with the flags of open. */
+static bool write_file(const Job *job, const char *path, int flags,
+                       const Buffer *data) {
+  int file = open(path, O_WRONLY | O_CLOEXEC | flags, 0666);
+  if (file < 0)
+    return file_error(job, path);
+  bool done = write_all(file, data);
+  int error = errno;
+  if (close(file) != 0 && done) {
+    error = errno;
+    done = false;
+  }
+  errno = error;
+  return done || file_error(job, path);
+}
+
+/* A new folder beside `path`, for names that rename can move to it. */
+static char *work_folder(const Job *job, const char *path) {
+  char *folder = arena_printf(job->arena, "%s.XXXXXX", path);
+  if (mkdtemp(folder))
+    return folder;
+  file_error(job, path);
+  return NULL;
+}
+
+static bool finish_file(const Job *job, const char *made, const char *path) {
+  return rename(made, path) == 0 || file_error(job, path);
+}
+
+/* Makes `out` in the folder: the code itself, or what it links to. */
+static bool make_output(Job *job, const char *folder, const char *out,
+                        const Buffer *code) {
+  if (job->kind != OUTPUT_EXECUTABLE)
+    return write_file(job, out, O_CREAT | O_EXCL, code);
+  const char *object = arena_printf(job->arena, "%s/code.o", folder);
+  double start = now();
+  bool done =
+      write_file(job, object, O_CREAT | O_EXCL, code) &&
+      link_executable(job->options, object, out, job->arena, job->diagnostics);
+  job->seconds[3] = now() - start;
+  unlink(object);
+  return done;
+}
+
+static bool write_output(Job *job, const Buffer *code) {
+  struct stat status;
+  bool text = job->kind == OUTPUT_LLVM || job->kind == OUTPUT_ASSEMBLY;
+  if (text && strcmp(job->path, "-") == 0)
+    return write_all(STDOUT_FILENO, code) || file_error(job, "standard output");
+  bool device = stat(job->path, &status) == 0 && !S_ISREG(status.st_mode);
+  if (device && job->kind != OUTPUT_EXECUTABLE)
+    return write_file(job, job->path, 0, code);
+  char *folder = work_folder(job, job->path);
+  if (!folder)
+    return false;
+  const char *out = arena_printf(job->arena, "%s/out", folder);
+  bool done =
+      make_output(job, folder, out, code) && finish_file(job, out, job->path);
+  unlink(out);
+  rmdir(folder);
+  return done;
+}
+
+bool backend_write(const Program *program, const BackendOptions *options,
+                   OutputKind kind, const char *path, double seconds[4],
+                   Diagnostics *diagnostics) {
+  Buffer code = {0};
+  Job job = {.options = options,
+             .kind = kind,
+             .path = path,
+             .arena = arena_new(),
+             .diagnostics = diagnostics};
+  bool done = compile(&job, program, &code) && write_output(&job, &code);
+  buffer_free(&code);
+  if (seconds)
+    memcpy(seconds, job.seconds, sizeof job.seconds);
+  arena_free(job.arena);
+  return done;
+}
