@@ -1,0 +1,52 @@
+/* The inside of an sg_context, shared by the files that implement sg.h. */
+#ifndef SG_CONTEXT_H
+#define SG_CONTEXT_H
+
+#include "compiler/front/front.h"
+#include "compiler/pass/pass.h"
+#include "compiler/sg.h"
+
+/* A list of option values in the order given. */
+typedef VEC(const char *) TextList;
+
+typedef struct {
+  VEC(Define) define;
+  TextList include, entry, recipe_set, print_before, print_after;
+  const char *recipe, *march, *cc, *runtime;
+  const char *pipeline;  /* --pass-pipeline, or NULL */
+  const char *stop_after; /* pass name, or NULL */
+  int optimization;
+  bool strict, verify_each, time_passes, locations, verbose;
+} Options;
+
+struct sg_context {
+  sg_message_function *message;
+  void *user;
+  Arena *arena; /* types, names, sources, options: the compilation */
+  Arena *ast;   /* dies after elaboration */
+  Interner *interner;
+  Sources sources;
+  Diagnostics *diagnostics;
+  Options option;
+  uint32_t main; /* source number; 0 before sg_load */
+  bool is_sgir;
+  Program *program;  /* NULL before it is needed */
+  int passes_done;   /* how many of passes.def's order have run */
+  bool internal_error;
+};
+
+/* Delivers a line of our own ("sgc: ...") at the given severity. */
+void context_message(sg_context *sg, sg_severity severity, const char *format,
+                     ...) SG_PRINTF(3, 4);
+/* Makes context->program from the loaded source, if it is not there yet. */
+sg_status context_program(sg_context *sg);
+/* Runs passes until those needed for `last` have run; PASS_COUNT: all. An
+ * explicit --pass-pipeline or --stop-after takes precedence. */
+sg_status context_run(sg_context *sg, PassId last);
+/* Writes text to a file by way of a temporary name, or to standard output. */
+sg_status context_write(sg_context *sg, const char *path, const Buffer *text);
+
+/* report.c: the page that --emit=report prints. */
+void report_print(Buffer *out, const Program *program);
+
+#endif

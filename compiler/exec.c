@@ -1,0 +1,303 @@
+/* `sgc exec`: an entry carried out by the reference evaluator, at any stage.
+ *
+ * In: inputs as .npy files or reproducible random values. Out: the results of
+ * every step on standard output, as exact decimals; with a dump folder, every
+ * result and parameter as .npy (data in f32 or f64, exponents folded in).
+ */
+#include "compiler/context.h"
+
+#include "ir/npy.h"
+#include "ir/rng.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+typedef struct {
+  sg_context *sg;
+  const Graph *graph;
+  const sg_exec_options *options;
+  Tensor *input; /* one per Graph.input */
+  bool *given;   /* from a file */
+} Execution;
+
+static bool precision_named(const char *text, Precision *out) {
+  static const char *const name[] = {"f64", "f32", "edges"};
+  for (int i = 0; text && i < 3; i++)
+    if (strcmp(name[i], text) == 0) {
+      *out = (Precision)i;
+      return true;
+    }
+  if (!text)
+    *out = PRECISION_EDGES;
+  return !text;
+}
+
+/* The entry asked for; without a name the only one, or the train entry. */
+static const Graph *choose_entry(sg_context *sg, const char *name) {
+  const Program *program = sg->program;
+  const Graph *train = NULL;
+  for (size_t i = 0; i < program->graph.length; i++) {
+    const Graph *graph = program->graph.data[i];
+    if (name && strcmp(graph->name, name) == 0)
+      return graph;
+    if (graph->kind == ENTRY_TRAIN || program->graph.length == 1)
+      train = graph;
+  }
+  if (!name && train)
+    return train;
+  Buffer list = {0};
+  for (size_t i = 0; i < program->graph.length; i++)
+    buffer_printf(&list, "%s%s", i ? ", " : "", program->graph.data[i]->name);
+  context_message(sg, SG_ERROR, name ? "no entry is called %s; there are: %s"
+                                     : "which entry%s? --entry=NAME; there "
+                                       "are: %s",
+                  name ? name : "", list.data ? list.data : "none");
+  buffer_free(&list);
+  return NULL;
+}
+
+/* ---- inputs --------------------------------------------------------------------- */
+
+/* Labels must lie below the number of classes: the last axis of the logits
+ * that a softmax_xent compares this input with; 0 if it is not a label. */
+static int64_t label_limit(const Graph *graph, ValueId input) {
+  bool *derived = calloc(graph->count, sizeof *derived);
+  int64_t limit = 0;
+  if (!derived)
+    return 0;
+  derived[input] = true;
+  for (ValueId id = input + 1; id < graph->count; id++) {
+    const Node *node = graph_node(graph, id);
+    bool labels = node->op == OP_SOFTMAX_XENT || node->op == OP_SOFTMAX_XENT_GRAD;
+    if ((node->op == OP_CONVERT || node->op == OP_RESHAPE) &&
+        derived[node->input[0]])
+      derived[id] = true;
+    else if (labels && derived[node->input[1]]) {
+      const Type *logits = graph_node(graph, node->input[0])->type;
+      limit = logits->dim[logits->rank - 1];
+    }
+  }
+  free(derived);
+  return limit;
+}
+
+/* Reproducible stand-ins: uniform integers for integer inputs (below the
+ * number of classes for labels), standard normal reals. */
+static void fill_random(Execution *run, size_t index, uint64_t step) {
+  const Input *input = &run->graph->input.data[index];
+  Tensor *tensor = &run->input[index];
+  RngKey key = rng_key(run->options->seed, step, rng_hash_name(input->name));
+  const FormatInfo *format = format_info(tensor->type->format);
+  int64_t limit = label_limit(run->graph, input->value);
+  uint32_t range = limit                       ? (uint32_t)limit
+                   : format->kind == KIND_BOOL ? 2
+                                               : 256;
+  for (int64_t i = 0; i < tensor->type->elements; i++)
+    tensor->data[i] =
+        format->kind == KIND_FLOAT || format->kind == KIND_ABSTRACT
+            ? (double)rng_normal(key, (uint64_t)i)
+            : (double)(rng_u32(key, (uint64_t)i) % range);
+}
+
+static int find_input(const Graph *graph, const char *name, size_t length) {
+  for (size_t i = 0; i < graph->input.length; i++) {
+    const char *input = graph->input.data[i].name;
+    if (strlen(input) == length && memcmp(input, name, length) == 0)
+      return (int)i;
+  }
+  return -1;
+}
+
+/* `name=file.npy`: the array must have the input's shape. */
+static sg_status load_input(Execution *run, const char *text) {
+  sg_context *sg = run->sg;
+  const char *equals = strchr(text, '=');
+  int index =
+      equals ? find_input(run->graph, text, (size_t)(equals - text)) : -1;
+  if (index < 0) {
+    context_message(sg, SG_ERROR, "%s: %s has no such input; an input is given "
+                    "as NAME=FILE.npy", text, run->graph->name);
+    return SG_USAGE;
+  }
+  NpyArray array;
+  char error[256];
+  if (!npy_read(equals + 1, &array, error, sizeof error)) {
+    context_message(sg, SG_ERROR, "%s: %s", equals + 1, error);
+    return SG_FILE;
+  }
+  Tensor *tensor = &run->input[index];
+  bool fits = array.rank == tensor->type->rank;
+  for (int i = 0; fits && i < array.rank; i++)
+    fits = array.dim[i] == tensor->type->dim[i];
+  if (fits) {
+    npy_to_double(&array, tensor->data);
+    run->given[index] = true;
+  } else {
+    Buffer wanted = {0};
+    type_print(&wanted, tensor->type);
+    context_message(sg, SG_ERROR, "%s has another shape than %.*s : %s",
+                    equals + 1, (int)(equals - text), text, wanted.data);
+    buffer_free(&wanted);
+  }
+  npy_free(&array);
+  return fits ? SG_OK : SG_FILE;
+}
+
+static sg_status prepare_inputs(Execution *run) {
+  const Graph *graph = run->graph;
+  Arena *arena = run->sg->arena;
+  size_t count = graph->input.length;
+  run->input = NEW_ARRAY(arena, Tensor, count + 1);
+  run->given = NEW_ARRAY(arena, bool, count + 1);
+  for (size_t i = 0; i < count; i++) {
+    const Type *type = graph_node(graph, graph->input.data[i].value)->type;
+    run->input[i] = (Tensor){
+        .type = type,
+        .data = NEW_ARRAY(arena, double, (size_t)type->elements + 1)};
+  }
+  sg_status status = SG_OK;
+  for (size_t i = 0; i < run->options->input_count && status == SG_OK; i++)
+    status = load_input(run, run->options->inputs[i]);
+  return status;
+}
+
+/* ---- results ---------------------------------------------------------------------- */
+
+/* Values of a tensor with the exponent folded in. */
+static double *folded(Arena *arena, const Tensor *tensor) {
+  double *value = NEW_ARRAY(arena, double, (size_t)tensor->type->elements + 1);
+  for (int64_t i = 0; i < tensor->type->elements; i++)
+    value[i] = ldexp(tensor->data[i], tensor->exponent);
+  return value;
+}
+
+static sg_status dump_tensor(Execution *run, const char *name,
+                             const Tensor *tensor) {
+  bool integer = !format_is_float(tensor->type->format) &&
+                 tensor->type->format != FORMAT_REAL;
+  char *path = arena_printf(run->sg->arena, "%s/%s.npy", run->options->dump,
+                            name);
+  char error[256];
+  if (npy_write_double(path, integer ? FORMAT_I64 : FORMAT_F64,
+                       tensor->type->rank, tensor->type->dim,
+                       folded(run->sg->arena, tensor), error, sizeof error))
+    return SG_OK;
+  context_message(run->sg, SG_ERROR, "%s: %s", path, error);
+  return SG_FILE;
+}
+
+/* `  loss 2.302585` per scalar; tensors of up to 16 elements in full; larger
+ * ones by shape (use --dump for their elements). */
+static void print_result(Buffer *out, Arena *arena, const Result *result,
+                         const Tensor *tensor) {
+  buffer_printf(out, "  %s ", result->name);
+  double *value = folded(arena, tensor);
+  if (tensor->type->rank == 0) {
+    buffer_float(out, value[0]);
+    return;
+  }
+  type_print(out, tensor->type);
+  if (tensor->type->elements > 16)
+    return;
+  for (int64_t i = 0; i < tensor->type->elements; i++) {
+    buffer_char(out, i ? ' ' : '=');
+    buffer_float(out, value[i]);
+  }
+}
+
+static sg_status run_step(Execution *run, Evaluator *evaluator, uint64_t step) {
+  const Graph *graph = run->graph;
+  for (size_t i = 0; i < graph->input.length; i++)
+    if (!run->given[i] && graph->input.data[i].source != SOURCE_STEP)
+      fill_random(run, i, step);
+  const char *error = NULL;
+  if (!evaluator_step(evaluator, graph, step, run->input, &error)) {
+    context_message(run->sg, SG_ERROR, "%s, step %llu: %s", graph->name,
+                    (unsigned long long)step, error);
+    return SG_FILE;
+  }
+  Arena *scratch = arena_new();
+  Buffer line = {0};
+  buffer_printf(&line, "step %llu", (unsigned long long)step);
+  for (size_t i = 0; i < graph->result.length; i++) {
+    const Result *result = &graph->result.data[i];
+    print_result(&line, scratch, result,
+                 evaluator_value(evaluator, graph, result->value));
+  }
+  buffer_char(&line, '\n');
+  fwrite(line.data, 1, line.length, stdout);
+  buffer_free(&line);
+  arena_free(scratch);
+  return SG_OK;
+}
+
+static sg_status dump_all(Execution *run, Evaluator *evaluator) {
+  const Graph *graph = run->graph;
+  if (mkdir(run->options->dump, 0777) != 0 && errno != EEXIST) {
+    context_message(run->sg, SG_ERROR, "cannot make folder %s: %s",
+                    run->options->dump, strerror(errno));
+    return SG_FILE;
+  }
+  sg_status status = SG_OK;
+  for (size_t i = 0; i < graph->result.length && status == SG_OK; i++)
+    status = dump_tensor(
+        run, graph->result.data[i].name,
+        evaluator_value(evaluator, graph, graph->result.data[i].value));
+  for (size_t i = 0; i < run->sg->program->param.length && status == SG_OK; i++)
+    status = dump_tensor(run, run->sg->program->param.data[i].name,
+                         evaluator_param(evaluator, (int)i));
+  return status;
+}
+
+/* Level plain with `minimize` pending has no update to evaluate yet. */
+static sg_status advance(sg_context *sg, const char *stage) {
+  static const struct {
+    const char *name;
+    PassId last;
+  } row[] = {{"ir", PASS_rescale},   {"scaled", PASS_scalify},
+             {"formatted", PASS_formats}, {"final", PASS_fuse},
+             {"plan", PASS_plan}};
+  if (!stage)
+    return sg->is_sgir && !sg->option.pipeline ? SG_OK
+                                               : context_run(sg, PASS_plan);
+  for (size_t i = 0; i < sizeof row / sizeof row[0]; i++)
+    if (strcmp(row[i].name, stage) == 0)
+      return context_run(sg, row[i].last);
+  context_message(sg, SG_ERROR,
+                  "--stage needs ir, scaled, formatted, final or plan, not "
+                  "`%s`",
+                  stage);
+  return SG_USAGE;
+}
+
+sg_status sg_exec(sg_context *sg, const sg_exec_options *options) {
+  Precision precision;
+  if (!precision_named(options->precision, &precision)) {
+    context_message(sg, SG_ERROR, "--precision needs f64, f32 or edges, not "
+                    "`%s`", options->precision);
+    return SG_USAGE;
+  }
+  sg_status status = context_program(sg);
+  if (status == SG_OK)
+    status = advance(sg, options->stage);
+  if (status != SG_OK)
+    return status;
+  Execution run = {.sg = sg, .options = options};
+  run.graph = choose_entry(sg, options->entry);
+  if (!run.graph)
+    return SG_USAGE;
+  status = prepare_inputs(&run);
+  if (status != SG_OK)
+    return status;
+  Evaluator *evaluator = evaluator_new(sg->program, precision, options->seed);
+  for (long step = 1; step <= options->steps && status == SG_OK; step++)
+    status = run_step(&run, evaluator, (uint64_t)step);
+  if (status == SG_OK && options->dump)
+    status = dump_all(&run, evaluator);
+  evaluator_free(evaluator);
+  return status;
+}

@@ -1,0 +1,267 @@
+/* Contexts, options and loading: the part of sg.h that needs no stage. */
+#include "compiler/context.h"
+
+#include "compiler/llvm/backend.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { SOURCE_LIMIT = 256 << 20 };
+
+static void on_diagnostic(void *user, Severity severity, const char *text) {
+  sg_context *sg = user;
+  static const sg_severity map[] = {SG_ERROR, SG_WARNING, SG_NOTE};
+  sg->message(sg->user, map[severity], text);
+}
+
+void context_message(sg_context *sg, sg_severity severity, const char *format,
+                     ...) {
+  va_list args;
+  va_start(args, format);
+  Buffer text = {0};
+  buffer_text(&text, "sgc: ");
+  buffer_vprintf(&text, format, args);
+  buffer_char(&text, '\n');
+  va_end(args);
+  sg->message(sg->user, severity, text.data);
+  buffer_free(&text);
+}
+
+sg_context *sg_open(sg_message_function *message, void *user) {
+  Arena *arena = arena_new();
+  sg_context *sg = NEW(arena, sg_context);
+  sg->message = message;
+  sg->user = user;
+  sg->arena = arena;
+  sg->ast = arena_new();
+  sg->interner = interner_new(arena);
+  sources_init(&sg->sources, arena);
+  sg->diagnostics = diagnostics_new(arena, &sg->sources, on_diagnostic, sg);
+  sg->option.optimization = 2;
+  return sg;
+}
+
+void sg_close(sg_context *sg) {
+  if (!sg)
+    return;
+  Options *option = &sg->option;
+  vec_free(&option->define);
+  vec_free(&option->include);
+  vec_free(&option->entry);
+  vec_free(&option->recipe_set);
+  vec_free(&option->print_before);
+  vec_free(&option->print_after);
+  sources_free(&sg->sources);
+  arena_free(sg->ast);
+  arena_free(sg->arena);
+}
+
+/* ---- options -------------------------------------------------------------- */
+
+/* The text option called `name`, or NULL. */
+static const char **text_option(Options *option, const char *name) {
+  struct {
+    const char *name;
+    const char **value;
+  } row[] = {{"recipe", &option->recipe},
+             {"march", &option->march},
+             {"cc", &option->cc},
+             {"runtime", &option->runtime},
+             {"pass-pipeline", &option->pipeline},
+             {"stop-after", &option->stop_after}};
+  for (size_t i = 0; i < sizeof row / sizeof row[0]; i++)
+    if (strcmp(row[i].name, name) == 0)
+      return row[i].value;
+  return NULL;
+}
+
+static TextList *list_option(Options *option, const char *name) {
+  struct {
+    const char *name;
+    TextList *value;
+  } row[] = {{"include", &option->include},
+             {"entry", &option->entry},
+             {"recipe-set", &option->recipe_set},
+             {"print-before", &option->print_before},
+             {"print-after", &option->print_after}};
+  for (size_t i = 0; i < sizeof row / sizeof row[0]; i++)
+    if (strcmp(row[i].name, name) == 0)
+      return row[i].value;
+  return NULL;
+}
+
+static bool *flag_option(Options *option, const char *name) {
+  struct {
+    const char *name;
+    bool *value;
+  } row[] = {{"strict", &option->strict},
+             {"verify-each", &option->verify_each},
+             {"time-passes", &option->time_passes},
+             {"print-locs", &option->locations},
+             {"verbose", &option->verbose}};
+  for (size_t i = 0; i < sizeof row / sizeof row[0]; i++)
+    if (strcmp(row[i].name, name) == 0)
+      return row[i].value;
+  return NULL;
+}
+
+static bool known_pass(sg_context *sg, const char *name, const char *value) {
+  bool all = strcmp(value, "all") == 0 && strcmp(name, "stop-after") != 0;
+  if (all || pass_named(value, strlen(value)) != PASS_COUNT)
+    return true;
+  const char *near = nearest_name(value, sg_passes(), PASS_COUNT);
+  context_message(sg, SG_ERROR, "--%s: no pass is called `%s`%s%s%s", name,
+                  value, near ? "; did you mean `" : "", near ? near : "",
+                  near ? "`?" : "");
+  return false;
+}
+
+static sg_status set_define(sg_context *sg, const char *value) {
+  const char *equals = strchr(value, '=');
+  if (!equals || equals == value) {
+    context_message(sg, SG_ERROR, "-D needs NAME=VALUE, not `%s`", value);
+    return SG_USAGE;
+  }
+  Define define = {intern_n(sg->interner, value, (size_t)(equals - value)),
+                   intern(sg->interner, equals + 1)};
+  vec_push(&sg->option.define, define);
+  return SG_OK;
+}
+
+static sg_status set_number(sg_context *sg, const char *name,
+                            const char *value, long low, long high,
+                            long *out) {
+  char *end;
+  errno = 0;
+  long number = strtol(value, &end, 10);
+  if (errno || end == value || *end || number < low || number > high) {
+    context_message(sg, SG_ERROR, "%s needs a number from %ld to %ld, not `%s`",
+                    name, low, high, value);
+    return SG_USAGE;
+  }
+  *out = number;
+  return SG_OK;
+}
+
+static sg_status set_flag(sg_context *sg, const char *name, const char *value,
+                          bool *flag) {
+  if (strcmp(value, "0") != 0 && strcmp(value, "1") != 0) {
+    context_message(sg, SG_ERROR, "--%s needs 0 or 1, not `%s`", name, value);
+    return SG_USAGE;
+  }
+  *flag = value[0] == '1';
+  return SG_OK;
+}
+
+sg_status sg_set(sg_context *sg, const char *name, const char *value) {
+  Options *option = &sg->option;
+  bool names_pass = strncmp(name, "print-", 6) == 0 &&
+                    strcmp(name, "print-locs") != 0;
+  if ((names_pass || strcmp(name, "stop-after") == 0) &&
+      !known_pass(sg, name, value))
+    return SG_USAGE;
+  long number;
+  if (strcmp(name, "define") == 0)
+    return set_define(sg, value);
+  if (strcmp(name, "O") == 0) {
+    sg_status status = set_number(sg, "-O", value, 0, 3, &number);
+    if (status == SG_OK)
+      option->optimization = (int)number;
+    return status;
+  }
+  if (strcmp(name, "max-errors") == 0) {
+    sg_status status = set_number(sg, "-fmax-errors", value, 1, 10000, &number);
+    if (status == SG_OK)
+      diagnostics_set_limit(sg->diagnostics, (unsigned)number);
+    return status;
+  }
+  if (strcmp(name, "color") == 0) {
+    bool color = false;
+    sg_status status = set_flag(sg, name, value, &color);
+    diagnostics_set_color(sg->diagnostics, color);
+    return status;
+  }
+  bool *flag = flag_option(option, name);
+  if (flag)
+    return set_flag(sg, name, value, flag);
+  const char **text = text_option(option, name);
+  if (text) {
+    *text = intern(sg->interner, value);
+    return SG_OK;
+  }
+  TextList *list = list_option(option, name);
+  if (list) {
+    vec_push(list, intern(sg->interner, value));
+    return SG_OK;
+  }
+  context_message(sg, SG_ERROR, "there is no option `%s`", name);
+  return SG_USAGE;
+}
+
+/* ---- loading ----------------------------------------------------------------- */
+
+/* Is this text .sgir? Its first word is `sgir`, after blanks and comments. */
+static bool looks_like_sgir(const char *text, size_t length) {
+  size_t i = 0;
+  while (i < length) {
+    if (strchr(" \t\r\n", text[i]) && text[i]) {
+      i++;
+    } else if (text[i] == '#') {
+      while (i < length && text[i] != '\n')
+        i++;
+    } else {
+      break;
+    }
+  }
+  return length - i > 5 && memcmp(text + i, "sgir", 4) == 0 &&
+         (text[i + 4] == ' ' || text[i + 4] == '\t');
+}
+
+static bool has_suffix(const char *text, const char *suffix) {
+  size_t n = strlen(text), m = strlen(suffix);
+  return n >= m && strcmp(text + n - m, suffix) == 0;
+}
+
+sg_status sg_load_text(sg_context *sg, const char *name, const char *text,
+                       size_t length) {
+  if (sg->main) {
+    context_message(sg, SG_ERROR, "one file is compiled at a time: %s", name);
+    return SG_USAGE;
+  }
+  sg->main = sources_add(&sg->sources, name, text, length, false);
+  sg->is_sgir = has_suffix(name, ".sgir") || looks_like_sgir(text, length);
+  return SG_OK;
+}
+
+sg_status sg_load(sg_context *sg, const char *file) {
+  size_t length;
+  const char *error;
+  char *text = file_read(file, SOURCE_LIMIT, &length, &error);
+  if (!text) {
+    context_message(sg, SG_ERROR, "cannot read %s: %s", file, error);
+    return SG_FILE;
+  }
+  sg_status status = sg_load_text(
+      sg, strcmp(file, "-") == 0 ? "<stdin>" : file, text, length);
+  free(text);
+  return status;
+}
+
+const char *sg_version(void) {
+  return SG_VERSION;
+}
+
+const char *sg_llvm_version(void) {
+  return backend_llvm_version();
+}
+
+const char *const *sg_passes(void) {
+  static const char *const names[] = {
+#define PASS(name, ...) #name,
+#include "compiler/pass/passes.def"
+      NULL};
+  return names;
+}

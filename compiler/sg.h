@@ -1,0 +1,93 @@
+/* Scalegraph's public interface: compile .sg or .sgir to any stage.
+ *
+ * A context holds one compilation. There are no globals, nothing exits, and
+ * every message goes to the callback. Typical use:
+ *
+ *   sg_context *sg = sg_open(on_message, NULL);
+ *   sg_set(sg, "recipe", "fp8");
+ *   if (sg_load(sg, "mlp.sg") == SG_OK &&
+ *       sg_emit(sg, "scaled", "-") == SG_OK) ...
+ *   sg_close(sg);
+ *
+ * Usable from C and C++. One context may be used by one thread at a time.
+ */
+#ifndef SG_H
+#define SG_H
+
+#include <stddef.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct sg_context sg_context;
+
+/* Also the exit codes of sgc. */
+typedef enum {
+  SG_OK = 0,
+  SG_PROGRAM = 1,  /* the program has errors; they were reported */
+  SG_USAGE = 2,    /* an unknown option, stage, pass or entry */
+  SG_FILE = 3,     /* a file could not be read or written */
+  SG_INTERNAL = 70 /* a verifier found a pass in the wrong */
+} sg_status;
+
+typedef enum { SG_NOTE, SG_WARNING, SG_ERROR } sg_severity;
+
+/* Receives each finished message, with its line ends; `text` is valid during
+ * the call only. */
+typedef void sg_message_function(void *user, sg_severity severity,
+                                 const char *text);
+
+sg_context *sg_open(sg_message_function *message, void *user);
+void sg_close(sg_context *sg); /* NULL is fine */
+
+/* Sets an option by its long name without dashes; call before sg_load.
+ *   define NAME=VALUE, include DIR, entry NAME, recipe-set RULE: repeatable
+ *   recipe NAME, march CPU, O 0..3, max-errors N, pass-pipeline LIST,
+ *   stop-after PASS, print-before PASS|all, print-after PASS|all,
+ *   cc PROGRAM, runtime FILE
+ *   strict, verify-each, time-passes, print-locs, color, verbose: "1" or "0"
+ * SG_USAGE (with a message) for an unknown name or a bad value. */
+sg_status sg_set(sg_context *sg, const char *name, const char *value);
+
+/* Reads FILE ("-": standard input) and, unless it only parses (see sg_emit),
+ * elaborates it. .sgir is recognised by its first word. */
+sg_status sg_load(sg_context *sg, const char *file);
+/* The same with a text in memory; `name` is used in messages. */
+sg_status sg_load_text(sg_context *sg, const char *name, const char *text,
+                       size_t length);
+
+/* Runs the passes up to what `stage` needs and writes it to `path` ("-":
+ * standard output; text stages only). Stages, in order:
+ *   tokens ast names ir scaled formatted final plan report llvm asm obj exe
+ * A stage may be asked for again; earlier ones cannot be returned to. */
+sg_status sg_emit(sg_context *sg, const char *stage, const char *path);
+
+/* ---- the reference evaluator (sgc exec) ------------------------------------ */
+
+typedef struct {
+  const char *entry;     /* NULL: the only one, or the train entry */
+  long steps;            /* at least 1 */
+  const char *precision; /* "f64", "f32" or "edges" (NULL: "edges") */
+  unsigned long long seed;
+  const char *const *inputs; /* "name=file.npy"; dataset batches not given are
+                                filled with reproducible random values */
+  size_t input_count;
+  const char *stage; /* evaluate at this stage: NULL, as loaded; "ir" .. "plan" */
+  const char *dump;  /* folder for every result and parameter as .npy, or NULL */
+} sg_exec_options;
+
+/* Evaluates an entry and prints its results of each step on standard output. */
+sg_status sg_exec(sg_context *sg, const sg_exec_options *options);
+
+/* "0.1.0" and the version of the LLVM in use. */
+const char *sg_version(void);
+const char *sg_llvm_version(void);
+/* The names of all stages and passes, NULL-terminated; for help texts. */
+const char *const *sg_stages(void);
+const char *const *sg_passes(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,403 @@
+/* The stages in order: which passes each needs, and how it is written. */
+#include "compiler/context.h"
+
+#include "compiler/llvm/backend.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* ---- stages ------------------------------------------------------------------ */
+
+typedef enum {
+  STAGE_TOKENS, STAGE_AST, STAGE_NAMES, STAGE_IR, STAGE_SCALED,
+  STAGE_FORMATTED, STAGE_FINAL, STAGE_PLAN, STAGE_REPORT, STAGE_LLVM,
+  STAGE_ASM, STAGE_OBJ, STAGE_EXE, STAGE_COUNT
+} Stage;
+
+static const struct {
+  const char *name;
+  PassId last; /* the last pass it needs */
+} stage_table[] = {
+    {"tokens", PASS_COUNT},          {"ast", PASS_COUNT},
+    {"names", PASS_rescale},         {"ir", PASS_rescale},
+    {"scaled", PASS_scalify},        {"formatted", PASS_formats},
+    {"final", PASS_fuse},            {"plan", PASS_plan},
+    {"report", PASS_fuse},           {"llvm", PASS_plan},
+    {"asm", PASS_plan},              {"obj", PASS_plan},
+    {"exe", PASS_plan},
+};
+
+const char *const *sg_stages(void) {
+  static const char *const names[] = {
+      "tokens", "ast",    "names", "ir",  "scaled", "formatted", "final",
+      "plan",   "report", "llvm",  "asm", "obj",    "exe",       NULL};
+  return names;
+}
+
+static Stage stage_named(const char *name) {
+  for (int i = 0; i < STAGE_COUNT; i++)
+    if (strcmp(stage_table[i].name, name) == 0)
+      return (Stage)i;
+  return STAGE_COUNT;
+}
+
+/* ---- the program ------------------------------------------------------------- */
+
+/* How many passes a .sgir file has behind it, by its level and contents. */
+static int passes_behind(const Program *program) {
+  bool pending = false, grouped = false;
+  for (size_t i = 0; i < program->graph.length; i++) {
+    const Graph *graph = program->graph.data[i];
+    pending |= graph->minimize != NULL;
+    grouped |= graph->kernel.length > 1;
+  }
+  switch (program->level) {
+  case LEVEL_PLAIN:
+    return pending ? PASS_simplify : PASS_scalify;
+  case LEVEL_SCALED:
+    return PASS_formats;
+  case LEVEL_FORMATTED:
+    return PASS_casts;
+  case LEVEL_FINAL:
+    break;
+  }
+  return grouped ? PASS_plan : PASS_fuse;
+}
+
+static FrontOptions front_options(const sg_context *sg) {
+  const Options *option = &sg->option;
+  return (FrontOptions){.define = option->define.data,
+                        .define_count = option->define.length,
+                        .include = option->include.data,
+                        .include_count = option->include.length,
+                        .recipe = option->recipe,
+                        .recipe_set = option->recipe_set.data,
+                        .recipe_set_count = option->recipe_set.length,
+                        .entry = option->entry.data,
+                        .entry_count = option->entry.length};
+}
+
+/* Options that only a .sg file has a meaning for. */
+static const char *source_only_option(const Options *option) {
+  return option->define.length       ? "-D"
+         : option->include.length    ? "-I"
+         : option->recipe            ? "--recipe"
+         : option->recipe_set.length ? "--recipe-set"
+         : option->entry.length      ? "--entry"
+                                     : NULL;
+}
+
+sg_status context_program(sg_context *sg) {
+  if (sg->program)
+    return SG_OK;
+  if (!sg->main) {
+    context_message(sg, SG_ERROR, "no input file");
+    return SG_USAGE;
+  }
+  if (sg->is_sgir) {
+    const char *option = source_only_option(&sg->option);
+    if (option) {
+      context_message(sg, SG_ERROR,
+                      "%s applies to .sg files; a .sgir file has its values, "
+                      "recipe and entries fixed",
+                      option);
+      return SG_USAGE;
+    }
+    sg->program = program_read(sg->arena, sg->interner, &sg->sources, sg->main,
+                               sg->diagnostics);
+    if (sg->program)
+      sg->passes_done = passes_behind(sg->program);
+  } else {
+    FrontOptions options = front_options(sg);
+    sg->program = elaborate(sg->arena, sg->interner, &sg->sources, sg->main,
+                            &options, sg->diagnostics);
+  }
+  return sg->program ? SG_OK : SG_PROGRAM;
+}
+
+/* ---- running passes ------------------------------------------------------------ */
+
+static bool listed(const TextList *list, const char *pass) {
+  for (size_t i = 0; i < list->length; i++)
+    if (strcmp(list->data[i], pass) == 0 || strcmp(list->data[i], "all") == 0)
+      return true;
+  return false;
+}
+
+static void print_program(const sg_context *sg, const char *when,
+                          const PassInfo *pass, const Program *program) {
+  PrintOptions options = {.locations = sg->option.locations};
+  Buffer text = {0};
+  buffer_printf(&text, "# %s %s\n", when, pass->name);
+  program_print(&text, program, &options);
+  fwrite(text.data, 1, text.length, stderr);
+  buffer_free(&text);
+}
+
+static void before_pass(void *user, const PassInfo *pass,
+                        const Program *program) {
+  const sg_context *sg = user;
+  if (listed(&sg->option.print_before, pass->name))
+    print_program(sg, "before", pass, program);
+}
+
+static void after_pass(void *user, const PassInfo *pass,
+                       const Program *program, double seconds) {
+  const sg_context *sg = user;
+  if (listed(&sg->option.print_after, pass->name))
+    print_program(sg, "after", pass, program);
+  if (sg->option.time_passes)
+    fprintf(stderr, "%-10s %8.3f ms\n", pass->name, seconds * 1e3);
+}
+
+/* Leaves a reproducer beside the user when the verifier refuses a result. */
+static sg_status internal_error(sg_context *sg) {
+  char name[] = "sgc-crash-XXXXXX.sgir";
+  int file = mkstemps(name, 5);
+  PrintOptions options = {.locations = true};
+  Buffer text = {0};
+  program_print(&text, sg->program, &options);
+  bool written = file >= 0 && write(file, text.data, text.length) ==
+                                  (ssize_t)text.length;
+  if (file >= 0)
+    close(file);
+  buffer_free(&text);
+  if (written)
+    context_message(sg, SG_ERROR,
+                    "internal error; reproduce with: sgc %s --verify-each "
+                    "--emit=final",
+                    name);
+  return SG_INTERNAL;
+}
+
+static sg_status run_list(sg_context *sg, const PassId *list, size_t count) {
+  PassContext context = {sg->program, sg->arena, sg->diagnostics};
+  PassHooks hooks = {sg, before_pass, after_pass};
+  unsigned errors = diagnostics_errors(sg->diagnostics);
+  if (passes_run(&context, list, count, true, &hooks))
+    return SG_OK;
+  if (diagnostics_errors(sg->diagnostics) > errors)
+    return SG_PROGRAM;
+  return internal_error(sg);
+}
+
+/* --pass-pipeline=a,b,c: exactly these. */
+static sg_status run_pipeline(sg_context *sg, const char *text) {
+  VEC(PassId) list = {0};
+  sg_status status = SG_OK;
+  while (*text && status == SG_OK) {
+    size_t length = strcspn(text, ",");
+    PassId pass = pass_named(text, length);
+    if (pass == PASS_COUNT) {
+      char *name = arena_string(sg->arena, text, length);
+      const char *near = nearest_name(name, sg_passes(), PASS_COUNT);
+      context_message(sg, SG_ERROR,
+                      "--pass-pipeline: no pass is called `%s`%s%s%s", name,
+                      near ? "; did you mean `" : "", near ? near : "",
+                      near ? "`?" : "");
+      status = SG_USAGE;
+    }
+    vec_push(&list, pass);
+    text += length + (text[length] == ',');
+  }
+  if (status == SG_OK && list.length)
+    status = run_list(sg, list.data, list.length);
+  vec_free(&list);
+  return status;
+}
+
+sg_status context_run(sg_context *sg, PassId last) {
+  const Options *option = &sg->option;
+  if (option->pipeline) {
+    if (sg->passes_done == PASS_COUNT + 1)
+      return SG_OK; /* it has run */
+    sg_status status = run_pipeline(sg, option->pipeline);
+    sg->passes_done = PASS_COUNT + 1;
+    return status;
+  }
+  if (option->stop_after) {
+    PassId stop = pass_named(option->stop_after, strlen(option->stop_after));
+    if (stop < last)
+      last = stop;
+  }
+  PassId list[PASS_COUNT];
+  size_t count = 0;
+  for (int pass = sg->passes_done; pass <= (int)last; pass++)
+    list[count++] = (PassId)pass;
+  if (count == 0)
+    return SG_OK;
+  sg->passes_done = (int)last + 1;
+  return run_list(sg, list, count);
+}
+
+/* ---- writing ---------------------------------------------------------------------- */
+
+sg_status context_write(sg_context *sg, const char *path, const Buffer *text) {
+  const char *data = text->data ? text->data : "";
+  if (strcmp(path, "-") == 0) {
+    if (fwrite(data, 1, text->length, stdout) == text->length &&
+        fflush(stdout) == 0)
+      return SG_OK;
+    context_message(sg, SG_ERROR, "cannot write standard output: %s",
+                    strerror(errno));
+    return SG_FILE;
+  }
+  char *temporary = arena_printf(sg->arena, "%s.tmp", path);
+  FILE *file = fopen(temporary, "wb");
+  bool good = file && fwrite(data, 1, text->length, file) == text->length;
+  good = file && fclose(file) == 0 && good;
+  if (good && rename(temporary, path) == 0)
+    return SG_OK;
+  context_message(sg, SG_ERROR, "cannot write %s: %s", path, strerror(errno));
+  if (file)
+    remove(temporary);
+  return SG_FILE;
+}
+
+static sg_status emit_syntax(sg_context *sg, Stage stage, const char *path) {
+  if (!sg->main || sg->is_sgir) {
+    context_message(sg, SG_ERROR, "--emit=%s needs a .sg file",
+                    stage_table[stage].name);
+    return SG_USAGE;
+  }
+  Buffer text = {0};
+  if (stage == STAGE_TOKENS) {
+    tokens_print(&text, &sg->sources, sg->main, sg->interner,
+                 sg->diagnostics);
+  } else {
+    File *file = parse_file(sg->ast, sg->interner, &sg->sources, sg->main,
+                            sg->diagnostics);
+    if (file && diagnostics_errors(sg->diagnostics) == 0)
+      ast_print(&text, file);
+  }
+  sg_status status = diagnostics_errors(sg->diagnostics)
+                         ? SG_PROGRAM
+                         : context_write(sg, path, &text);
+  buffer_free(&text);
+  return status;
+}
+
+/* One line a name: what recipes, --filter and checkpoints call things. */
+static void names_print(Buffer *out, const Program *program) {
+  for (size_t i = 0; i < program->param.length; i++) {
+    const Parameter *param = &program->param.data[i];
+    buffer_printf(out, "%-9s %s : ", param->state ? "state" : "param",
+                  param->name);
+    type_print(out, param->type);
+    buffer_char(out, '\n');
+  }
+  for (size_t g = 0; g < program->graph.length; g++) {
+    const Graph *graph = program->graph.data[g];
+    for (ValueId id = 1; id < graph->count; id++) {
+      const Node *node = graph_node(graph, id);
+      if (!node->name || node->op == OP_PARAM)
+        continue;
+      buffer_printf(out, "%-9s %s.%s : ", phase_name(node->phase), graph->name,
+                    node->name);
+      type_print(out, node->type);
+      buffer_char(out, '\n');
+    }
+  }
+  for (size_t i = 0; i < program->alias.length; i++)
+    buffer_printf(out, "%-9s %s = %s\n", "alias", program->alias.data[i].name,
+                  program->alias.data[i].value);
+}
+
+static sg_status emit_text(sg_context *sg, Stage stage, const char *path) {
+  Buffer text = {0};
+  PrintOptions options = {.locations = sg->option.locations,
+                          .plan = stage == STAGE_PLAN};
+  if (stage == STAGE_NAMES)
+    names_print(&text, sg->program);
+  else if (stage == STAGE_REPORT)
+    report_print(&text, sg->program);
+  else
+    program_print(&text, sg->program, &options);
+  sg_status status = context_write(sg, path, &text);
+  buffer_free(&text);
+  return status;
+}
+
+/* libsgrt.a: --runtime, else beside the compiler (SG_RUNTIME_FROM_BINDIR is a
+ * list of places separated by colons, relative to the compiler's folder). */
+static const char *find_runtime(sg_context *sg) {
+  if (sg->option.runtime)
+    return sg->option.runtime;
+  char self[PATH_MAX];
+  ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+  if (n < 0)
+    return NULL;
+  self[n] = '\0';
+  *strrchr(self, '/') = '\0';
+  for (const char *place = SG_RUNTIME_FROM_BINDIR; *place;) {
+    int length = (int)strcspn(place, ":");
+    char *path = arena_printf(sg->arena, "%s/%.*s", self, length, place);
+    if (access(path, R_OK) == 0)
+      return path;
+    place += length + (place[length] == ':');
+  }
+  return NULL;
+}
+
+static sg_status emit_code(sg_context *sg, Stage stage, const char *path) {
+  static const OutputKind kind[] = {
+      [STAGE_LLVM - STAGE_LLVM] = OUTPUT_LLVM,
+      [STAGE_ASM - STAGE_LLVM] = OUTPUT_ASSEMBLY,
+      [STAGE_OBJ - STAGE_LLVM] = OUTPUT_OBJECT,
+      [STAGE_EXE - STAGE_LLVM] = OUTPUT_EXECUTABLE};
+  if (sg->program->level != LEVEL_FINAL) {
+    context_message(sg, SG_ERROR,
+                    "--emit=%s needs level final; the passes asked for end at "
+                    "level %s",
+                    stage_table[stage].name, level_name(sg->program->level));
+    return SG_USAGE;
+  }
+  BackendOptions options = {
+      .march = sg->option.march,
+      .optimization = sg->option.optimization,
+      .strict = sg->option.strict,
+      .source_name = sources_get(&sg->sources, sg->main)->name,
+      .cc = sg->option.cc,
+      .runtime = stage == STAGE_EXE ? find_runtime(sg) : NULL,
+      .verbose = sg->option.verbose};
+  if (stage == STAGE_EXE && !options.runtime) {
+    context_message(sg, SG_ERROR,
+                    "the runtime library libsgrt.a was not found beside the "
+                    "compiler; name it with --runtime=FILE");
+    return SG_FILE;
+  }
+  double seconds[4] = {0};
+  bool good = backend_write(sg->program, &options, kind[stage - STAGE_LLVM],
+                            path, seconds, sg->diagnostics);
+  if (sg->option.time_passes)
+    fprintf(stderr,
+            "lower      %8.3f ms\nllvm       %8.3f ms\ncodegen    %8.3f ms\n"
+            "link       %8.3f ms\n",
+            seconds[0] * 1e3, seconds[1] * 1e3, seconds[2] * 1e3,
+            seconds[3] * 1e3);
+  return good ? SG_OK : SG_PROGRAM;
+}
+
+sg_status sg_emit(sg_context *sg, const char *name, const char *path) {
+  Stage stage = stage_named(name);
+  if (stage == STAGE_COUNT) {
+    const char *near = nearest_name(name, sg_stages(), STAGE_COUNT);
+    context_message(sg, SG_ERROR, "--emit: no stage is called `%s`%s%s%s",
+                    name, near ? "; did you mean `" : "", near ? near : "",
+                    near ? "`?" : "");
+    return SG_USAGE;
+  }
+  if (stage <= STAGE_AST)
+    return emit_syntax(sg, stage, path);
+  sg_status status = context_program(sg);
+  if (status == SG_OK)
+    status = context_run(sg, stage_table[stage].last);
+  if (status != SG_OK)
+    return status;
+  return stage >= STAGE_LLVM ? emit_code(sg, stage, path)
+                             : emit_text(sg, stage, path);
+}
