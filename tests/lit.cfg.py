@@ -1,0 +1,36 @@
+# Golden tests. A test file's first lines say how it is run:
+#
+#   # RUN: cd %S && %sgc name.sg --emit=ir | %golden name.sg.expected
+#
+# %golden FILE compares standard input with FILE and shows the difference;
+# with `--param bless=1` it rewrites FILE instead.
+import os
+import lit.formats
+
+config.name = "scalegraph"
+config.test_format = lit.formats.ShTest(execute_external=False)
+config.suffixes = [".sg", ".sgir", ".test"]
+config.excludes = ["Inputs", "data", "unit", "bench", "exhaustive", "tools",
+                   "mlp.sg"]
+config.test_source_root = os.path.dirname(__file__)
+config.test_exec_root = os.path.join(config.sg_build, "tests")
+
+tools = os.path.join(config.test_source_root, "tools")
+golden = "%s %s" % (config.sg_python, os.path.join(tools, "golden.py"))
+if lit_config.params.get("bless"):
+    golden += " --bless"
+config.substitutions += [
+    ("%sgc", os.path.join(config.sg_build, "sgc")),
+    ("%golden", golden),
+    ("%source", config.sg_source),
+    ("%python", config.sg_python),
+    ("%tools", tools),
+]
+config.environment["PATH"] = os.pathsep.join(
+    [config.sg_tools, os.environ.get("PATH", "")])
+config.environment["NO_COLOR"] = "1"
+config.environment["ASAN_OPTIONS"] = "detect_leaks=1"
+if os.path.exists("/usr/share/datasets/fashion-mnist"):
+    config.available_features.add("fashion-mnist")
+config.available_features.add(
+    "sanitized" if config.sg_sanitize else "release")
