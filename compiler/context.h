@@ -32,12 +32,14 @@ struct sg_context {
   bool is_sgir;
   Program *program;  /* NULL before it is needed */
   int passes_done;   /* how many of passes.def's order have run */
-  bool internal_error;
+  bool summarized;
 };
 
 /* Delivers a line of our own ("sgc: ...") at the given severity. */
 void context_message(sg_context *sg, sg_severity severity, const char *format,
                      ...) SG_PRINTF(3, 4);
+/* Says how many errors were not shown, if any were not; once. */
+void context_summary(sg_context *sg);
 /* Makes context->program from the loaded source, if it is not there yet. */
 sg_status context_program(sg_context *sg);
 /* Runs passes until those needed for `last` have run; PASS_COUNT: all. An

@@ -284,6 +284,7 @@ sg_status sg_exec(sg_context *sg, const sg_exec_options *options) {
   sg_status status = context_program(sg);
   if (status == SG_OK)
     status = advance(sg, options->stage);
+  context_summary(sg);
   if (status != SG_OK)
     return status;
   Execution run = {.sg = sg, .options = options};

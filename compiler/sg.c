@@ -30,6 +30,14 @@ void context_message(sg_context *sg, sg_severity severity, const char *format,
   buffer_free(&text);
 }
 
+void context_summary(sg_context *sg) {
+  const char *text = diagnostics_summary(sg->diagnostics);
+  if (sg->summarized || !strstr(text, "not shown"))
+    return;
+  sg->summarized = true;
+  context_message(sg, SG_ERROR, "%s; -fmax-errors=N shows more", text);
+}
+
 sg_context *sg_open(sg_message_function *message, void *user) {
   Arena *arena = arena_new();
   sg_context *sg = NEW(arena, sg_context);
@@ -47,6 +55,7 @@ sg_context *sg_open(sg_message_function *message, void *user) {
 void sg_close(sg_context *sg) {
   if (!sg)
     return;
+  program_free(sg->program);
   Options *option = &sg->option;
   vec_free(&option->define);
   vec_free(&option->include);

@@ -116,6 +116,12 @@ sg_status context_program(sg_context *sg) {
     sg->program = elaborate(sg->arena, sg->interner, &sg->sources, sg->main,
                             &options, sg->diagnostics);
   }
+  if (sg->program && sg->program->level == LEVEL_PLAIN) {
+    /* Here every name of the source is still there; simplify drops some. */
+    PassContext context = {sg->program, sg->arena, sg->diagnostics};
+    if (!recipe_check(&context))
+      return SG_PROGRAM;
+  }
   return sg->program ? SG_OK : SG_PROGRAM;
 }
 
@@ -382,7 +388,8 @@ static sg_status emit_code(sg_context *sg, Stage stage, const char *path) {
   return good ? SG_OK : SG_PROGRAM;
 }
 
-sg_status sg_emit(sg_context *sg, const char *name, const char *path) {
+static sg_status emit_stage(sg_context *sg, const char *name,
+                            const char *path) {
   Stage stage = stage_named(name);
   if (stage == STAGE_COUNT) {
     const char *near = nearest_name(name, sg_stages(), STAGE_COUNT);
@@ -400,4 +407,10 @@ sg_status sg_emit(sg_context *sg, const char *name, const char *path) {
     return status;
   return stage >= STAGE_LLVM ? emit_code(sg, stage, path)
                              : emit_text(sg, stage, path);
+}
+
+sg_status sg_emit(sg_context *sg, const char *stage, const char *path) {
+  sg_status status = emit_stage(sg, stage, path);
+  context_summary(sg);
+  return status;
 }

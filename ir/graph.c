@@ -39,6 +39,7 @@ static void grow(Graph *graph) {
   graph->capacity = capacity;
 }
 
+/* `node` may point into the graph itself. */
 ValueId graph_add(Graph *graph, const Node *node) {
   if (graph->count == graph->capacity)
     grow(graph);
@@ -70,6 +71,8 @@ bool node_is_placeholder(const Node *node) {
   return node->op == OP_INPUT && node->attr.index < 0;
 }
 
+/* Its own scale, the scales of its operands, the terms of max_exponent: what
+ * must be known before the op can run. A symbol may be visited twice. */
 void node_symbols(const Graph *graph, ValueId id,
                   void (*visit)(void *user, ValueId symbol), void *user) {
   const Node *node = graph_node(graph, id);
@@ -95,6 +98,7 @@ typedef struct {
   int count;
 } Reads;
 
+/* A visitor for node_symbols; keeps the list free of doubles. */
 static void reads_add(void *user, ValueId value) {
   Reads *reads = user;
   for (int i = 0; i < reads->count; i++)
@@ -103,6 +107,7 @@ static void reads_add(void *user, ValueId value) {
   reads->value[reads->count++] = value;
 }
 
+/* Keeps loss, parameters and placeholders alive until autodiff has run. */
 static void count_minimize(const Minimize *minimize, uint32_t *users) {
   users[minimize->loss]++;
   for (size_t i = 0; i < minimize->count; i++) {
@@ -135,6 +140,8 @@ uint32_t *graph_user_counts(Arena *arena, const Graph *graph) {
 
 /* ---- copying ------------------------------------------------------------ */
 
+/* Nodes, inputs, results and kernels are left to the pass and to
+ * graph_copy_finish. */
 GraphCopy graph_copy_begin(Arena *arena, const Graph *old) {
   GraphCopy copy = {.old = old};
   copy.new = graph_new(arena, old->kind, old->name);
@@ -145,11 +152,16 @@ GraphCopy graph_copy_begin(Arena *arena, const Graph *old) {
   return copy;
 }
 
+/* A symbol that was not copied becomes one that cannot exist, which the
+ * verifier reports; 0 would pass for a static exponent. */
 static void map_symbol(const GraphCopy *copy, Scale *scale) {
-  if (scale->symbol)
-    scale->symbol = copy->map[scale->symbol];
+  if (!scale->symbol)
+    return;
+  ValueId symbol = copy->map[scale->symbol];
+  scale->symbol = symbol ? symbol : UINT32_MAX;
 }
 
+/* What a pass changes before adding; operands that were not copied become 0. */
 Node graph_copy_prepare(const GraphCopy *copy, ValueId id) {
   Node node = *graph_node(copy->old, id);
   for (int i = 0; i < MAX_INPUTS; i++)
@@ -179,6 +191,7 @@ static void copy_inputs(GraphCopy *copy) {
   }
 }
 
+/* The new arrays live with the new graph, so the old arena may go. */
 static Minimize *copy_minimize(const GraphCopy *copy) {
   const Minimize *old = copy->old->minimize;
   Arena *arena = copy->new->arena;
@@ -212,6 +225,8 @@ static void copy_kernels(GraphCopy *copy) {
   }
 }
 
+/* To be called once, after the last node. A result that was not copied has
+ * value 0, which the verifier reports. */
 void graph_copy_finish(GraphCopy *copy) {
   copy_inputs(copy);
   for (size_t i = 0; i < copy->old->result.length; i++) {

@@ -24,6 +24,8 @@ struct NameTable {
   size_t count, capacity; /* capacity is a power of two */
 };
 
+/* The entry of a name or the free one where it belongs. Interned strings are
+ * compared and hashed by address. */
 static NameEntry *entry_find(const NameTable *names, const char *name) {
   size_t mask = names->capacity - 1;
   size_t i = ((uintptr_t)name >> 3) * 0x9e3779b97f4a7c15u >> 20 & mask;
@@ -68,6 +70,7 @@ NameTable *name_table_new(Arena *arena, Interner *interner,
   return names;
 }
 
+/* Taking a name twice is what claims exist to prevent. */
 static bool claim_interned(NameTable *names, const char *name) {
   NameEntry *entry = entry_get(names, name);
   if (entry->taken)
@@ -80,6 +83,8 @@ bool name_claim(NameTable *names, const char *name) {
   return claim_interned(names, intern(names->interner, name));
 }
 
+/* The first binding carries no mark. Numbers go up only, so a name once given
+ * back is not given again. */
 const char *name_rebinding(NameTable *names, const char *base) {
   const char *key = intern(names->interner, base);
   if (claim_interned(names, key))
@@ -102,6 +107,8 @@ static size_t binding_length(const char *base) {
   return end > 0 && end < length && base[end - 1] == '~' ? end - 1 : length;
 }
 
+/* Counting restarts at each binding: an edit of one line renumbers the helpers
+ * of that line alone. */
 const char *name_helper(NameTable *names, const char *base) {
   const char *key = intern_n(names->interner, base, binding_length(base));
   for (;;) {
@@ -113,6 +120,7 @@ const char *name_helper(NameTable *names, const char *base) {
   }
 }
 
+/* Derived names meet only where two passes derive the same one. */
 static const char *claim_or_helper(NameTable *names, const char *name) {
   return claim_interned(names, name) ? name : name_helper(names, name);
 }

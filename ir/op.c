@@ -26,6 +26,7 @@ const OpInfo *op_info(Op op) {
   return &op_table[op];
 }
 
+/* Linear: a hundred short words, once per op of a text. */
 Op op_named(const char *text) {
   for (int op = 0; op < OP_COUNT; op++)
     if (strcmp(op_table[op].text, text) == 0)
@@ -37,6 +38,7 @@ const char *level_name(Level level) {
   return level_text[level];
 }
 
+/* False, and *out untouched, for any other word. */
 bool level_named(const char *text, Level *out) {
   for (int level = LEVEL_PLAIN; level <= LEVEL_FINAL; level++) {
     if (strcmp(level_text[level], text) != 0)
@@ -69,6 +71,8 @@ bool kernel_form_named(const char *text, KernelForm *out) {
   return false;
 }
 
+/* The lowering column of ops.def in terms of kernels: a view has no code, and
+ * max_exponent is integer arithmetic of the step function. */
 KernelForm op_kernel_form(Op op) {
   switch (op) {
   case OP_PARAM:

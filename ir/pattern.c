@@ -18,6 +18,7 @@ typedef struct {
   size_t *error_offset;
 } PatternParser;
 
+/* Notes what is wrong and where; always false. */
 static bool fail(PatternParser *parser, const char *at, const char *error) {
   *parser->error = error;
   *parser->error_offset = (size_t)(at - parser->text);
@@ -64,6 +65,7 @@ static bool parse_axes(PatternParser *parser, int *rank, int *axis) {
   return true;
 }
 
+/* At least one list, possibly empty: "-> a b" broadcasts a number. */
 static bool parse_operands(PatternParser *parser) {
   Pattern *pattern = parser->pattern;
   for (;;) {
@@ -109,6 +111,7 @@ static bool sizes_fail(Arena *arena, const char **error, const char *format,
   return false;
 }
 
+/* Gives the letters of one operand their sizes or checks those they have. */
 static bool bind_operand(const Pattern *pattern, int number, const Type *type,
                          int64_t *size, Arena *arena, const char **error) {
   if (type->rank != pattern->rank[number])
@@ -127,6 +130,7 @@ static bool bind_operand(const Pattern *pattern, int number, const Type *type,
   return true;
 }
 
+/* Operands are bound in order, so a clash is told from the second. */
 bool pattern_sizes(const Pattern *pattern, const Type *const *operand,
                    int64_t *size, Arena *arena, const char **error) {
   memset(size, 0, 3 * MAX_RANK * sizeof *size);

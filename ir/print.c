@@ -24,8 +24,8 @@ static void print_header(Buffer *out, const Program *program,
   buffer_text(out, "program ");
   buffer_quoted(out, program->name, strlen(program->name));
   buffer_char(out, '\n');
-  for (uint32_t i = 1;
-       program->sources && i <= program->sources->files.length; i++) {
+  for (uint32_t i = 1; program->sources && i <= program->sources->files.length;
+       i++) {
     const Source *source = sources_get(program->sources, i);
     if (i == program->text || (source->builtin && !options->locations))
       continue;
@@ -37,6 +37,7 @@ static void print_header(Buffer *out, const Program *program,
 
 static const char *const column_source_word[] = {"idx", "npy", "raw"};
 
+/* Columns are aligned within their dataset. */
 static void print_dataset(Buffer *out, const Dataset *dataset) {
   Lines lines = {0};
   buffer_printf(out, "\ndataset %s {\n", dataset->name);
@@ -57,6 +58,7 @@ static void print_dataset(Buffer *out, const Dataset *dataset) {
   buffer_text(out, "}\n");
 }
 
+/* One rule a line; `own` marks rules whose paths must match something. */
 static void print_rule(Buffer *out, const Rule *rule) {
   buffer_text(out, rule->own ? "  own " : "  ");
   for (size_t i = 0; i < rule->selector.length; i++) {
@@ -76,6 +78,7 @@ static void print_recipe(Buffer *out, const Recipe *recipe) {
   buffer_text(out, "}\n");
 }
 
+/* The initialiser with as many numbers as it takes. */
 static void print_init(Buffer *out, Init init) {
   buffer_text(out, init_name(init.kind));
   int count = init_arguments(init.kind);
@@ -107,6 +110,8 @@ static void print_parameter(Lines *lines, const Parameter *param) {
   lines_end(lines);
 }
 
+/* Parameters and states in the order of declaration, which a checkpoint keeps.
+ */
 static void print_parameters(Buffer *out, const Program *program) {
   Lines lines = {0};
   if (program->param.length > 0)
@@ -128,6 +133,8 @@ static void print_aliases(Buffer *out, const Program *program) {
 
 static const char *const entry_word[] = {"entry", "train", "eval"};
 
+/* `%batch.image : u8[128,28,28] = digits.image`; nothing after the type for an
+ * argument. */
 static void print_input(Buffer *out, const Program *program, const Graph *graph,
                         const Input *input) {
   const Node *node = graph_node(graph, input->value);
@@ -162,6 +169,7 @@ static void print_result(Buffer *out, const Graph *graph,
   value_type_print(out, graph, node->type, node->scale);
 }
 
+/* Settings that are 0 were not given. */
 static void print_number(Buffer *out, const char **separator, const char *name,
                          int64_t number) {
   if (number == 0)
@@ -170,6 +178,9 @@ static void print_number(Buffer *out, const char **separator, const char *name,
   *separator = ", ";
 }
 
+/* What stands between results and `{`: the recipe, run settings and, once there
+ * are any, the number of kernels, which tells a fused graph from an unfused
+ * one. */
 static void print_settings(Buffer *out, const Graph *graph) {
   const RunSettings *run = &graph->run;
   const char *separator = " ";
@@ -192,6 +203,7 @@ static void print_settings(Buffer *out, const Graph *graph) {
     buffer_printf(out, "%skernels = %zu", separator, graph->kernel.length - 1);
 }
 
+/* Header, body and closing brace of one entry. */
 static void print_entry(Buffer *out, const Program *program, const Graph *graph,
                         const PrintOptions *options) {
   buffer_printf(out, "\n%s @%s(", entry_word[graph->kind], graph->name);

@@ -26,6 +26,7 @@ typedef struct {
 
 /* ---- operands ----------------------------------------------------------- */
 
+/* A nameless value, which the verifier reports, still prints as something. */
 static void print_name(GraphPrinter *printer, ValueId id) {
   const Node *node = graph_node(printer->graph, id);
   char sigil = node->op == OP_PARAM ? '@' : '%';
@@ -73,6 +74,7 @@ static const char *param_name(const Program *program, int32_t index) {
 
 /* ---- one operation ------------------------------------------------------ */
 
+/* The defaults, nearest and saturate, are not printed. */
 static void print_rounding(GraphPrinter *printer, const Node *node) {
   if (node->attr.round != ROUND_NEAREST)
     buffer_printf(printer->out, ", round = %s",
@@ -88,6 +90,7 @@ static void print_terms(GraphPrinter *printer, const Node *node) {
   exponent_print(printer->out, printer->graph, node->attr.term[1]);
 }
 
+/* In a fixed order: pattern, axis, by, rounding, terms, pinned, shift. */
 static void print_attributes(GraphPrinter *printer, ValueId id) {
   const Node *node = graph_node(printer->graph, id);
   unsigned attributes = op_info(node->op)->attributes;
@@ -152,12 +155,14 @@ static void print_placement(GraphPrinter *printer, ValueId id) {
                 place->last_use);
 }
 
+/* What may follow an op on its line: place and plan. */
 static void end_op(GraphPrinter *printer, ValueId id) {
   print_location(printer, graph_node(printer->graph, id)->span);
   print_placement(printer, id);
   lines_end(&printer->lines);
 }
 
+/* A store has no value, so nothing stands left of it. */
 static void print_store(GraphPrinter *printer, ValueId id, int indent) {
   const Node *node = graph_node(printer->graph, id);
   lines_begin_plain(&printer->lines, indent);
@@ -168,6 +173,7 @@ static void print_store(GraphPrinter *printer, ValueId id, int indent) {
   end_op(printer, id);
 }
 
+/* `%name : type * scale = op(operands, attributes)`, or `$name = op(..)`. */
 static void print_op(GraphPrinter *printer, ValueId id, unsigned block,
                      int indent) {
   const Node *node = graph_node(printer->graph, id);
@@ -234,6 +240,7 @@ static void print_plain_line(GraphPrinter *printer, int indent,
   lines_end(&printer->lines);
 }
 
+/* A kernel that spans phases says where the next begins. */
 static void print_phase_inside(GraphPrinter *printer, Phase phase) {
   if ((int)phase == printer->phase)
     return;
@@ -243,6 +250,7 @@ static void print_phase_inside(GraphPrinter *printer, Phase phase) {
   lines_end(&printer->lines);
 }
 
+/* Header, members with the views among them, `yield`, `}`. */
 static void print_region(GraphPrinter *printer, const Region *region) {
   unsigned block = printer->next_block++;
   lines_begin_plain(&printer->lines, INDENT);
@@ -271,6 +279,7 @@ static void print_region(GraphPrinter *printer, const Region *region) {
 
 /* ---- phases ------------------------------------------------------------- */
 
+/* Each phase is a block of its own for alignment. */
 static void print_heading(GraphPrinter *printer, Phase phase) {
   print_plain_line(printer, 0, "");
   lines_begin_plain(&printer->lines, 0);
@@ -312,6 +321,8 @@ static void print_minimize(GraphPrinter *printer) {
   print_plain_line(printer, INDENT, ")");
 }
 
+/* One op, or the whole region that begins with it; *id becomes its last node.
+ */
 static void print_node(GraphPrinter *printer, ValueId *id) {
   const Node *node = graph_node(printer->graph, *id);
   if (node->phase != PHASE_FORWARD)
@@ -331,6 +342,7 @@ static void print_node(GraphPrinter *printer, ValueId *id) {
 
 /* ---- the whole graph ---------------------------------------------------- */
 
+/* Leaves have no line: they print where they are read. */
 void graph_print(Buffer *out, const Program *program, const Graph *graph,
                  const PrintOptions *options) {
   Arena *scratch = arena_new();

@@ -49,6 +49,7 @@ static void widen(size_t *width, size_t length) {
     *width = length;
 }
 
+/* The widest text of each column of each block. */
 static void measure(const Lines *lines, Widths *widths) {
   for (size_t i = 0; i < lines->line.length; i++) {
     const Line *line = &lines->line.data[i];
@@ -74,6 +75,7 @@ static void put_column(Buffer *out, const Lines *lines, const char *lead,
                   lines->text.data + from, (int)(width - (to - from)), "");
 }
 
+/* Indent, columns, ` = `, body. A plain line is its body. */
 static void put_line(Buffer *out, const Lines *lines, const Line *line,
                      const Widths *widths) {
   buffer_printf(out, "%*s", line->indent, "");
@@ -88,6 +90,7 @@ static void put_line(Buffer *out, const Lines *lines, const Line *line,
   buffer_char(out, '\n');
 }
 
+/* Widths are known only when the last line of a block is. */
 void lines_flush(Lines *lines, Buffer *out) {
   VEC(Widths) widths = {0};
   for (unsigned block = 0; block < lines->blocks; block++)

@@ -6,6 +6,7 @@
 #include <math.h>
 #include <string.h>
 
+/* Empty, at level plain. */
 Program *program_new(Arena *arena, Interner *interner, Sources *sources,
                      const char *name) {
   Program *program = NEW(arena, Program);
@@ -17,6 +18,8 @@ Program *program_new(Arena *arena, Interner *interner, Sources *sources,
   return program;
 }
 
+/* Rules, columns and graphs keep their lists on the heap; nodes, names and
+ * types belong to the arena. */
 void program_free(Program *program) {
   if (!program)
     return;
@@ -74,6 +77,8 @@ static uint64_t hash_number(uint64_t hash, uint64_t number) {
   return hash_bytes(hash, byte, sizeof byte);
 }
 
+/* In the order of declaration. Formats, exponents and initial values are left
+ * out: a checkpoint outlives a change of recipe. */
 uint64_t program_hash(const Program *program) {
   uint64_t hash = 14695981039346656037u;
   for (size_t i = 0; i < program->param.length; i++) {
@@ -91,6 +96,7 @@ uint64_t program_hash(const Program *program) {
  * sqrt(1 - 4 phi(2) / (2 Phi(2) - 1)). */
 #define TRUNCATED_RMS 0.87962566103423978
 
+/* Exact for the distribution; a sample differs by chance. */
 static double init_rms(Init init) {
   switch (init.kind) {
   case INIT_ZEROS:

@@ -17,6 +17,7 @@ enum { EXPONENT_LIMIT = 4096, SOURCE_LIMIT = 4096 };
 
 /* ---- messages ----------------------------------------------------------- */
 
+/* One error at `span`, with a hint if there is a near name. */
 static void report(SgirReader *reader, Span span, const char *code,
                    const char *sigil, const char *near, const char *format,
                    va_list args) {
@@ -54,6 +55,7 @@ void read_error_near(SgirReader *reader, Span span, const char *code,
 
 /* ---- maps --------------------------------------------------------------- */
 
+/* Keys are interned: compared and hashed by address. */
 static size_t slot_of(const WordMap *map, const char *key) {
   size_t mask = map->capacity - 1;
   size_t slot = ((uintptr_t)key >> 3) * 0x9e3779b97f4a7c15u >> 20 & mask;
@@ -62,6 +64,7 @@ static size_t slot_of(const WordMap *map, const char *key) {
   return slot;
 }
 
+/* The tables of a map have an arena of their own, replaced as it grows. */
 static void map_reserve(WordMap *map, size_t capacity) {
   WordMap old = *map;
   *map = (WordMap){.capacity = capacity};
@@ -114,6 +117,7 @@ TypeText *type_text_new(SgirReader *reader, Word format, Span span) {
   return type;
 }
 
+/* Axes beyond the limit are counted once more, to be refused in read_type. */
 void type_text_dim(TypeText *type, int64_t dim) {
   if (type->rank < MAX_RANK)
     type->dim[type->rank] = dim;
@@ -134,6 +138,7 @@ Format read_format(SgirReader *reader, Word word) {
   return FORMAT_NONE;
 }
 
+/* Symbols must be defined above: a scale may use no later exponent. */
 bool read_scale(SgirReader *reader, const ScaleText *text, Scale *scale) {
   *scale = (Scale){text->kind, 0, (int32_t)text->exponent};
   if (text->exponent < -EXPONENT_LIMIT || text->exponent > EXPONENT_LIMIT) {
@@ -151,6 +156,7 @@ bool read_scale(SgirReader *reader, const ScaleText *text, Scale *scale) {
   return scale->symbol != 0;
 }
 
+/* The only way from text to Type; everything that is wrong is said here. */
 const Type *read_type(SgirReader *reader, const TypeText *text, Scale *scale) {
   Format format = read_format(reader, text->format);
   Scale unused;
@@ -173,6 +179,7 @@ const Type *read_type(SgirReader *reader, const TypeText *text, Scale *scale) {
   return type;
 }
 
+/* Numbers are read as binary64, exact for what any setting allows. */
 bool read_whole(SgirReader *reader, const Operand *operand, const char *what,
                 int64_t low, int64_t high, int64_t *out) {
   bool whole = operand->kind == OPERAND_NUMBER && operand->whole;
@@ -244,6 +251,7 @@ static bool init_named(const char *text, InitKind *out) {
   return false;
 }
 
+/* The numbers are the first arguments in the list. */
 static bool read_init(SgirReader *reader, Word word, size_t arguments,
                       Init *init) {
   if (!init_named(word.text, &init->kind)) {
@@ -285,6 +293,8 @@ static void read_param_attribute(SgirReader *reader, Parameter *param,
                "or `stochastic`");
 }
 
+/* A parameter whose type is wrong becomes poison, so that its uses are silent.
+ */
 void read_param(SgirReader *reader, bool state, Word name, TypeText *type,
                 Word init, size_t init_arguments) {
   Parameter param = {.name = name.text, .state = state, .span = name.span};
@@ -334,6 +344,7 @@ static void add_source(SgirReader *reader, uint32_t file) {
   vec_free(&width);
 }
 
+/* Once everything is read: places need the lines of the stand-ins. */
 static void add_sources(SgirReader *reader) {
   Sources *sources = reader->program->sources;
   uint32_t first = (uint32_t)sources->files.length + 1;
@@ -348,6 +359,7 @@ static void add_sources(SgirReader *reader) {
   }
 }
 
+/* `line:column` or `file:line:column`; the file must be declared. */
 void read_location(SgirReader *reader, Word text, ValueId node) {
   unsigned long part[3] = {0};
   int count = 0;
@@ -407,6 +419,7 @@ static void reader_free(SgirReader *reader) {
   arena_free(reader->scratch);
 }
 
+/* Errors of the text come first; a text without any is verified as a whole. */
 static void read_text(SgirReader *reader) {
   sgir_parse(reader);
   if (reader->errors > 0)
@@ -417,6 +430,7 @@ static void read_text(SgirReader *reader) {
     add_sources(reader);
 }
 
+/* Without errors in the text, what the verifier finds is diagnosed too. */
 Program *program_read(Arena *arena, Interner *interner, Sources *sources,
                       uint32_t source, Diagnostics *diagnostics) {
   const Source *text = sources_get(sources, source);

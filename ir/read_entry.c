@@ -5,6 +5,7 @@
  */
 #include "ir/read.h"
 
+/* Names, exponents, phase and kernels start afresh. */
 void read_entry(SgirReader *reader, Span span, EntryKind kind, Word name) {
   Program *program = reader->program;
   if (program_graph(program, name.text))
@@ -26,6 +27,7 @@ void read_entry(SgirReader *reader, Span span, EntryKind kind, Word name) {
 
 /* ---- inputs ------------------------------------------------------------- */
 
+/* Datasets stand above the entries that read them. */
 static bool find_column(SgirReader *reader, Input *input, Word dataset,
                         Word column) {
   const Program *program = reader->program;
@@ -54,6 +56,7 @@ static bool is_batch_of(const Type *type, const Type *column) {
   return fits;
 }
 
+/* Fills in where the input comes from and checks its type against that. */
 static bool check_source(SgirReader *reader, Input *input, const Type *type,
                          Word source, Word column) {
   if (!source.text)
@@ -81,6 +84,7 @@ static bool check_source(SgirReader *reader, Input *input, const Type *type,
   return false;
 }
 
+/* An input whose text is wrong still defines its name, as poison. */
 void read_input(SgirReader *reader, Word name, TypeText *text, Word source,
                 Word column) {
   Scale scale;
@@ -103,6 +107,7 @@ void read_input(SgirReader *reader, Word name, TypeText *text, Word source,
 
 /* ---- run settings ------------------------------------------------------- */
 
+/* Where a numeric run setting is kept; NULL if there is none of that name. */
 static int64_t *run_number(RunSettings *run, const char *name) {
   const struct {
     const char *name;
@@ -134,6 +139,7 @@ static void read_run_word(SgirReader *reader, Word name, const Operand *value) {
   }
 }
 
+/* `kernels` is none of the run's, but a check on the text. */
 void read_run_setting(SgirReader *reader, Word name, Operand *value) {
   Graph *graph = reader->graph;
   int64_t *number = run_number(&graph->run, name.text);
@@ -155,6 +161,7 @@ void read_run_setting(SgirReader *reader, Word name, Operand *value) {
 
 /* ---- the body ----------------------------------------------------------- */
 
+/* Phases go forward, backward, update; any may be missing. */
 void read_phase(SgirReader *reader, Word name) {
   for (int phase = 0; phase < PHASE_COUNT; phase++) {
     if (strcmp(phase_name((Phase)phase), name.text) != 0)
@@ -169,6 +176,8 @@ void read_phase(SgirReader *reader, Word name) {
              "`%s` is not a phase: forward, backward or update", name.text);
 }
 
+/* The pairs follow; a loss that is poison leaves 0 behind, but then reading has
+ * failed. */
 void read_minimize(SgirReader *reader, Span span, Operand *loss) {
   Graph *graph = reader->graph;
   if (graph->minimize)
@@ -192,6 +201,7 @@ static ValueId *append(Arena *arena, ValueId *list, size_t count,
   return list;
 }
 
+/* Defines the placeholder that the update phase reads. */
 void read_minimize_pair(SgirReader *reader, Word param, Word placeholder,
                         TypeText *text) {
   Graph *graph = reader->graph;
@@ -232,6 +242,7 @@ static ValueId constant_result(SgirReader *reader, const ResultText *text,
   return POISON;
 }
 
+/* The stated type must be that of the value. */
 static void read_result(SgirReader *reader, const ResultText *text) {
   Scale scale;
   const Type *type = read_type(reader, text->type, &scale);
@@ -254,6 +265,7 @@ static void read_result(SgirReader *reader, const ResultText *text) {
   vec_push(&reader->graph->result, (Result){name, value});
 }
 
+/* Catches a kernel lost or gained by editing. */
 static void check_kernel_count(SgirReader *reader) {
   const Graph *graph = reader->graph;
   if (reader->kernels < 0)
@@ -265,6 +277,7 @@ static void check_kernel_count(SgirReader *reader) {
                (long long)reader->kernels, count);
 }
 
+/* Regions are checked only in entries that are right so far. */
 void read_entry_end(SgirReader *reader) {
   for (size_t i = 0; i < reader->result.length; i++)
     read_result(reader, &reader->result.data[i]);

@@ -8,6 +8,7 @@
 
 /* ---- names -------------------------------------------------------------- */
 
+/* The later definition wins, so that later uses mean what they seem to. */
 void define_value(SgirReader *reader, Word name, ValueId value) {
   if (word_map_get(&reader->values, name.text))
     read_error(reader, name.span, "E0804", "%%%s is defined twice", name.text);
@@ -20,6 +21,7 @@ static void define_exponent(SgirReader *reader, Word name, ValueId value) {
   word_map_set(&reader->exponents, name.text, value);
 }
 
+/* For did-you-mean: over all values of the entry so far. */
 static const char *nearest_value(const SgirReader *reader, const char *name) {
   VEC(const char *) names = {0};
   for (size_t i = 0; i < reader->values.capacity; i++)
@@ -30,6 +32,7 @@ static const char *nearest_value(const SgirReader *reader, const char *name) {
   return found;
 }
 
+/* Unknown names are reported once and are poison afterwards. */
 ValueId find_value(SgirReader *reader, Word name) {
   ValueId value = word_map_get(&reader->values, name.text);
   if (value)
@@ -73,6 +76,7 @@ static Format usual_format(const SgirReader *reader, const Operand *operand) {
   return reader->program->level >= LEVEL_FORMATTED ? FORMAT_F32 : FORMAT_REAL;
 }
 
+/* A node of its own for each number that is written. */
 static ValueId read_constant(SgirReader *reader, const Operand *operand) {
   Format format = operand->format.text ? read_format(reader, operand->format)
                                        : usual_format(reader, operand);
@@ -155,6 +159,7 @@ static void set_axis(OpText *op, const Operand *value) {
     op->node->attr.axis = (int32_t)axis;
 }
 
+/* Kept as text until the node is there to compare with. */
 static void set_shift(OpText *op, const Operand *value) {
   op->shift = value;
   bool whole = value->kind == OPERAND_NUMBER && value->whole;
@@ -174,6 +179,7 @@ static const struct {
 };
 enum { ATTRIBUTES = sizeof attribute / sizeof *attribute };
 
+/* Each at most once, and only on ops that have it. */
 static void read_attribute(OpText *op, const Argument *argument) {
   const OpInfo *info = op_info(op->node->op);
   const char *names[ATTRIBUTES];
@@ -200,6 +206,8 @@ static void read_attribute(OpText *op, const Argument *argument) {
 
 /* ---- positional arguments ----------------------------------------------- */
 
+/* Parsed here for the place of an error inside the string; what it means for
+ * the op, shape_infer says. */
 static void read_pattern(OpText *op, const Operand *operand) {
   const char *error;
   size_t offset;
@@ -215,6 +223,7 @@ static void read_pattern(OpText *op, const Operand *operand) {
   }
 }
 
+/* A run-time exponent with a constant, or a constant. */
 static void read_term(OpText *op, int number, const Operand *operand) {
   ScaleText text = {.kind = SCALE_NORMAL,
                     .symbol = operand->plus,
@@ -289,6 +298,7 @@ static bool read_arguments(OpText *op) {
 
 /* ---- checks ------------------------------------------------------------- */
 
+/* No shift written means 0. */
 static bool shift_matches(SgirReader *reader, const Operand *written,
                           Shift shift) {
   if (!written)
@@ -321,6 +331,7 @@ static void check_shift(OpText *op, ValueId id) {
   buffer_free(&text);
 }
 
+/* The type on the left must be the one the op gives. */
 static bool check_type(OpText *op, Span span) {
   SgirReader *reader = op->reader;
   const char *error = NULL;
@@ -355,6 +366,7 @@ static uint32_t kernel_of(SgirReader *reader, const OpText *op) {
   return (uint32_t)graph->kernel.length - 1;
 }
 
+/* first and last follow the members as they are added. */
 static void extend_kernel(SgirReader *reader, ValueId id) {
   uint32_t index = graph_node(reader->graph, id)->kernel;
   if (index == 0)
@@ -365,6 +377,7 @@ static void extend_kernel(SgirReader *reader, ValueId id) {
     kernel->first = id;
 }
 
+/* The node is complete but for its kernel. */
 static ValueId add_node(OpText *op, Word location) {
   SgirReader *reader = op->reader;
   op->node->kernel = kernel_of(reader, op);
@@ -376,6 +389,7 @@ static ValueId add_node(OpText *op, Word location) {
 
 /* ---- operations --------------------------------------------------------- */
 
+/* Leaves, stores and kernel forms are words of the text, but no operations. */
 static Op read_op_name(SgirReader *reader, Word word) {
   KernelForm form;
   Op op = op_named(word.text);
@@ -413,6 +427,7 @@ static bool take_definition(SgirReader *reader, Span span, Definition *out) {
   return count == 1;
 }
 
+/* Values and exponents have name spaces of their own. */
 static void define(SgirReader *reader, const Definition *definition,
                    ValueId id) {
   if (definition->exponent)
@@ -438,6 +453,8 @@ static bool apply_definition(OpText *op, const Definition *definition) {
   return node->type != NULL;
 }
 
+/* Arguments and left side are both read before giving up, for all their errors.
+ */
 static ValueId build_operation(SgirReader *reader, Span span, Op code,
                                const Definition *definition, Word location) {
   Phase phase = reader->phase < 0 ? PHASE_FORWARD : (Phase)reader->phase;
@@ -455,6 +472,7 @@ static ValueId build_operation(SgirReader *reader, Span span, Op code,
   return id;
 }
 
+/* The name is defined in any case: as poison after an error. */
 void read_operation(SgirReader *reader, Span span, Word word, Word location) {
   Definition definition;
   if (!take_definition(reader, span, &definition)) {
@@ -469,6 +487,7 @@ void read_operation(SgirReader *reader, Span span, Word word, Word location) {
   define(reader, &definition, id);
 }
 
+/* The stored type and exponent are those of the parameter. */
 void read_store(SgirReader *reader, Span span, Word param, Word location) {
   ValueId target = find_param(reader, param);
   Phase phase = reader->phase < 0 ? PHASE_FORWARD : (Phase)reader->phase;

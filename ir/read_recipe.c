@@ -7,6 +7,7 @@
 
 /* ---- datasets ----------------------------------------------------------- */
 
+/* Columns follow until the brace closes. */
 void read_dataset(SgirReader *reader, Word name) {
   Program *program = reader->program;
   for (size_t i = 0; i < program->dataset.length; i++)
@@ -16,6 +17,7 @@ void read_dataset(SgirReader *reader, Word name) {
   vec_push(&program->dataset, (Dataset){.name = name.text, .span = name.span});
 }
 
+/* The path is taken as it is: files are opened at run time. */
 void read_column(SgirReader *reader, Word name, TypeText *type, Word source,
                  Word path) {
   static const char *const word[] = {"idx", "npy", "raw"};
@@ -107,6 +109,7 @@ static Format direction(SgirReader *reader, Word word) {
   return strcmp(word.text, "_") == 0 ? FORMAT_NONE : read_format(reader, word);
 }
 
+/* One format is for both directions. */
 static void set_formats(SgirReader *reader, Settings *settings,
                         const SettingText *text) {
   settings->forward = direction(reader, text->value->word);
@@ -114,6 +117,7 @@ static void set_formats(SgirReader *reader, Settings *settings,
       text->second.text ? direction(reader, text->second) : settings->forward;
 }
 
+/* The granularity is a word; whether it can be carried out, passes say. */
 static void set_amax(SgirReader *reader, Settings *settings,
                      const Argument *argument) {
   int64_t number = 0;
@@ -141,6 +145,7 @@ static void set_fixed(SgirReader *reader, Settings *settings,
   settings->exponent = (int32_t)number;
 }
 
+/* The scaling and what it takes in parentheses. */
 static void set_scaling(SgirReader *reader, Settings *settings,
                         const SettingText *text) {
   int choice = choose(reader, text->value, "scale", SCALING_AMAX, scaling_at);
@@ -213,6 +218,7 @@ static const char *const setting_names[] = {
     "scale",        "acc",   "wgrad", "dgrad",    "rescale",
     "rescale_grad", "every", "round", "overflow", "subnormals"};
 
+/* Only `scale` takes arguments. */
 static void apply_setting(SgirReader *reader, Settings *settings,
                           const SettingText *text) {
   if (!text->name.text) {
@@ -266,6 +272,7 @@ static const char *add_f32(SgirReader *reader) {
   return name;
 }
 
+/* Runs at the end of the text, when every entry is known. */
 void read_default_recipes(SgirReader *reader) {
   Program *program = reader->program;
   const char *inherited = NULL;

@@ -28,6 +28,7 @@ static void region_operands(SgirReader *reader, RegionText *region) {
   reader->argument.length = 0;
 }
 
+/* Errors here do not stop the reading of the members. */
 void read_region(SgirReader *reader, Span span, Word word) {
   RegionText region = {.span = span};
   KernelForm form = KERNEL_NONE;
@@ -52,6 +53,7 @@ void read_region(SgirReader *reader, Span span, Word word) {
   reader->in_region = true;
 }
 
+/* Names are compared later; the sigil shows in the left side. */
 void read_yield(SgirReader *reader, bool exponent, Word name) {
   (void)exponent;
   RegionText *region = &reader->region.data[reader->region.length - 1];
@@ -62,6 +64,8 @@ void read_region_end(SgirReader *reader) {
   reader->in_region = false;
 }
 
+/* Value number i that leaves must be number i of the left side and of `yield`.
+ */
 static void check_left(SgirReader *reader, const RegionText *text, size_t i,
                        ValueId id) {
   const Node *node = graph_node(reader->graph, id);
@@ -93,6 +97,7 @@ typedef struct {
   bool equal;
 } ReadList;
 
+/* A visitor for region_reads. */
 static void compare_read(void *user, ValueId value) {
   ReadList *list = user;
   size_t i = list->count++;
@@ -100,6 +105,7 @@ static void compare_read(void *user, ValueId value) {
                 list->text->read.data[i] == value;
 }
 
+/* All that the region states, against what follows from its nodes. */
 static void check_region(SgirReader *reader, const RegionText *text,
                          const ValueId *last_user) {
   const Graph *graph = reader->graph;
@@ -124,6 +130,7 @@ static void check_region(SgirReader *reader, const RegionText *text,
                "first use");
 }
 
+/* At the end of an entry, when all readers are known. */
 void check_regions(SgirReader *reader) {
   if (reader->region.length == 0)
     return;

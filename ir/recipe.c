@@ -8,6 +8,7 @@
 #include <ctype.h>
 #include <string.h>
 
+/* The neutral element: applied over others it changes nothing. */
 Settings settings_unset(void) {
   return (Settings){.forward = FORMAT_NONE,
                     .gradient = FORMAT_NONE,
@@ -34,6 +35,7 @@ typedef struct {
   int64_t low, high;
 } Step;
 
+/* Stops before it could overflow; the number is then too large to match. */
 static int64_t read_number(const char **at) {
   int64_t value = 0;
   while (isdigit((unsigned char)**at) && value < INT32_MAX)
@@ -77,6 +79,7 @@ static const char *read_step(const char *at, Step *step) {
   return at + step->length;
 }
 
+/* An index of an array of modules, short enough for read_number. */
 static bool all_digits(const char *text, size_t length) {
   for (size_t i = 0; i < length; i++)
     if (!isdigit((unsigned char)text[i]))
@@ -122,6 +125,7 @@ static bool match_from(const char *path, const char *name) {
   return step_matches(&step, name, length) && match_from(rest, next);
 }
 
+/* `d.` is tried as part of the name first: a module may be called d. */
 bool selector_matches(const char *path, const char *name) {
   if (*path == '\0' || *name == '\0')
     return false;
@@ -225,6 +229,7 @@ static void print_format(Buffer *out, size_t start, const char *name,
   buffer_text(out, format_info(format)->text);
 }
 
+/* (granularity, group = n, history = h), each where it is set. */
 static void print_amax(Buffer *out, const Settings *settings) {
   const char *separator = "(";
   if (settings->amax_granularity) {
@@ -243,6 +248,7 @@ static void print_amax(Buffer *out, const Settings *settings) {
     buffer_char(out, ')');
 }
 
+/* `scale = ..` with what belongs to its kind in parentheses. */
 static void print_scaling(Buffer *out, size_t start, const Settings *settings) {
   if (settings->scaling == SCALING_UNSET)
     return;
@@ -262,6 +268,7 @@ static void print_word(Buffer *out, size_t start, const char *name,
   buffer_text(out, word);
 }
 
+/* In the order of the fields, which is the order in which they read back. */
 void settings_print(Buffer *out, const Settings *settings) {
   size_t start = out->length;
   print_formats(out, start, settings);

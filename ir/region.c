@@ -16,6 +16,7 @@ static void mark_user(void *user, ValueId value) {
   mark->last_user[value] = mark->reader;
 }
 
+/* Results and what minimize reads are read after every node. */
 ValueId *graph_last_users(Arena *arena, const Graph *graph) {
   ValueId *last_user = NEW_ARRAY(arena, ValueId, graph->count);
   for (ValueId id = 1; id < graph->count; id++) {
@@ -40,6 +41,7 @@ static bool is_view(const Node *node) {
   return node->op == OP_RESHAPE;
 }
 
+/* Views after the last member are not part of the region. */
 Region region_find(const Graph *graph, ValueId first) {
   uint32_t kernel = graph_node(graph, first)->kernel;
   Region region = {KERNEL_NONE, first, first, 0};
@@ -71,6 +73,7 @@ static bool seen(const ValueId *list, size_t count, ValueId value) {
   return false;
 }
 
+/* Constants are not listed: they are written where they are read. */
 void region_reads(const Graph *graph, const Region *region,
                   void (*visit)(void *user, ValueId value), void *user) {
   VEC(ValueId) read = {0};

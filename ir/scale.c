@@ -42,12 +42,14 @@ static bool cancel(ValueId *list, int *count, ValueId symbol) {
   return false;
 }
 
+/* A symbol in one list cancels its equal in the other. */
 static void add_symbol(ValueId *list, int *count, ValueId *other,
                        int *other_count, ValueId symbol) {
   if (symbol && !cancel(other, other_count, symbol))
     list[(*count)++] = symbol;
 }
 
+/* No scale counts as 2^0. */
 static void sum_add(Sum *sum, Scale scale) {
   if (scale.kind == SCALE_ZERO || scale.kind == SCALE_ANY)
     sum->free = true;
@@ -157,6 +159,7 @@ static bool has_scales(const Graph *graph, const Node *node) {
   return false;
 }
 
+/* Only sums with at most one symbol, and that one positive, are scales. */
 bool scale_rule_exponent(const Graph *graph, ValueId id, Scale *out) {
   const Node *node = graph_node(graph, id);
   Sum sum = {0};
@@ -186,6 +189,7 @@ bool node_shift_fits(const Graph *graph, ValueId id) {
   return sum.plus_count <= 1 && sum.minus_count <= 1;
 }
 
+/* Sums that do not fit lose symbols here; node_shift_fits says so. */
 Shift node_shift(const Graph *graph, ValueId id) {
   Sum sum = shift_sum(graph, id);
   Shift shift = {.exponent = sum.exponent};
@@ -196,6 +200,8 @@ Shift node_shift(const Graph *graph, ValueId id) {
   return shift;
 }
 
+/* Operand 0 alone is ever shifted: labels and gradients are read as they are.
+ */
 Shift operand_shift(const Graph *graph, ValueId id, int operand) {
   const Node *node = graph_node(graph, id);
   Scale scale = operand_scale(graph, node, operand);
@@ -235,6 +241,7 @@ void exponent_print(Buffer *out, const Graph *graph, Scale scale) {
     buffer_printf(out, "%d", scale.exponent);
 }
 
+/* The text behind `*` in a type. */
 void scale_print(Buffer *out, const Graph *graph, Scale scale) {
   switch (scale.kind) {
   case SCALE_NONE:
@@ -252,6 +259,7 @@ void scale_print(Buffer *out, const Graph *graph, Scale scale) {
   }
 }
 
+/* `(-$b + 3)` is the only form with nothing before the minus. */
 void shift_print(Buffer *out, const Graph *graph, Shift shift) {
   if (!shift.minus) {
     exponent_print(out, graph,

@@ -54,6 +54,8 @@ static const char *show_operand(const Shaper *shaper, int number) {
   return show(shaper, operand(shaper, number));
 }
 
+/* Arithmetic on integers has no rule here: recipes, rounding and scales speak
+ * of real numbers. */
 static bool require_real(const Shaper *shaper, int number) {
   if (type_is_real(operand(shaper, number)))
     return true;
@@ -99,6 +101,8 @@ static bool is_integer(const Type *type) {
 
 /* ---- elementwise -------------------------------------------------------- */
 
+/* Leaves state their type; a constant is one number, printed where it is read.
+ */
 static const Type *shape_leaf(const Shaper *shaper) {
   const Type *type = stated(shaper);
   if (type && shaper->node->op == OP_CONST && type->rank != 0)
@@ -106,6 +110,7 @@ static const Type *shape_leaf(const Shaper *shaper) {
   return type;
 }
 
+/* Any kind of number to any other, element by element. */
 static const Type *shape_convert(const Shaper *shaper) {
   const Type *type = stated(shaper);
   if (type && !type_same_shape(type, operand(shaper, 0)))
@@ -137,6 +142,7 @@ static const Type *shape_store(const Shaper *shaper) {
   return shaper->node->type;
 }
 
+/* Also rescale and rebalance, which change no value and so keep a format. */
 static const Type *shape_unary(const Shaper *shaper) {
   if (!require_real(shaper, 0))
     return NULL;
@@ -146,6 +152,8 @@ static const Type *shape_unary(const Shaper *shaper) {
                     rounding_free ? operand(shaper, 0)->format : FORMAT_REAL);
 }
 
+/* Strict: a shorter shape must be the last axes of the longer, exactly. Unlike
+ * in NumPy, [b] with [b, 1] is an error (language.md, section 6). */
 bool shape_combine(const Type *a, const Type *b, int *rank, int64_t *dim) {
   const Type *longer = a->rank >= b->rank ? a : b;
   const Type *shorter = longer == a ? b : a;
@@ -178,6 +186,7 @@ static const Type *shape_binary(const Shaper *shaper) {
   return with_shape(shaper, rank, dim, FORMAT_REAL);
 }
 
+/* Integers compare with integers of their own format; reals with any real. */
 static const Type *shape_comparison(const Shaper *shaper) {
   const Type *a = operand(shaper, 0), *b = operand(shaper, 1);
   int rank;
@@ -190,6 +199,7 @@ static const Type *shape_comparison(const Shaper *shaper) {
   return type_make(shaper->types, FORMAT_BOOL, rank, dim);
 }
 
+/* x > 0, one bool each. */
 static const Type *shape_predicate(const Shaper *shaper) {
   if (!require_real(shaper, 0))
     return NULL;
@@ -222,6 +232,7 @@ static bool keeps_kind(const Shaper *shaper, const Type *type) {
   return false;
 }
 
+/* Row-major order stays; only the sizes change. */
 static const Type *shape_reshape(const Shaper *shaper) {
   const Type *type = stated(shaper);
   if (!type || !keeps_kind(shaper, type))
@@ -232,6 +243,7 @@ static const Type *shape_reshape(const Shaper *shaper) {
   return type;
 }
 
+/* One number to every element of the stated shape. */
 static const Type *shape_splat(const Shaper *shaper) {
   const Type *type = stated(shaper);
   if (!type || !keeps_kind(shaper, type))
@@ -259,6 +271,7 @@ static void mark_axes(Axes *axes) {
     axes->out[pattern->out_axis[i]] = true;
 }
 
+/* Parses the pattern and binds it to the operands; false after an error. */
 static bool bind_axes(const Shaper *shaper, int operands, Axes *axes) {
   const char *text = shaper->node->attr.pattern, *error = NULL;
   size_t offset = 0;
@@ -287,6 +300,7 @@ static bool bind_axes(const Shaper *shaper, int operands, Axes *axes) {
   return true;
 }
 
+/* Sizes of the result in its own order. */
 static void result_dims(const Axes *axes, int64_t *dim) {
   for (int i = 0; i < axes->pattern.out_rank; i++)
     dim[i] = axes->size[axes->pattern.out_axis[i]];
@@ -305,6 +319,7 @@ static bool result_bound(const Shaper *shaper, const Axes *axes) {
   return true;
 }
 
+/* The same axes in another order. */
 static const Type *shape_permute(const Shaper *shaper) {
   Axes axes;
   int64_t dim[MAX_RANK];
@@ -375,6 +390,7 @@ static const Type *shape_reduce(const Shaper *shaper) {
 
 /* ---- rows, losses, exponents -------------------------------------------- */
 
+/* An index for each row along `axis`, which disappears. */
 static const Type *shape_argmax(const Shaper *shaper) {
   const Type *type = operand(shaper, 0);
   int axis = shaper->node->attr.axis, rank = 0;
@@ -406,12 +422,14 @@ static bool check_labels(const Shaper *shaper) {
   return fits;
 }
 
+/* One loss for each label. */
 static const Type *shape_softmax_xent(const Shaper *shaper) {
   if (!check_labels(shaper))
     return NULL;
   return same_shape(shaper, operand(shaper, 1), FORMAT_REAL);
 }
 
+/* One gradient for each logit, scaled by dy of its row. */
 static const Type *shape_softmax_xent_grad(const Shaper *shaper) {
   if (!check_labels(shaper) || !require_real(shaper, 2))
     return NULL;
@@ -421,6 +439,7 @@ static const Type *shape_softmax_xent_grad(const Shaper *shaper) {
   return same_shape(shaper, operand(shaper, 0), FORMAT_REAL);
 }
 
+/* Exponents are single integers; max_exponent reads no tensor at all. */
 static const Type *shape_exponent(const Shaper *shaper) {
   if (shaper->node->op == OP_NORM_EXPONENT && !require_real(shaper, 0))
     return NULL;
@@ -435,6 +454,7 @@ static ShapeRule *const shape_rule[OP_COUNT] = {
 #include "ir/ops.def"
 };
 
+/* Operands must exist and have types; attributes may be wrong. */
 const Type *shape_infer(TypeTable *types, const Graph *graph, const Node *node,
                         Arena *arena, const char **error) {
   Shaper shaper = {types, graph, node, arena, error};

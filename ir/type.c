@@ -37,6 +37,7 @@ Interner *type_table_words(TypeTable *types) {
   return types->words;
 }
 
+/* FNV-1a over format and sizes, folded to a bucket. */
 static unsigned hash_type(Format format, int rank, const int64_t *dim) {
   uint64_t hash = 14695981039346656037u ^ (uint64_t)format;
   for (int i = 0; i < rank; i++)
@@ -66,6 +67,8 @@ static bool type_equals(const Type *type, Format format, int rank,
   return true;
 }
 
+/* The one place that makes types: whatever else holds a type holds a checked
+ * one. */
 const Type *type_make(TypeTable *types, Format format, int rank,
                       const int64_t *dim) {
   int64_t elements;
@@ -95,6 +98,7 @@ const Type *type_scalar(TypeTable *types, Format format) {
   return type_make(types, format, 0, NULL);
 }
 
+/* Formats may differ; types of one table only. */
 bool type_same_shape(const Type *a, const Type *b) {
   return type_equals(a, a->format, b->rank, b->dim);
 }
@@ -107,6 +111,7 @@ void type_print(Buffer *out, const Type *type) {
   buffer_char(out, ']');
 }
 
+/* Bytes of a dense array; 0 at level plain, where nothing is stored. */
 size_t type_bytes(const Type *type) {
   return (size_t)type->elements * format_bytes(type->format);
 }

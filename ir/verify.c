@@ -23,6 +23,7 @@ void violation(Verifier *verifier, ValueId id, const char *format, ...) {
 
 /* ---- structure ---------------------------------------------------------- */
 
+/* Dependency order: what everything else relies on. */
 static void check_operands(Verifier *verifier, ValueId id) {
   const Node *node = graph_node(verifier->graph, id);
   for (int i = 0; i < MAX_INPUTS; i++) {
@@ -36,6 +37,7 @@ static void check_operands(Verifier *verifier, ValueId id) {
   }
 }
 
+/* Exponents obey dependency order too. */
 static void check_symbol(Verifier *verifier, ValueId id, Scale scale) {
   if (scale.symbol == 0)
     return;
@@ -45,6 +47,7 @@ static void check_symbol(Verifier *verifier, ValueId id, Scale scale) {
     violation(verifier, id, "its exponent refers to a value that is none");
 }
 
+/* PARAM, STORE and INPUT name what the program or the entry declares. */
 static void check_index(Verifier *verifier, ValueId id) {
   const Graph *graph = verifier->graph;
   const Node *node = graph_node(graph, id);
@@ -60,6 +63,7 @@ static void check_index(Verifier *verifier, ValueId id) {
     violation(verifier, id, "input number %d is another value", index);
 }
 
+/* After this one, operands, symbols, types and indices may be followed. */
 static void check_structure(Verifier *verifier, ValueId id) {
   const Node *node = graph_node(verifier->graph, id);
   if (node->op >= OP_COUNT || node->phase >= PHASE_COUNT) {
@@ -81,6 +85,7 @@ static bool is_value(const Graph *graph, ValueId id) {
   return id > 0 && id < graph->count;
 }
 
+/* Input i and INPUT node i point at each other and share a name. */
 static void check_inputs(Verifier *verifier) {
   const Graph *graph = verifier->graph;
   for (size_t i = 0; i < graph->input.length; i++) {
@@ -95,6 +100,7 @@ static void check_inputs(Verifier *verifier) {
   }
 }
 
+/* Results are tensors, parameters or numbers. */
 static void check_results(Verifier *verifier) {
   const Graph *graph = verifier->graph;
   for (size_t i = 0; i < graph->result.length; i++) {
@@ -109,6 +115,7 @@ static void check_results(Verifier *verifier) {
   }
 }
 
+/* A gradient has the type of its parameter. */
 static void check_pair(Verifier *verifier, size_t i) {
   const Graph *graph = verifier->graph;
   ValueId parameter = graph->minimize->parameter[i];
@@ -124,6 +131,7 @@ static void check_pair(Verifier *verifier, size_t i) {
     violation(verifier, placeholder, "its type is not that of its parameter");
 }
 
+/* Placeholders exist only with minimize, and each is in one pair. */
 static void check_minimize(Verifier *verifier) {
   const Graph *graph = verifier->graph;
   const Minimize *minimize = graph->minimize;
@@ -168,6 +176,7 @@ static void check_name(Verifier *verifier, ValueId id) {
     violation(verifier, id, "the name is used twice");
 }
 
+/* Leaves have no place in the text and so no phase to keep. */
 static void check_phase(Verifier *verifier, ValueId id) {
   const Node *node = graph_node(verifier->graph, id);
   if (node_is_leaf(node))
@@ -180,6 +189,7 @@ static void check_phase(Verifier *verifier, ValueId id) {
 
 /* ---- types and formats -------------------------------------------------- */
 
+/* Types are interned: one comparison. */
 static void check_type(Verifier *verifier, ValueId id) {
   const Node *node = graph_node(verifier->graph, id);
   const char *error = NULL;
@@ -252,6 +262,7 @@ static void check_final_edges(Verifier *verifier, ValueId id) {
               format_info(stored)->text);
 }
 
+/* `as` is how formatted graphs say what casts will make explicit. */
 static void check_reads(Verifier *verifier, ValueId id) {
   const Node *node = graph_node(verifier->graph, id);
   for (int i = 0; i < MAX_INPUTS; i++) {
@@ -269,6 +280,7 @@ static void check_reads(Verifier *verifier, ValueId id) {
   }
 }
 
+/* Integers and masks keep their formats at every level. */
 static void check_format(Verifier *verifier, ValueId id) {
   const Node *node = graph_node(verifier->graph, id);
   Level level = verifier->program->level;
@@ -285,6 +297,7 @@ static void check_format(Verifier *verifier, ValueId id) {
     check_concrete(verifier, id);
 }
 
+/* Each level has ops that the others do not know. */
 static void check_level(Verifier *verifier, ValueId id) {
   const Node *node = graph_node(verifier->graph, id);
   Level level = verifier->program->level;
@@ -311,6 +324,7 @@ static void check_leaf(Verifier *verifier, ValueId id) {
 
 /* ---- programs ----------------------------------------------------------- */
 
+/* All that concerns one node, in the order of the fields it reads. */
 static void check_node(Verifier *verifier, ValueId id) {
   check_name(verifier, id);
   check_phase(verifier, id);
@@ -321,6 +335,7 @@ static void check_node(Verifier *verifier, ValueId id) {
   verify_scales(verifier, id);
 }
 
+/* A graph whose structure is broken is looked at no further. */
 static void verify_graph(Verifier *verifier, const Graph *graph) {
   const Program *program = verifier->program;
   unsigned before = verifier->count;
@@ -404,25 +419,35 @@ typedef struct {
   Buffer *out;
 } LineReport;
 
-/* "fit: %net.l1.y: message", "fit: value 12: message", "@w: message". */
+/* The value as the text names it; a nameless one by its number. */
+static void add_place(Buffer *out, const Program *program, const Node *node,
+                      ValueId id) {
+  char sigil = node->op == OP_PARAM          ? '@'
+               : node_defines_exponent(node) ? '$'
+                                             : '%';
+  if (node->name)
+    buffer_printf(out, "%c%s: ", sigil, node->name);
+  else if (node->op == OP_STORE && node->attr.index >= 0 &&
+           (size_t)node->attr.index < program->param.length)
+    buffer_printf(out,
+                  "store @%s: ", program->param.data[node->attr.index].name);
+  else
+    buffer_printf(out, "value %" PRIu32 ": ", id);
+}
+
+/* "fit: %net.l1.y: message", "fit: store @w: message", "@w: message". */
 static void report_line(void *user, const Graph *graph, ValueId id,
                         const char *message) {
   const LineReport *report = user;
-  Buffer *out = report->out;
-  const Node *node = graph && id ? graph_node(graph, id) : NULL;
+  const Program *program = report->program;
   if (graph)
-    buffer_printf(out, "%s: ", graph->name);
-  else if (id)
-    buffer_printf(out, "@%s: ", report->program->param.data[id - 1].name);
-  if (node && node->name)
-    buffer_printf(out, "%c%s: ",
-                  node->op == OP_PARAM          ? '@'
-                  : node_defines_exponent(node) ? '$'
-                                                : '%',
-                  node->name);
-  else if (node)
-    buffer_printf(out, "value %" PRIu32 ": ", id);
-  buffer_printf(out, "%s\n", message);
+    buffer_printf(report->out, "%s: ", graph->name);
+  if (graph && id)
+    add_place(report->out, program, graph_node(graph, id), id);
+  if (!graph)
+    buffer_printf(report->out, "%s%s: ", id ? "@" : "program",
+                  id ? program->param.data[id - 1].name : "");
+  buffer_printf(report->out, "%s\n", message);
 }
 
 unsigned program_verify(const Program *program, Buffer *out) {

@@ -8,6 +8,7 @@
 
 /* ---- kernels ------------------------------------------------------------ */
 
+/* Membership follows from the op alone. */
 static void check_member(Verifier *verifier, ValueId id) {
   const Graph *graph = verifier->graph;
   const Node *node = graph_node(graph, id);
@@ -42,6 +43,7 @@ static void check_order(Verifier *verifier) {
     violation(verifier, 0, "the last kernels have no members");
 }
 
+/* first and last are members, and nothing foreign stands between. */
 static void check_extent(Verifier *verifier, uint32_t index) {
   const Graph *graph = verifier->graph;
   const Kernel *kernel = &graph->kernel.data[index];
@@ -59,6 +61,7 @@ static void check_extent(Verifier *verifier, uint32_t index) {
   }
 }
 
+/* A graph without kernels is one that fuse has not seen. */
 void verify_kernels(Verifier *verifier) {
   const Graph *graph = verifier->graph;
   unsigned before = verifier->count;
@@ -86,6 +89,7 @@ typedef struct {
   const Placement *place;
 } Placed;
 
+/* Ties by number, for the same order of reports everywhere. */
 static int by_first_use(const void *a, const void *b) {
   const Placed *x = a, *y = b;
   if (x->place->first_use != y->place->first_use)
@@ -120,6 +124,7 @@ static void sweep(Verifier *verifier, const Placed *placed, size_t count) {
   vec_free(&live);
 }
 
+/* True for values that own their memory in the arena. */
 static bool check_place(Verifier *verifier, ValueId id) {
   const Graph *graph = verifier->graph;
   const Placement *place = &graph->placement[id];
@@ -138,6 +143,7 @@ static bool check_place(Verifier *verifier, ValueId id) {
   return place->base == 0;
 }
 
+/* Views share memory by design and are left out. */
 void verify_placement(Verifier *verifier) {
   const Graph *graph = verifier->graph;
   if (!graph->placement)

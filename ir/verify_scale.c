@@ -3,6 +3,7 @@
  */
 #include "ir/verify.h"
 
+/* The range in which 2^e and 2^-e are normal binary32 numbers. */
 static void check_range(Verifier *verifier, ValueId id, Scale scale) {
   if (scale.kind == SCALE_NORMAL && scale.symbol == 0 &&
       (scale.exponent < EXPONENT_MIN || scale.exponent > EXPONENT_MAX))
@@ -10,6 +11,7 @@ static void check_range(Verifier *verifier, ValueId id, Scale scale) {
               EXPONENT_MIN, EXPONENT_MAX);
 }
 
+/* Statically zero, or nothing but 0, infinity and NaN. */
 static bool adopts(Scale scale) {
   return scale.kind == SCALE_ZERO || scale.kind == SCALE_ANY;
 }
@@ -34,6 +36,7 @@ static void check_aligned(Verifier *verifier, ValueId id) {
     violation(verifier, id, "its operands have different exponents");
 }
 
+/* A shift is one multiplication; ops without the attribute have none. */
 static void check_shift(Verifier *verifier, ValueId id) {
   const Node *node = graph_node(verifier->graph, id);
   bool shifts =
@@ -52,6 +55,7 @@ static void check_shift(Verifier *verifier, ValueId id) {
   buffer_free(&text);
 }
 
+/* A store does not shift: `rebalance` does so before it. */
 static void check_store(Verifier *verifier, ValueId id) {
   const Node *node = graph_node(verifier->graph, id);
   if (node->op != OP_STORE)
@@ -61,6 +65,7 @@ static void check_store(Verifier *verifier, ValueId id) {
     violation(verifier, id, "its exponent is not that of the parameter");
 }
 
+/* Parity and maximum are integer arithmetic on known exponents. */
 static void check_exponent_op(Verifier *verifier, ValueId id) {
   const Node *node = graph_node(verifier->graph, id);
   if (node->op == OP_SQRT && operand_scale(verifier, node, 0).symbol)

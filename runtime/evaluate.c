@@ -1,88 +1,147 @@
 /* `eval`: the averages of an eval entry's reports over its whole dataset. */
 #include "runtime/runtime.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
+/* ---- one eval entry over its dataset ------------------------------------- */
+
 /* Each batch counts alike, so the batch must divide the set: otherwise the
- * last examples would weigh more, or be left out. */
-static int check_batch(const SgEntry *entry, const char *name, int64_t count) {
-  if (count % entry->batch == 0)
+ * last examples would weigh more, or be left out. Names the nearest batches
+ * that do. */
+static int check_batch(const SgEntry *entry, const char *set, int64_t count) {
+  int64_t batch = entry->batch, low = batch < count ? batch : count;
+  if (batch > 0 && count % batch == 0)
     return EXIT_FINE;
-  char list[128] = "";
-  size_t used = 0;
-  int64_t low = 0, high = 0;
-  for (int64_t i = entry->batch; i > 0 && !low; i--)
-    low = count % i == 0 ? i : 0;
-  for (int64_t i = entry->batch; i <= count && !high; i++)
-    high = count % i == 0 ? i : 0;
-  used = (size_t)snprintf(list, sizeof list, "%lld", (long long)low);
-  if (high && high != low)
-    snprintf(list + used, sizeof list - used, " or %lld", (long long)high);
-  complain("%s: a batch of %lld does not divide the %lld examples of %s; a "
-           "batch of %s does",
-           entry->name, (long long)entry->batch, (long long)count, name, list);
+  while (low > 1 && count % low != 0)
+    low--;
+  int64_t high = low + 1;
+  while (high < count && count % high != 0)
+    high++;
+  if (batch <= 0)
+    complain("%s has no batch to fill from %s", entry->name, set);
+  else if (batch < count)
+    complain("%s: a batch of %" PRId64 " does not divide the %" PRId64
+             " examples of %s; a batch of %" PRId64 " or %" PRId64 " does",
+             entry->name, batch, count, set, low, high);
+  else
+    complain("%s: a batch of %" PRId64 " is more than the %" PRId64
+             " examples of %s; a batch of %" PRId64 " divides them",
+             entry->name, batch, count, set, low);
   return EXIT_DATA;
 }
 
-static int run_batches(const Session *session, Run *run,
-                       const DatasetData *data, double *mean) {
-  const SgEntry *entry = run->entry;
-  int64_t batches = data->count / entry->batch;
-  uint32_t *index = sgrt_io.allocate((size_t)entry->batch * sizeof *index);
-  if (!index) {
-    complain("out of memory");
-    return EXIT_FAILED;
-  }
-  for (int64_t b = 0; b < batches; b++) {
-    int64_t begin = b * entry->batch;
-    for (int64_t i = 0; i < entry->batch; i++)
-      index[i] = (uint32_t)(begin + i);
-    run_fill(run, data, index);
-    run_step(session, run, 1);
-    for (int64_t i = 0; i < entry->result_count; i++)
-      if (entry->result[i].rank == 0)
-        mean[i] += run_result(session, run, (int)i, 0);
-  }
-  for (int64_t i = 0; i < entry->result_count; i++)
-    mean[i] /= (double)batches;
-  sgrt_io.release(index);
-  return EXIT_FINE;
-}
-
-int evaluate(const Session *session, const SgEntry *entry,
-             const Arguments *arguments, double *mean) {
-  const SgProgram *program = session->program;
-  int number = entry_dataset(entry);
-  memset(mean, 0, (size_t)entry->result_count * sizeof *mean);
-  if (number < 0) {
-    complain("%s reads no dataset; evaluate it with `run`", entry->name);
-    return EXIT_USAGE;
-  }
-  DatasetData data;
-  Run run = {0};
-  int status = dataset_open(program, entry, number, arguments->redirect,
-                            arguments->redirects, &data);
+static int evaluation_memory(Evaluation *evaluation, const SgEntry *entry) {
+  int status = run_open(&evaluation->run, entry);
   if (status != EXIT_FINE)
     return status;
-  status = check_batch(entry, program->dataset[number].name, data.count);
-  if (status == EXIT_FINE)
-    status = run_open(&run, entry);
-  if (status == EXIT_FINE) {
-    status = run_batches(session, &run, &data, mean);
-    run_close(&run);
+  evaluation->mean = results_new(entry);
+  evaluation->index =
+      memory_new((size_t)entry->batch, sizeof *evaluation->index);
+  if (evaluation->mean && !evaluation->index)
+    out_of_memory();
+  return evaluation->mean && evaluation->index ? EXIT_FINE : EXIT_FAILED;
+}
+
+int evaluation_open(Evaluation *evaluation, const SgProgram *program,
+                    const SgEntry *entry, const Redirect *redirect,
+                    int redirects) {
+  int number = entry_dataset(entry);
+  *evaluation = (Evaluation){.program = program};
+  if (number < 0) {
+    complain("%s reads no dataset: there is nothing to average over",
+             entry->name);
+    return EXIT_USAGE;
   }
-  dataset_close(&program->dataset[number], &data);
+  int status =
+      dataset_open(program, entry, redirect, redirects, &evaluation->data);
+  if (status != EXIT_FINE)
+    return status;
+  status =
+      check_batch(entry, program->dataset[number].name, evaluation->data.count);
+  if (status == EXIT_FINE)
+    status = evaluation_memory(evaluation, entry);
+  if (status != EXIT_FINE) {
+    dataset_close(program, entry, &evaluation->data);
+    evaluation_close(evaluation);
+  }
   return status;
 }
 
-/* --weights, or the file that train saves. */
-static int load_weights(Session *session, const Arguments *arguments) {
-  char name[512];
-  snprintf(name, sizeof name, "%s.safetensors", session->program->name);
-  return checkpoint_load(session,
-                         arguments->weights ? arguments->weights : name,
-                         arguments->convert, false);
+void evaluation_close(Evaluation *evaluation) {
+  if (evaluation->run.entry)
+    dataset_close(evaluation->program, evaluation->run.entry,
+                  &evaluation->data);
+  run_close(&evaluation->run);
+  sgrt_io.release(evaluation->index);
+  sgrt_io.release(evaluation->mean);
+  *evaluation = (Evaluation){0};
+}
+
+static void add_results(Evaluation *evaluation, const Session *session) {
+  const SgEntry *entry = evaluation->run.entry;
+  for (int64_t i = 0; i < entry->result_count; i++)
+    if (entry->result[i].rank == 0)
+      evaluation->mean[i] += run_result(session, &evaluation->run, i, 0);
+}
+
+int evaluation_run(Evaluation *evaluation, const Session *session) {
+  const SgEntry *entry = evaluation->run.entry;
+  int64_t batches = evaluation->data.count / entry->batch;
+  for (int64_t i = 0; i < entry->result_count; i++)
+    evaluation->mean[i] = 0;
+  for (int64_t b = 0; b < batches && !signal_caught(); b++) {
+    for (int64_t i = 0; i < entry->batch; i++)
+      evaluation->index[i] = (uint32_t)(b * entry->batch + i);
+    run_fill(&evaluation->run, &evaluation->data, evaluation->index);
+    int status = run_step(session, &evaluation->run, 1);
+    if (status != EXIT_FINE)
+      return status;
+    add_results(evaluation, session);
+  }
+  for (int64_t i = 0; i < entry->result_count; i++)
+    evaluation->mean[i] /= (double)batches;
+  return EXIT_FINE;
+}
+
+/* ---- the command --------------------------------------------------------- */
+
+int load_weights(Session *session, const Arguments *arguments) {
+  if (arguments->weights)
+    return checkpoint_load(session, arguments->weights, arguments->convert,
+                           NULL);
+  char *name = text_join(session->program->name, ".safetensors");
+  struct stat about;
+  if (!name)
+    return out_of_memory();
+  int status = EXIT_DATA;
+  if (sgrt_io.path_status(name, &about) != 0)
+    complain("there is no %s; `train` makes it, --weights=FILE names another",
+             name);
+  else
+    status = checkpoint_load(session, name, arguments->convert, NULL);
+  sgrt_io.release(name);
+  return status;
+}
+
+/* The weights first: they are small, and easy to get wrong. */
+static int evaluate(Session *session, const SgEntry *entry,
+                    const Arguments *arguments) {
+  Evaluation evaluation;
+  int status = load_weights(session, arguments);
+  if (status == EXIT_FINE)
+    status = evaluation_open(&evaluation, session->program, entry,
+                             arguments->redirect, arguments->redirects);
+  if (status != EXIT_FINE)
+    return status;
+  status = evaluation_run(&evaluation, session);
+  if (status == EXIT_FINE) {
+    print_results(stdout, entry, evaluation.mean);
+    putchar('\n');
+  }
+  evaluation_close(&evaluation);
+  return status;
 }
 
 int command_eval(const SgProgram *program, const Arguments *arguments) {
@@ -91,18 +150,14 @@ int command_eval(const SgProgram *program, const Arguments *arguments) {
   if (!entry)
     return EXIT_USAGE;
   Session session;
-  int status = session_open(&session, program, 1, arguments->threads);
+  int status = redirects_check(program, entry, NULL, arguments->redirect,
+                               arguments->redirects);
+  if (status == EXIT_FINE)
+    status = session_open(&session, program, (int)arguments->threads);
   if (status != EXIT_FINE)
     return status;
-  double *mean = results_new(entry);
-  status = mean ? load_weights(&session, arguments) : EXIT_FAILED;
-  if (status == EXIT_FINE)
-    status = evaluate(&session, entry, arguments, mean);
-  if (status == EXIT_FINE) {
-    print_results(stdout, entry, mean);
-    putchar('\n');
-  }
-  sgrt_io.release(mean);
+  session.seed = 1;
+  status = evaluate(&session, entry, arguments);
   session_close(&session);
   return status;
 }

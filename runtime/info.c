@@ -1,29 +1,34 @@
-/* `info`: what this executable is: parameters, states, memory, build. */
+/* `info`: what this executable is: entries, parameters, memory, build. */
 #include "runtime/runtime.h"
 
-#include <stdio.h>
+#include <inttypes.h>
 
-static void print_param(const SgParam *param) {
-  char type[128];
-  printf("  %-28s %-18s", param->name,
-         type_text(type, sizeof type, param->format, param->rank, param->dim));
-  if (param->scaled)
-    printf(" * 2^%lld", (long long)param->exponent);
-  printf("%s\n", param->state ? "  state" : "");
+static double mebibytes(int64_t bytes) {
+  return (double)bytes / 1048576;
 }
 
-static void print_memory(const SgProgram *program) {
-  int64_t params = 0, states = 0;
+static void print_entry(const SgEntry *entry) {
+  printf("  %-14s recipe %s, %.2f MiB, %.1f MFLOP a step in products\n",
+         entry->name, entry->recipe ? entry->recipe : "none",
+         mebibytes(entry->arena_bytes), (double)entry->flops * 1e-6);
+}
+
+static void print_param(const SgParam *param) {
+  char type[128], exponent[32] = "";
+  type_text(type, sizeof type, param->format, param->rank, param->dim);
+  if (param->scaled)
+    snprintf(exponent, sizeof exponent, "* 2^%" PRId64, param->exponent);
+  printf("  %-28s %-18s %s%s%s\n", param->name, type, exponent,
+         *exponent && param->state ? "  " : "", param->state ? "state" : "");
+}
+
+/* Parameters, or states. */
+static int64_t bytes_of(const SgProgram *program, bool states) {
+  int64_t bytes = 0;
   for (int64_t i = 0; i < program->param_count; i++)
-    *(program->param[i].state ? &states : &params) += program->param[i].bytes;
-  printf("memory: parameters %.2f MiB, states %.2f MiB\n",
-         (double)params / 1048576, (double)states / 1048576);
-  for (int64_t i = 0; i < program->entry_count; i++) {
-    const SgEntry *entry = &program->entry[i];
-    printf("  %-12s arena %.2f MiB, %.1f MFLOP a step in contractions\n",
-           entry->name, (double)entry->arena_bytes / 1048576,
-           (double)entry->flops * 1e-6);
-  }
+    if (!program->param[i].state == !states)
+      bytes += program->param[i].bytes;
+  return bytes;
 }
 
 int command_info(const SgProgram *program, const Arguments *arguments) {
@@ -34,11 +39,13 @@ int command_info(const SgProgram *program, const Arguments *arguments) {
          program->features[0] ? " (needs " : "", program->features,
          program->features[0] ? ")" : "");
   printf("numbers: %s\n", program->strict ? "strict" : "default");
+  printf("program hash: %016" PRIx64 "\n", program->hash);
+  printf("memory: parameters %.2f MiB, states %.2f MiB\n",
+         mebibytes(bytes_of(program, false)),
+         mebibytes(bytes_of(program, true)));
+  printf("entries:\n");
   for (int64_t i = 0; i < program->entry_count; i++)
-    printf("  %-12s recipe %s\n", program->entry[i].name,
-           program->entry[i].recipe);
-  printf("program hash: %016llx\n", (unsigned long long)program->hash);
-  print_memory(program);
+    print_entry(&program->entry[i]);
   printf("parameters:\n");
   for (int64_t i = 0; i < program->param_count; i++)
     print_param(&program->param[i]);

@@ -1,172 +1,212 @@
 /* `run ENTRY name=file.npy -o out.npy`: one call of an exported function. */
 #include "runtime/runtime.h"
 
-#include "ir/npy.h"
-
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-/* ---- inputs -------------------------------------------------------------------- */
+/* ---- inputs -------------------------------------------------------------- */
 
-static bool same_type(const SgInput *input, const NpyArray *array) {
+static bool same_shape(const SgInput *input, const NpyArray *array) {
   bool same = array->rank == input->rank;
   for (int i = 0; same && i < array->rank; i++)
     same = array->dim[i] == input->dim[i];
   return same;
 }
 
-static double *values_new(int64_t count) {
-  double *value = sgrt_io.allocate(((size_t)count + 1) * sizeof *value);
-  if (!value)
-    complain("out of memory");
-  return value;
+/* The integers of a format, [low, high] as exact binary64 numbers. */
+static void integer_range(Format format, double *low, double *high) {
+  const FormatInfo *info = format_info(format);
+  int bits = info->kind == KIND_INT ? info->bits - 1 : info->bits;
+  *low = info->kind == KIND_INT ? -ldexp(1, bits) : 0;
+  *high = info->kind == KIND_BOOL ? 1
+          : bits == 63            ? 0x1p63 - 1024 /* the last one below 2^63 */
+                                  : ldexp(1, bits) - 1;
 }
 
-/* Stores numbers in the input's format; integers must be in range. */
-static bool store_values(const SgInput *input, const double *value,
-                         const char *path, char *out) {
-  int64_t count = elements(input->rank, input->dim);
-  for (int64_t i = 0; i < count; i++) {
-    double v = value[i];
-    if (format_is_float((Format)input->format)) {
-      float narrow = (float)v;
-      codec_encode_array((Format)input->format, &narrow,
-                         out + (size_t)i * format_bytes((Format)input->format),
-                         1, OVERFLOW_INF);
-      continue;
-    }
-    int64_t whole = v >= -9e18 && v <= 9e18 ? (int64_t)v : 0;
-    int64_t low = input->format == FORMAT_I64   ? INT64_MIN
-                  : input->format == FORMAT_I32 ? INT32_MIN
-                                                : 0;
-    int64_t high = input->format == FORMAT_I64    ? INT64_MAX
-                   : input->format == FORMAT_I32  ? INT32_MAX
-                   : input->format == FORMAT_U16  ? UINT16_MAX
-                   : input->format == FORMAT_BOOL ? 1
-                                                  : UINT8_MAX;
-    bool labels_fit = input->limit <= 0 || (whole >= 0 && whole < input->limit);
-    if ((double)whole != v || whole < low || whole > high || !labels_fit) {
-      complain("%s: element %lld is %g, which input %s (%s) cannot hold", path,
-               (long long)i, v, input->name,
-               format_info((Format)input->format)->text);
-      return false;
-    }
-    memcpy(out + (size_t)i * format_bytes((Format)input->format), &whole,
-           format_bytes((Format)input->format));
+/* Stores a number as element `i`; false if an integer format cannot hold it. */
+static bool store_value(const SgInput *input, double value, int64_t i,
+                        char *out) {
+  Format format = (Format)input->format;
+  char *at = out + (size_t)i * format_bytes(format);
+  if (format == FORMAT_F64) {
+    memcpy(at, &value, sizeof value);
+    return true;
   }
+  if (format_is_float(format)) {
+    float narrow = (float)value;
+    codec_encode_array(format, &narrow, at, 1, OVERFLOW_INF);
+    return true;
+  }
+  double low, high;
+  integer_range(format, &low, &high);
+  if (!(value >= low && value <= high) || value != floor(value))
+    return false;
+  int64_t whole = (int64_t)value; /* its low bytes: little-endian */
+  memcpy(at, &whole, format_bytes(format));
   return true;
 }
 
-static int load_array(const SgInput *input, const char *path, char *out) {
-  char error[256], wanted[128];
-  NpyArray array;
-  if (!npy_read(path, &array, error, sizeof error)) {
-    complain("%s: %s", path, error);
+static int store_array(const SgInput *input, const NpyArray *array,
+                       const char *path, char *out) {
+  Format format = (Format)input->format;
+  bool whole = !format_is_float(format);
+  for (int64_t i = 0; i < (int64_t)array->elements; i++) {
+    double value = element_value(array->format, array->data, i);
+    bool label = !whole || input->limit <= 0 ||
+                 (value >= 0 && value < (double)input->limit);
+    if (label && store_value(input, value, i, out))
+      continue;
+    complain("%s: element %" PRId64 " is %.17g, which is not in the range of "
+             "input %s",
+             path, i, value, input->name);
     return EXIT_DATA;
   }
-  bool good = same_type(input, &array);
-  if (!good)
-    complain("%s: input %s needs shape %s", path, input->name,
-             strchr(type_text(wanted, sizeof wanted, input->format,
-                              input->rank, input->dim),
-                    '['));
-  double *value = good ? values_new(elements(input->rank, input->dim)) : NULL;
-  if (value)
-    npy_to_double(&array, value);
-  good = value && store_values(input, value, path, out);
-  sgrt_io.release(value);
-  npy_free(&array);
-  return good ? EXIT_FINE : EXIT_DATA;
+  /* Through binary64, large 64-bit integers would round. */
+  if (array->format == format)
+    memcpy(out, array->data, array->bytes);
+  return EXIT_FINE;
 }
 
-static const char *path_of(const Arguments *arguments, const char *name) {
+static int load_array(const SgInput *input, const char *path, char *out) {
+  char wanted[128], found[128];
+  NpyArray array;
+  int status = array_read(path, &array);
+  if (status != EXIT_FINE)
+    return status;
+  if (same_shape(input, &array)) {
+    status = store_array(input, &array, path, out);
+  } else {
+    complain(
+        "%s: it holds %s; input %s needs %s", path,
+        type_text(found, sizeof found, array.format, array.rank, array.dim),
+        input->name,
+        type_text(wanted, sizeof wanted, input->format, input->rank,
+                  input->dim));
+    status = EXIT_DATA;
+  }
+  sgrt_io.release(array.data);
+  return status;
+}
+
+/* FILE if `text` is NAME=FILE, else NULL. */
+static const char *named_path(const char *text, const char *name) {
   size_t length = strlen(name);
-  for (int i = 0; i < arguments->arguments; i++)
-    if (strncmp(arguments->argument[i], name, length) == 0 &&
-        arguments->argument[i][length] == '=')
-      return arguments->argument[i] + length + 1;
-  return NULL;
+  bool named = strncmp(text, name, length) == 0 && text[length] == '=';
+  return named ? text + length + 1 : NULL;
 }
 
-/* Every `name=file` must name an input. */
-static int check_names(const SgEntry *entry, const Arguments *arguments) {
+/* Every NAME=FILE must name an input, once. */
+static int check_arguments(const SgEntry *entry, const Arguments *arguments) {
   for (int i = 0; i < arguments->arguments; i++) {
     const char *text = arguments->argument[i];
-    size_t length = strcspn(text, "=");
-    bool known = false;
+    bool known = false, again = false;
     for (int64_t j = 0; j < entry->input_count; j++)
-      known |= strlen(entry->input[j].name) == length &&
-               memcmp(entry->input[j].name, text, length) == 0;
-    if (known && text[length] == '=')
+      if (entry->input[j].source != INPUT_STEP &&
+          named_path(text, entry->input[j].name)) {
+        known = true;
+        for (int k = 0; k < i; k++)
+          again |=
+              named_path(arguments->argument[k], entry->input[j].name) != NULL;
+      }
+    if (known && !again)
       continue;
-    complain("%s: %s has no such input; an input is given as NAME=FILE.npy",
-             text, entry->name);
+    complain("%s: %s; inputs of %s are given as NAME=FILE.npy", text,
+             again ? "this input is given twice" : "there is no such input",
+             entry->name);
     return EXIT_USAGE;
   }
   return EXIT_FINE;
 }
 
-static int load_inputs(const Run *run, const Arguments *arguments) {
-  const SgEntry *entry = run->entry;
-  int status = check_names(entry, arguments);
-  for (int64_t i = 0; i < entry->input_count && status == EXIT_FINE; i++) {
-    const SgInput *input = &entry->input[i];
-    if (input->source == INPUT_STEP)
-      continue;
-    const char *path = path_of(arguments, input->name);
-    if (path) {
-      status = load_array(input, path, run->input[i]);
-    } else {
-      char wanted[128];
-      complain("%s needs %s=FILE.npy (%s)", entry->name, input->name,
-               type_text(wanted, sizeof wanted, input->format, input->rank,
-                         input->dim));
-      status = EXIT_USAGE;
-    }
+static int load_input(const Run *run, int64_t i, const Arguments *arguments) {
+  const SgInput *input = &run->entry->input[i];
+  for (int a = 0; a < arguments->arguments; a++) {
+    const char *path = named_path(arguments->argument[a], input->name);
+    if (path)
+      return load_array(input, path, run->input[i]);
   }
+  char wanted[128];
+  complain(
+      "%s needs %s=FILE.npy (%s)", run->entry->name, input->name,
+      type_text(wanted, sizeof wanted, input->format, input->rank, input->dim));
+  return EXIT_USAGE;
+}
+
+static int load_inputs(const Run *run, const Arguments *arguments) {
+  int status = EXIT_FINE;
+  for (int64_t i = 0; i < run->entry->input_count && status == EXIT_FINE; i++)
+    if (run->entry->input[i].source != INPUT_STEP)
+      status = load_input(run, i, arguments);
   return status;
 }
 
-/* ---- results ---------------------------------------------------------------------- */
-
-static void print_text(const SgResult *result, const double *value) {
-  int64_t count = elements(result->rank, result->dim);
-  int64_t row = result->rank ? result->dim[result->rank - 1] : 1;
-  for (int64_t i = 0; i < count; i++)
-    printf("%.9g%c", value[i], (i + 1) % row == 0 ? '\n' : ' ');
-}
-
-static int write_result(const SgResult *result, const double *value,
-                        const char *path) {
-  char error[256];
-  if (!path || strcmp(path, "-") == 0) {
-    print_text(result, value);
-    return EXIT_FINE;
-  }
-  Format format = format_is_float((Format)result->format)
-                      ? FORMAT_F32
-                      : (Format)result->format;
-  if (npy_write_double(path, format, (int)result->rank, result->dim, value,
-                       error, sizeof error))
-    return EXIT_FINE;
-  complain("%s: %s", path, error);
-  return EXIT_FAILED;
-}
+/* ---- results ------------------------------------------------------------- */
 
 /* -o FILE for the only result, -o NAME=FILE for each of several. */
 static const char *output_path(const SgEntry *entry, const SgResult *result,
                                const Arguments *arguments) {
-  size_t length = strlen(result->name);
   for (int i = 0; i < arguments->outputs; i++) {
-    const char *text = arguments->output[i];
-    if (strncmp(text, result->name, length) == 0 && text[length] == '=')
-      return text + length + 1;
+    const char *path = named_path(arguments->output[i], result->name);
+    if (path)
+      return path;
     if (entry->result_count == 1)
-      return text;
+      return arguments->output[i];
   }
-  return NULL;
+  return "-";
+}
+
+static int check_outputs(const SgEntry *entry, const Arguments *arguments) {
+  if (entry->result_count == 1 && arguments->outputs > 1) {
+    complain("-o: %s has one result", entry->name);
+    return EXIT_USAGE;
+  }
+  for (int i = 0; i < arguments->outputs; i++) {
+    int64_t known = entry->result_count == 1;
+    for (int64_t r = 0; r < entry->result_count; r++)
+      known += named_path(arguments->output[i], entry->result[r].name) != NULL;
+    if (known)
+      continue;
+    complain("-o %s: say -o NAME=FILE, with one of the %" PRId64
+             " results of %s (see --help)",
+             arguments->output[i], entry->result_count, entry->name);
+    return EXIT_USAGE;
+  }
+  return EXIT_FINE;
+}
+
+/* One row of the last axis a line. */
+static void print_values(const Session *session, const Run *run, int64_t r) {
+  const SgResult *result = &run->entry->result[r];
+  int64_t count = elements(result->rank, result->dim);
+  int64_t row = result->rank ? result->dim[result->rank - 1] : 1;
+  bool whole = !format_is_float((Format)result->format);
+  for (int64_t i = 0; i < count; i++)
+    printf(whole ? "%.0f%c" : "%.9g%c", run_result(session, run, r, i),
+           (i + 1) % row == 0 ? '\n' : ' ');
+}
+
+/* Integers and unscaled wide floats as they are, other floats as f32. */
+static int write_values(const Session *session, const Run *run, int64_t r,
+                        const char *path) {
+  const SgResult *result = &run->entry->result[r];
+  Format format = (Format)result->format;
+  int64_t exponent, count = elements(result->rank, result->dim);
+  const char *data = run_result_data(session, run, r, &exponent);
+  bool narrow = format_is_float(format) && format_bytes(format) < 4;
+  if (!narrow && exponent == 0)
+    return array_write(path, format, result->rank, result->dim, data,
+                       (size_t)result->bytes);
+  float *value = memory_new((size_t)count, sizeof *value);
+  if (!value)
+    return out_of_memory();
+  for (int64_t i = 0; i < count; i++)
+    value[i] = (float)run_result(session, run, r, i);
+  int status = array_write(path, FORMAT_F32, result->rank, result->dim, value,
+                           (size_t)count * sizeof *value);
+  sgrt_io.release(value);
+  return status;
 }
 
 static int write_results(const Session *session, const Run *run,
@@ -174,36 +214,33 @@ static int write_results(const Session *session, const Run *run,
   const SgEntry *entry = run->entry;
   int status = EXIT_FINE;
   for (int64_t r = 0; r < entry->result_count && status == EXIT_FINE; r++) {
-    const SgResult *result = &entry->result[r];
-    int64_t count = elements(result->rank, result->dim);
-    double *value = values_new(count);
-    if (!value)
-      return EXIT_FAILED;
-    for (int64_t i = 0; i < count; i++)
-      value[i] = run_result(session, run, (int)r, i);
-    status = write_result(result, value, output_path(entry, result, arguments));
-    sgrt_io.release(value);
+    const char *path = output_path(entry, &entry->result[r], arguments);
+    if (strcmp(path, "-") == 0)
+      print_values(session, run, r);
+    else
+      status = write_values(session, run, r, path);
   }
   return status;
 }
 
-static int check_outputs(const SgEntry *entry, const Arguments *arguments) {
-  for (int i = 0; i < arguments->outputs; i++) {
-    bool known = entry->result_count == 1;
-    for (int64_t r = 0; r < entry->result_count; r++) {
-      size_t length = strlen(entry->result[r].name);
-      known |= strncmp(arguments->output[i], entry->result[r].name, length) ==
-                   0 &&
-               arguments->output[i][length] == '=';
-    }
-    if (!known) {
-      complain("-o %s: %s has %lld results; say -o NAME=FILE", 
-               arguments->output[i], entry->name,
-               (long long)entry->result_count);
-      return EXIT_USAGE;
-    }
-  }
-  return EXIT_FINE;
+/* ---- the command --------------------------------------------------------- */
+
+static int call(Session *session, const SgEntry *entry,
+                const Arguments *arguments) {
+  Run run;
+  int status = run_open(&run, entry);
+  if (status != EXIT_FINE)
+    return status;
+  status = load_inputs(&run, arguments);
+  if (status == EXIT_FINE &&
+      (session->program->param_count || arguments->weights))
+    status = load_weights(session, arguments);
+  if (status == EXIT_FINE)
+    status = run_step(session, &run, 1);
+  if (status == EXIT_FINE)
+    status = write_results(session, &run, arguments);
+  run_close(&run);
+  return status;
 }
 
 int command_run(const SgProgram *program, const Arguments *arguments) {
@@ -211,28 +248,17 @@ int command_run(const SgProgram *program, const Arguments *arguments) {
       choose_entry(program, arguments->entry, ENTRY_KIND_PLAIN, "run");
   if (!entry)
     return EXIT_USAGE;
-  char name[512];
-  snprintf(name, sizeof name, "%s.safetensors", program->name);
-  Session session;
-  Run run = {0};
-  int status = check_outputs(entry, arguments);
+  int status = check_arguments(entry, arguments);
   if (status == EXIT_FINE)
-    status = session_open(&session, program, 1, arguments->threads);
+    status = check_outputs(entry, arguments);
   if (status != EXIT_FINE)
     return status;
-  status = run_open(&run, entry);
-  if (status == EXIT_FINE)
-    status = load_inputs(&run, arguments);
-  if (status == EXIT_FINE && program->param_count)
-    status = checkpoint_load(&session,
-                             arguments->weights ? arguments->weights : name,
-                             arguments->convert, false);
-  if (status == EXIT_FINE) {
-    run_step(&session, &run, 1);
-    status = write_results(&session, &run, arguments);
-  }
-  if (run.entry)
-    run_close(&run);
+  Session session;
+  status = session_open(&session, program, (int)arguments->threads);
+  if (status != EXIT_FINE)
+    return status;
+  session.seed = 1;
+  status = call(&session, entry, arguments);
   session_close(&session);
   return status;
 }

@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
+/* ---- arrays -------------------------------------------------------------- */
+
 int64_t elements(int64_t rank, const int64_t *dim) {
   int64_t count = 1;
   for (int64_t i = 0; i < rank; i++)
@@ -17,8 +19,8 @@ int64_t elements(int64_t rank, const int64_t *dim) {
 
 const char *type_text(char *text, size_t size, int64_t format, int64_t rank,
                       const int64_t *dim) {
-  size_t used = (size_t)snprintf(text, size, "%s[",
-                                 format_info((Format)format)->text);
+  size_t used =
+      (size_t)snprintf(text, size, "%s[", format_info((Format)format)->text);
   for (int64_t i = 0; i < rank && used < size; i++)
     used += (size_t)snprintf(text + used, size - used, "%s%lld", i ? "," : "",
                              (long long)dim[i]);
@@ -27,85 +29,87 @@ const char *type_text(char *text, size_t size, int64_t format, int64_t rank,
   return text;
 }
 
-const SgEntry *find_entry(const SgProgram *program, const char *name) {
-  for (int64_t i = 0; i < program->entry_count; i++)
-    if (strcmp(program->entry[i].name, name) == 0)
-      return &program->entry[i];
-  return NULL;
-}
-
-const SgEntry *choose_entry(const SgProgram *program, const char *name,
-                            int64_t kind, const char *command) {
-  const SgEntry *found = NULL;
-  int count = 0;
-  for (int64_t i = 0; i < program->entry_count; i++) {
-    const SgEntry *entry = &program->entry[i];
-    if (entry->kind != kind || (name && strcmp(entry->name, name) != 0))
-      continue;
-    found = entry;
-    count++;
+double element_value(Format format, const void *data, int64_t i) {
+  const char *at = (const char *)data + (size_t)i * format_bytes(format);
+  double f64;
+  float f32;
+  int64_t i64;
+  int32_t i32;
+  switch (format) {
+  case FORMAT_F64:
+    return memcpy(&f64, at, sizeof f64), f64;
+  case FORMAT_I64:
+    return memcpy(&i64, at, sizeof i64), (double)i64;
+  case FORMAT_I32:
+    return memcpy(&i32, at, sizeof i32), (double)i32;
+  default:
+    codec_decode_array(format, at, &f32, 1);
+    return (double)f32;
   }
-  if (count == 1)
-    return found;
-  if (count > 1)
-    complain("%s: which one? there are %d; name one of them (see --help)",
-             command, count);
-  else if (name)
-    complain("%s: there is no such entry: %s (see --help)", command, name);
-  else
-    complain("%s: this program has nothing to %s (see --help)", command,
-             command);
-  return NULL;
 }
 
-/* ---- parameters --------------------------------------------------------------- */
+/* ---- parameters ---------------------------------------------------------- */
 
-int session_open(Session *session, const SgProgram *program, uint64_t seed,
-                 int threads) {
-  check_float_environment();
-  *session = (Session){.program = program, .seed = seed};
+int session_open(Session *session, const SgProgram *program, int threads) {
+  *session = (Session){.program = program};
   size_t count = (size_t)program->param_count;
-  session->param = sgrt_io.allocate((count + 1) * sizeof *session->param);
-  session->team = session->param ? team_new(threads) : NULL;
-  bool good = session->team != NULL;
+  int status = team_open(&session->team, threads);
+  if (status != EXIT_FINE)
+    return status;
+  session->param = memory_new(count, sizeof *session->param);
+  bool good = session->param != NULL;
   for (size_t i = 0; good && i < count; i++) {
-    const SgParam *param = &program->param[i];
-    session->param[i] = sgrt_io.allocate((size_t)param->bytes);
+    session->param[i] = memory_new((size_t)program->param[i].bytes, 1);
     good = session->param[i] != NULL;
-    if (good)
-      init_fill((InitFill)param->init, param->a, param->b,
-                (int32_t)param->exponent, (Format)param->format, seed,
-                rng_hash_name(param->name), 0,
-                (uint64_t)elements(param->rank, param->dim),
-                session->param[i]);
   }
   if (good)
     return EXIT_FINE;
   session_close(session);
-  complain("out of memory");
-  return EXIT_FAILED;
+  return out_of_memory();
+}
+
+void session_initialize(Session *session, uint64_t seed) {
+  enum { CHUNK = 1 << 14 };
+  session->seed = seed;
+  for (int64_t p = 0; p < session->program->param_count; p++) {
+    const SgParam *param = &session->program->param[p];
+    int64_t count = elements(param->rank, param->dim);
+    uint64_t name = rng_hash_name(param->name);
+    size_t size = format_bytes((Format)param->format);
+#pragma omp parallel for num_threads(team_size(session->team)) if (count >     \
+                                                                   4 * CHUNK)
+    for (int64_t begin = 0; begin < count; begin += CHUNK) {
+      int64_t end = begin + CHUNK < count ? begin + CHUNK : count;
+      init_fill((InitFill)param->init, param->a, param->b,
+                (int32_t)param->exponent, (Format)param->format, seed, name,
+                (uint64_t)begin, (uint64_t)end,
+                session->param[p] + (size_t)begin * size);
+    }
+  }
 }
 
 void session_close(Session *session) {
+  if (!session->program)
+    return;
   for (int64_t i = 0; session->param && i < session->program->param_count; i++)
     sgrt_io.release(session->param[i]);
   sgrt_io.release(session->param);
-  team_free(session->team);
+  team_close(session->team);
   *session = (Session){0};
 }
 
-/* ---- runs ------------------------------------------------------------------------ */
+/* ---- runs ---------------------------------------------------------------- */
 
 int run_open(Run *run, const SgEntry *entry) {
-  *run = (Run){.entry = entry};
   size_t inputs = (size_t)entry->input_count;
-  run->arena = sgrt_io.allocate((size_t)entry->arena_bytes);
-  run->input = sgrt_io.allocate((inputs + 1) * sizeof *run->input);
-  run->exponent = sgrt_io.allocate(
-      ((size_t)entry->exponent_count + 1) * sizeof *run->exponent);
+  *run = (Run){.entry = entry};
+  run->arena = memory_new((size_t)entry->arena_bytes, 1);
+  run->input = memory_new(inputs, sizeof *run->input);
+  run->exponent =
+      memory_new((size_t)entry->exponent_count, sizeof *run->exponent);
   bool good = run->arena && run->input && run->exponent;
   for (size_t i = 0; good && i < inputs; i++) {
-    run->input[i] = sgrt_io.allocate((size_t)entry->input[i].bytes);
+    run->input[i] = memory_new((size_t)entry->input[i].bytes, 1);
     good = run->input[i] != NULL;
   }
   if (good)
@@ -117,6 +121,8 @@ int run_open(Run *run, const SgEntry *entry) {
 }
 
 void run_close(Run *run) {
+  if (!run->entry)
+    return;
   for (int64_t i = 0; run->input && i < run->entry->input_count; i++)
     sgrt_io.release(run->input[i]);
   sgrt_io.release(run->input);
@@ -125,13 +131,21 @@ void run_close(Run *run) {
   *run = (Run){0};
 }
 
-void run_step(const Session *session, Run *run, uint64_t step) {
+/* The step number in the format of its input. */
+static void fill_step(Run *run, uint64_t step) {
   const SgEntry *entry = run->entry;
-  for (int64_t i = 0; i < entry->input_count; i++)
-    if (entry->input[i].source == INPUT_STEP) {
-      float value = (float)step;
-      memcpy(run->input[i], &value, sizeof value);
-    }
+  for (int64_t i = 0; i < entry->input_count; i++) {
+    if (entry->input[i].source != INPUT_STEP)
+      continue;
+    float value = (float)step;
+    codec_encode_array((Format)entry->input[i].format, &value, run->input[i], 1,
+                       OVERFLOW_SATURATE);
+  }
+}
+
+int run_step(const Session *session, Run *run, uint64_t step) {
+  const SgEntry *entry = run->entry;
+  fill_step(run, step);
   SgFrame frame = {.arena = run->arena,
                    .param = session->param,
                    .input = run->input,
@@ -139,7 +153,9 @@ void run_step(const Session *session, Run *run, uint64_t step) {
                    .seed = session->seed,
                    .step = step,
                    .team = session->team};
-  entry->step(&frame);
+  if (team_run(session->team, entry->step, &frame))
+    return EXIT_FINE;
+  return out_of_memory();
 }
 
 void run_fill(Run *run, const DatasetData *data, const uint32_t *index) {
@@ -155,40 +171,35 @@ void run_fill(Run *run, const DatasetData *data, const uint32_t *index) {
   }
 }
 
-/* ---- results ----------------------------------------------------------------------- */
+/* ---- results ------------------------------------------------------------- */
 
 double *results_new(const SgEntry *entry) {
-  double *value =
-      sgrt_io.allocate(((size_t)entry->result_count + 1) * sizeof *value);
+  double *value = memory_new((size_t)entry->result_count, sizeof *value);
   if (!value)
-    complain("out of memory");
+    out_of_memory();
   return value;
 }
 
-const void *run_result_data(const Session *session, const Run *run,
-                            int result, int32_t *exponent) {
+const char *run_result_data(const Session *session, const Run *run,
+                            int64_t result, int64_t *exponent) {
   const SgResult *r = &run->entry->result[result];
-  int64_t e = r->exponent;
+  *exponent = r->exponent;
   if (r->symbol >= 0)
-    e += run->exponent[r->symbol];
-  *exponent = (int32_t)e;
+    *exponent += run->exponent[r->symbol];
   switch (r->place) {
   case SG_IN_PARAM:
     return session->param[r->offset];
   case SG_IN_INPUT:
     return run->input[r->offset];
+  default:
+    return run->arena + r->offset;
   }
-  return run->arena + r->offset;
 }
 
-double run_result(const Session *session, const Run *run, int result,
+double run_result(const Session *session, const Run *run, int64_t result,
                   int64_t i) {
-  const SgResult *r = &run->entry->result[result];
-  int32_t exponent;
+  int64_t exponent;
   const char *data = run_result_data(session, run, result, &exponent);
-  Format format = (Format)r->format;
-  float value;
-  codec_decode_array(format, data + (size_t)i * format_bytes(format), &value,
-                     1);
-  return ldexp((double)value, exponent);
+  Format format = (Format)run->entry->result[result].format;
+  return ldexp(element_value(format, data, i), (int)exponent);
 }

@@ -22,8 +22,8 @@ static const struct {
 enum { SETTINGS = sizeof setting / sizeof setting[0] };
 
 static const char *const later[] = {
-    "probe",     "remat",        "name",   "rescale", "rescale_grad",
-    "set_scale", "set_scale_grad", "unscale"};
+    "probe",        "remat",     "name",           "rescale",
+    "rescale_grad", "set_scale", "set_scale_grad", "unscale"};
 enum { LATER = sizeof later / sizeof later[0] };
 
 static bool is_later(const char *word) {
@@ -33,15 +33,16 @@ static bool is_later(const char *word) {
   return false;
 }
 
+/* Known words of later versions are refused as such. */
 static void fail_attribute(Elaborator *e, const Attribute *attribute,
                            const char *where) {
   if (is_later(attribute->word)) {
     fail_unsupported(e, attribute->span, "@%s is", attribute->word);
     return;
   }
-  Diagnostic error = error_begin(e, attribute->span, "E0213",
-                                 "@%s has no meaning on %s", attribute->word,
-                                 where);
+  Diagnostic error =
+      error_begin(e, attribute->span, "E0213", "@%s has no meaning on %s",
+                  attribute->word, where);
   Candidates candidates = {0};
   for (int i = 0; i < SETTINGS; i++)
     vec_push(&candidates, setting[i].word);
@@ -65,7 +66,7 @@ const Attribute *attribute_find(const Item *item, const char *word) {
   return NULL;
 }
 
-/* ---- run settings ---------------------------------------------------------------- */
+/* ---- run settings ------------------------------------------------------- */
 
 /* @eval_every(500, valid): how often and which eval. */
 static void eval_setting(Elaborator *e, const FileScope *file,
@@ -87,14 +88,15 @@ static void eval_setting(Elaborator *e, const FileScope *file,
   for (size_t i = 0; i < file->entry.length; i++)
     if (file->entry.data[i].symbol->item->kind == ITEM_EVAL)
       vec_push(&candidates, file->entry.data[i].name);
-  Diagnostic error = error_begin(e, name->span, "E0201", "no eval is named `%s`",
-                                 expr_text(e, name));
+  Diagnostic error = error_begin(e, name->span, "E0201",
+                                 "no eval is named `%s`", expr_text(e, name));
   const char *near = did_you_mean(e, expr_text(e, name), &candidates);
   if (near)
     error_mark(e, &error, "%s", near);
   error_send(e, &error);
 }
 
+/* Settings are whole numbers of at least 1; 0 means "not given" in the IR. */
 static void one_setting(Elaborator *e, const FileScope *file,
                         const Attribute *attribute, size_t offset,
                         RunSettings *run) {
@@ -118,6 +120,7 @@ static void one_setting(Elaborator *e, const FileScope *file,
     eval_setting(e, file, attribute, run);
 }
 
+/* @recipe is read where recipes are resolved. */
 static void apply(Elaborator *e, const FileScope *file, const Item *item,
                   const Attribute *attribute, RunSettings *run) {
   if (strcmp(attribute->word, "recipe") == 0)
@@ -131,6 +134,7 @@ static void apply(Elaborator *e, const FileScope *file, const Item *item,
   fail_attribute(e, attribute, item_kind_name(item->kind));
 }
 
+/* Every attribute once. */
 void run_settings(Elaborator *e, const FileScope *file, const Item *item,
                   RunSettings *run) {
   for (const Attribute *a = item->attributes; a; a = a->next) {

@@ -8,7 +8,7 @@
 #include <math.h>
 #include <string.h>
 
-/* ---- the table ------------------------------------------------------------------------- */
+/* ---- the table ---------------------------------------------------------- */
 
 static BuiltinRule builtin_unary, builtin_transpose, builtin_reshape,
     builtin_cross_entropy, builtin_accuracy;
@@ -31,7 +31,7 @@ const Builtin *builtin_find(const char *name) {
   return NULL;
 }
 
-/* ---- arguments ----------------------------------------------------------------------------- */
+/* ---- arguments ---------------------------------------------------------- */
 
 /* The next parameter name of a row; NULL at its end. */
 typedef struct {
@@ -40,6 +40,7 @@ typedef struct {
   bool optional;
 } Parameters;
 
+/* Rows are read when they are needed: there are few, and they are short. */
 static bool next_parameter(Parameters *parameters) {
   size_t length = strcspn(parameters->at, " ?");
   if (length == 0)
@@ -53,6 +54,7 @@ static bool next_parameter(Parameters *parameters) {
   return true;
 }
 
+/* As a declaration would look, for a note. */
 static const char *signature(Elaborator *e, const Builtin *builtin) {
   Buffer out = {0};
   buffer_printf(&out, "%s(", builtin->name);
@@ -64,6 +66,7 @@ static const char *signature(Elaborator *e, const Builtin *builtin) {
   return buffer_take(e, &out);
 }
 
+/* `near`: a suggestion to stand beside the caret, or NULL. */
 static bool fail_argument(Elaborator *e, Span span, const char *code,
                           const Builtin *builtin, const char *message,
                           const char *near) {
@@ -98,12 +101,14 @@ static bool fail_unknown(Elaborator *e, const Builtin *builtin,
   while (next_parameter(&parameters))
     vec_push(&candidates, text_printf(e, "%s", parameters.name));
   const char *near = did_you_mean(e, arg->name, &candidates);
-  return fail_argument(e, arg->name_span, "E0203", builtin,
-                       text_printf(e, "`%s` has no parameter `%s`",
-                                   builtin->name, arg->name),
-                       near);
+  return fail_argument(
+      e, arg->name_span, "E0203", builtin,
+      text_printf(e, "`%s` has no parameter `%s`", builtin->name, arg->name),
+      near);
 }
 
+/* The value goes to its slot whatever its kind; the rule of the row decides
+ * what it accepts. */
 static bool bind_argument(Elaborator *e, BuiltinCall *call, const Arg *arg,
                           int position) {
   const Builtin *builtin = call->builtin;
@@ -125,6 +130,7 @@ static bool bind_argument(Elaborator *e, BuiltinCall *call, const Arg *arg,
   return !value_is_poison(value);
 }
 
+/* Those without `?` in the row. */
 static bool check_required(Elaborator *e, const BuiltinCall *call) {
   Parameters parameters = {.at = call->builtin->parameters};
   for (int i = 0; next_parameter(&parameters); i++)
@@ -136,6 +142,8 @@ static bool check_required(Elaborator *e, const BuiltinCall *call) {
   return true;
 }
 
+/* A poisoned argument ends the call silently, after the others reported
+ * theirs. */
 Value builtin_call(Elaborator *e, const Builtin *builtin, const Expr *expr) {
   BuiltinCall call = {.call = expr, .builtin = builtin};
   if (!builtin->rule)
@@ -151,8 +159,7 @@ Value builtin_call(Elaborator *e, const Builtin *builtin, const Expr *expr) {
   return builtin->rule(e, &call);
 }
 
-bool builtin_tensor(Elaborator *e, const BuiltinCall *call, int i,
-                    Value *out) {
+bool builtin_tensor(Elaborator *e, const BuiltinCall *call, int i, Value *out) {
   *out = call->value[i];
   if (out->kind == VALUE_TENSOR)
     return true;
@@ -161,6 +168,7 @@ bool builtin_tensor(Elaborator *e, const BuiltinCall *call, int i,
   return false;
 }
 
+/* Whole numbers are not computed with; the hint is a conversion. */
 static bool real_tensor(Elaborator *e, const BuiltinCall *call, int i,
                         Value *out) {
   if (!builtin_tensor(e, call, i, out))
@@ -177,6 +185,7 @@ static bool real_tensor(Elaborator *e, const BuiltinCall *call, int i,
   return false;
 }
 
+/* Negative axes count from the end. */
 bool builtin_axis(Elaborator *e, const BuiltinCall *call, int i, int rank,
                   int *axis) {
   Value value = call->value[i];
@@ -191,7 +200,7 @@ bool builtin_axis(Elaborator *e, const BuiltinCall *call, int i, int rank,
   return true;
 }
 
-/* ---- element-wise functions --------------------------------------------------------------------- */
+/* ---- element-wise functions --------------------------------------------- */
 
 static const struct {
   const char *name;
@@ -206,14 +215,15 @@ static Op unary_of(const Builtin *builtin) {
   return OP_COUNT;
 }
 
+/* On numbers known now the same functions fold, in binary64. */
 static double fold_unary(Op op, double x) {
-  return op == OP_EXP   ? exp(x)
-         : op == OP_LOG ? log(x)
-         : op == OP_SQRT
-             ? sqrt(x)
-             : (x > 0 ? x : 0);
+  return op == OP_EXP    ? exp(x)
+         : op == OP_LOG  ? log(x)
+         : op == OP_SQRT ? sqrt(x)
+                         : (x > 0 ? x : 0);
 }
 
+/* One operand, one shape. */
 static Value builtin_unary(Elaborator *e, const BuiltinCall *call) {
   Op op = unary_of(call->builtin);
   Value x = call->value[0];
@@ -225,8 +235,9 @@ static Value builtin_unary(Elaborator *e, const BuiltinCall *call) {
                       x.as.tensor.label);
 }
 
-/* ---- structure -------------------------------------------------------------------------------------- */
+/* ---- structure ---------------------------------------------------------- */
 
+/* Axes i and j change places. */
 static Value builtin_transpose(Elaborator *e, const BuiltinCall *call) {
   Value x;
   int i, j;
@@ -239,6 +250,8 @@ static Value builtin_transpose(Elaborator *e, const BuiltinCall *call) {
   return i == j ? x : tensor_transpose(e, call->call->span, x, i, j);
 }
 
+/* The list is a value, so its items may come from anywhere; its places are
+ * those of the list where it is written out. */
 static bool reshape_sizes(Elaborator *e, const BuiltinCall *call,
                           Sizes *sizes) {
   Value list = call->value[1];
@@ -265,20 +278,20 @@ static bool reshape_sizes(Elaborator *e, const BuiltinCall *call,
 
 static Value fail_reshape(Elaborator *e, const BuiltinCall *call, Value x,
                           const Type *type, const Type *from) {
-  Diagnostic error = error_begin(
-      e, call->expr[1]->span, "E0324",
-      "`reshape` keeps the number of elements: %s has %" PRId64, 
-      type_text(e, from), from->elements);
+  Diagnostic error =
+      error_begin(e, call->expr[1]->span, "E0324",
+                  "`reshape` keeps the number of elements: %s has %" PRId64,
+                  type_text(e, from), from->elements);
   if (type)
     error_mark(e, &error, "%s has %" PRId64, shape_text(e, type),
                type->elements);
   else
     error_mark(e, &error, "this is too large");
-  error_label(e, &error, call->expr[0]->span, "%s",
-              value_describe_sizes(e, x));
+  error_label(e, &error, call->expr[0]->span, "%s", value_describe_sizes(e, x));
   return error_send(e, &error);
 }
 
+/* Row-major order is kept: a view. */
 static Value builtin_reshape(Elaborator *e, const BuiltinCall *call) {
   Value x;
   Sizes *sizes = NEW(e->scratch, Sizes);
@@ -294,8 +307,9 @@ static Value builtin_reshape(Elaborator *e, const BuiltinCall *call) {
                       sizes->label);
 }
 
-/* ---- losses and measures ------------------------------------------------------------------------------- */
+/* ---- losses and measures ------------------------------------------------ */
 
+/* One label a row of logits: shows both shapes. */
 static Value fail_labels(Elaborator *e, const BuiltinCall *call, Value logits,
                          Value labels) {
   const Type *a = value_type(e, logits), *b = value_type(e, labels);
@@ -332,6 +346,7 @@ static bool logits_and_labels(Elaborator *e, const BuiltinCall *call,
   return fits;
 }
 
+/* Of a scalar it is the scalar. */
 static ValueId mean_of_all(Elaborator *e, Span span, ValueId id) {
   int rank = graph_node(e->builder->graph, id)->type->rank;
   if (rank == 0)
@@ -341,19 +356,20 @@ static ValueId mean_of_all(Elaborator *e, Span span, ValueId id) {
   return emit(e, span, OP_MEAN, &pattern, id, 0);
 }
 
+/* A composite with rules of its own for scale and gradient: softmax and
+ * logarithm never meet the recipe apart. */
 static Value builtin_cross_entropy(Elaborator *e, const BuiltinCall *call) {
   Value logits, labels;
   Span span = call->call->span;
   if (!logits_and_labels(e, call, &logits, &labels))
     return value_poison();
-  if (call->expr[2] && !(value_is_number(call->value[2]) &&
-                         value_number(call->value[2]) == 0))
+  if (call->expr[2] &&
+      !(value_is_number(call->value[2]) && value_number(call->value[2]) == 0))
     return fail_unsupported(e, call->expr[2]->span,
                             "label smoothing in `cross_entropy` is");
   ValueId loss = emit(e, span, OP_SOFTMAX_XENT, NULL, logits.as.tensor.id,
                       labels.as.tensor.id);
-  return loss ? value_tensor(mean_of_all(e, span, loss), NULL)
-              : value_poison();
+  return loss ? value_tensor(mean_of_all(e, span, loss), NULL) : value_poison();
 }
 
 /* The share of rows whose largest logit is at the label. */
@@ -372,9 +388,9 @@ static Value builtin_accuracy(Elaborator *e, const BuiltinCall *call) {
   ValueId equal = emit(e, span, OP_EQ, NULL, best, wanted.as.tensor.id);
   if (!equal)
     return value_poison();
-  const Type *type = type_with_format(
-      e->program->types, graph_node(e->builder->graph, equal)->type,
-      FORMAT_REAL);
+  const Type *type =
+      type_with_format(e->program->types,
+                       graph_node(e->builder->graph, equal)->type, FORMAT_REAL);
   ValueId share = emit_typed(e, span, OP_CONVERT, type, NULL, equal, 0);
   return share ? value_tensor(mean_of_all(e, span, share), NULL)
                : value_poison();

@@ -7,8 +7,9 @@
 
 #include <string.h>
 
-/* ---- frames ------------------------------------------------------------------------ */
+/* ---- frames ------------------------------------------------------------- */
 
+/* Frames live on the C stack, one per call. */
 void frame_push(Elaborator *e, Frame *frame) {
   frame->caller = e->frame;
   frame->result = (Value){.kind = VALUE_NOTHING};
@@ -19,8 +20,9 @@ void frame_pop(Elaborator *e) {
   e->frame = e->frame->caller;
 }
 
-/* ---- arguments ------------------------------------------------------------------------ */
+/* ---- arguments ---------------------------------------------------------- */
 
+/* The declaration as written, with its place: what could have been passed. */
 static void note_signature(Elaborator *e, Diagnostic *error,
                            const Callee *callee) {
   Buffer out = {0};
@@ -68,15 +70,14 @@ static size_t formal_count(const Formal *formals) {
 }
 
 /* The slot an argument goes to, or `count` after a message. */
-static size_t argument_slot(Elaborator *e, const Arg *arg,
-                            const Callee *callee, size_t position,
-                            size_t count) {
+static size_t argument_slot(Elaborator *e, const Arg *arg, const Callee *callee,
+                            size_t position, size_t count) {
   if (!arg->name) {
     if (position < count)
       return position;
     fail_argument(e, arg->value->span, callee,
-                  text_printf(e, "%s takes %zu argument%s", callee->what,
-                              count, count == 1 ? "" : "s"));
+                  text_printf(e, "%s takes %zu argument%s", callee->what, count,
+                              count == 1 ? "" : "s"));
     return count;
   }
   size_t slot = 0;
@@ -87,6 +88,8 @@ static size_t argument_slot(Elaborator *e, const Arg *arg,
   return count;
 }
 
+/* Arguments of an optimizer are bindings: a learning rate that is computed
+ * is called `lr` in the graph. */
 static Value eval_argument(Elaborator *e, const Arg *arg, const Callee *callee,
                            const Formal *formal) {
   if (!callee->binds)
@@ -98,6 +101,7 @@ static Value eval_argument(Elaborator *e, const Arg *arg, const Callee *callee,
   return value;
 }
 
+/* Evaluated even if it has no place: its own mistakes count too. */
 static bool place_argument(Elaborator *e, const Arg *arg, const Callee *callee,
                            size_t position, size_t count, BoundArg *bound) {
   size_t slot = argument_slot(e, arg, callee, position, count);
@@ -106,15 +110,17 @@ static bool place_argument(Elaborator *e, const Arg *arg, const Callee *callee,
     return false;
   }
   if (bound[slot].given)
-    return fail_argument(e, arg->value->span, callee,
-                         text_printf(e, "`%s` is given twice",
-                                     bound[slot].formal->name));
+    return fail_argument(
+        e, arg->value->span, callee,
+        text_printf(e, "`%s` is given twice", bound[slot].formal->name));
   bound[slot].value = eval_argument(e, arg, callee, bound[slot].formal);
   bound[slot].given = true;
   bound[slot].span = arg->value->span;
   return true;
 }
 
+/* Positional ones first come first served, then names; defaults wait for the
+ * callee's frame, where earlier parameters are known. */
 bool args_bind(Elaborator *e, const Arg *args, const Callee *callee, Span call,
                BoundArg **out) {
   size_t count = formal_count(callee->formals), position = 0;
@@ -145,6 +151,8 @@ static bool match_argument(Elaborator *e, BoundArg *arg, const Callee *callee) {
   return type_match(e, arg->formal->type, &arg->value, &role);
 }
 
+/* Left to right: a default may use the parameters before it. While arguments
+ * are matched a message belongs to the caller (`binding`). */
 bool args_define(Elaborator *e, BoundArg *bound, const Callee *callee,
                  Scope *scope, bool compile_time, Span whole) {
   e->frame->binding = true;
@@ -171,9 +179,24 @@ bool args_define(Elaborator *e, BoundArg *bound, const Callee *callee,
   return fine;
 }
 
-/* ---- functions ---------------------------------------------------------------------------- */
+/* ---- functions ---------------------------------------------------------- */
 
+/* Unrolling has a price; this bounds it before patience ends. */
+bool work_add(Elaborator *e, Span span) {
+  if (e->work < MAX_WORK) {
+    e->work++;
+    return true;
+  }
+  if (e->work++ == MAX_WORK)
+    fail(e, span, "E0711", "more than %d calls and turns of loops", MAX_WORK);
+  return false;
+}
+
+/* The same function on the same instance further up. Another instance of the
+ * same module is no recursion: that is what layers are. */
 static bool refuse_recursion(Elaborator *e, const Target *target, Span call) {
+  if (!work_add(e, call))
+    return true;
   if (e->call_depth >= MAX_CALL_DEPTH) {
     fail(e, call, "E0711", "calls are nested more than %d deep",
          MAX_CALL_DEPTH);
@@ -182,16 +205,18 @@ static bool refuse_recursion(Elaborator *e, const Target *target, Span call) {
   for (const Frame *frame = e->frame; frame; frame = frame->caller)
     if (frame->function == target->function &&
         frame->instance == target->instance) {
-      Diagnostic error = error_begin(e, call, "E0212", "%s calls itself",
-                                     target->callee.what);
-      error_note(e, &error, "a program unrolls to a finite graph: there is no "
-                            "recursion");
+      Diagnostic error =
+          error_begin(e, call, "E0212", "%s calls itself", target->callee.what);
+      error_note(e, &error,
+                 "a program unrolls to a finite graph: there is no "
+                 "recursion");
       error_send(e, &error);
       return true;
     }
   return false;
 }
 
+/* `= expr` is a body that returns. */
 static void run_body(Elaborator *e, const Body *body) {
   if (!body->is_expr) {
     run_statements(e, body->block);
@@ -202,6 +227,7 @@ static void run_body(Elaborator *e, const Body *body) {
   e->frame->returned = true;
 }
 
+/* Sizes in a result's type become the caller's labels. */
 static Value check_result(Elaborator *e, const Target *target) {
   const TypeExpr *type = target->function->result;
   Frame *frame = e->frame;
@@ -223,6 +249,8 @@ static Value check_result(Elaborator *e, const Target *target) {
                                                     : value_poison();
 }
 
+/* A poisoned argument makes a silent, poisoned result: what is inside was or
+ * will be checked by a call with good ones. */
 Value call_target(Elaborator *e, const Target *target, BoundArg *bound,
                   Span call) {
   for (const BoundArg *arg = bound; arg->formal; arg++)
@@ -239,8 +267,7 @@ Value call_target(Elaborator *e, const Target *target, BoundArg *bound,
   frame_push(e, &frame);
   e->call_depth++;
   Value result = value_poison();
-  if (args_define(e, bound, &target->callee, &frame.locals, false,
-                  (Span){0})) {
+  if (args_define(e, bound, &target->callee, &frame.locals, false, (Span){0})) {
     run_body(e, &target->function->body);
     result = check_result(e, target);
   }
@@ -257,14 +284,14 @@ static Value call_arguments(Elaborator *e, const Target *target,
   return call_target(e, target, bound, call->span);
 }
 
-/* ---- what can be called ------------------------------------------------------------------------ */
+/* ---- what can be called ------------------------------------------------- */
 
+/* `forward` is what the instance itself is called by. */
 Target method_target(Elaborator *e, Instance *instance, const Member *member) {
   const char *name = member->names->text;
   bool forward = strcmp(name, "forward") == 0;
   const char *what =
-      forward ? instance->path
-              : text_printf(e, "%s.%s", instance->path, name);
+      forward ? instance->path : text_printf(e, "%s.%s", instance->path, name);
   return (Target){.callee = {.what = what,
                              .word = "fn",
                              .name = name,
@@ -290,6 +317,7 @@ static Value call_function_item(Elaborator *e, const Symbol *symbol,
   return call_arguments(e, &target, call);
 }
 
+/* m(x) is m.forward(x). */
 static Value call_instance(Elaborator *e, Instance *instance,
                            const Expr *call) {
   const Variable *forward =
@@ -298,11 +326,11 @@ static Value call_instance(Elaborator *e, Instance *instance,
     return fail(e, call->left->span, "E0403",
                 "%s cannot be called: module %s has no function `forward`",
                 instance->path, instance->symbol->name);
-  Target target =
-      method_target(e, instance, forward->value.as.method.member);
+  Target target = method_target(e, instance, forward->value.as.method.member);
   return call_arguments(e, &target, call);
 }
 
+/* real(x), i32(x): the only conversions are written ones. */
 static Value call_format(Elaborator *e, Format format, const Expr *call) {
   const Arg *arg = call->args;
   const char *word = format_info(format)->text;
@@ -318,6 +346,7 @@ static Value call_poison(Elaborator *e, const Expr *call) {
   return value_poison();
 }
 
+/* Calling a module is the slip of those who come from Python. */
 static Value fail_call(Elaborator *e, Value callee, const Expr *call) {
   const char *text = expr_text(e, call->left);
   if (callee.kind != VALUE_SYMBOL)
@@ -328,8 +357,9 @@ static Value fail_call(Elaborator *e, Value callee, const Expr *call) {
       error_begin(e, call->left->span, "E0403", "the %s `%s` cannot be called",
                   item_kind_name(item->kind), text);
   if (item->kind == ITEM_MODULE)
-    error_hint(e, &error, "name an instance: `m: %s(...)` in a module, or "
-                          "`model m: %s(...)`",
+    error_hint(e, &error,
+               "name an instance: `m: %s(...)` in a module, or "
+               "`model m: %s(...)`",
                text, text);
   return error_send(e, &error);
 }
@@ -345,8 +375,8 @@ Value call_value(Elaborator *e, Value callee, const Expr *call) {
   case VALUE_FORMAT:
     return call_format(e, callee.as.format, call);
   case VALUE_METHOD: {
-    Target target = method_target(e, callee.as.method.instance,
-                                  callee.as.method.member);
+    Target target =
+        method_target(e, callee.as.method.instance, callee.as.method.member);
     return call_arguments(e, &target, call);
   }
   case VALUE_SYMBOL:

@@ -9,19 +9,22 @@
 #include <math.h>
 #include <string.h>
 
-/* ---- messages ------------------------------------------------------------------ */
+/* ---- messages ----------------------------------------------------------- */
 
 /* "heads = 32 = H": an operand beside its value. NULL for a literal. */
 static const char *operand_text(Elaborator *e, const Expr *expr, Value value) {
   if (expr->kind == EXPR_INT || expr->kind == EXPR_FLOAT)
     return "";
   const char *text = expr_text(e, expr);
+  if (strcmp(text, value_text(e, value)) == 0)
+    return "";
   if (value.given && strcmp(value.given, text) != 0)
     return text_printf(e, "%s = %s = %s", text, value_text(e, value),
                        value.given);
   return text_printf(e, "%s = %s", text, value_text(e, value));
 }
 
+/* A message at an operator, with both operands and their values. */
 static Diagnostic operands_begin(Elaborator *e, const Expr *expr, Value left,
                                  Value right, const char *code,
                                  const char *message) {
@@ -33,6 +36,7 @@ static Diagnostic operands_begin(Elaborator *e, const Expr *expr, Value left,
   return error;
 }
 
+/* The two ways out: rounding down, or leaving the whole numbers. */
 static Value fail_inexact(Elaborator *e, const Expr *expr, Value left,
                           Value right) {
   int64_t a = left.as.integer, b = right.as.integer;
@@ -50,8 +54,7 @@ static Value fail_inexact(Elaborator *e, const Expr *expr, Value left,
 
 static Value fail_arithmetic(Elaborator *e, const Expr *expr, Value left,
                              Value right, const char *message) {
-  Diagnostic error =
-      operands_begin(e, expr, left, right, "E0312", message);
+  Diagnostic error = operands_begin(e, expr, left, right, "E0312", message);
   return error_send(e, &error);
 }
 
@@ -62,13 +65,14 @@ static Value fail_kinds(Elaborator *e, const Expr *expr, Value left,
               value_describe(e, right));
 }
 
-/* ---- whole numbers --------------------------------------------------------------- */
+/* ---- whole numbers ------------------------------------------------------ */
 
 static int64_t floor_div(int64_t a, int64_t b) {
   int64_t quotient = a / b;
   return a % b != 0 && (a < 0) != (b < 0) ? quotient - 1 : quotient;
 }
 
+/* By squaring; false on overflow. */
 static bool integer_power(int64_t base, int64_t exponent, int64_t *out) {
   *out = 1;
   for (; exponent > 0; exponent >>= 1) {
@@ -91,6 +95,7 @@ static bool divide_integers(const Expr *expr, int64_t a, int64_t b,
   return true;
 }
 
+/* Every result is checked to fit; nothing wraps. */
 static Value integer_binary(Elaborator *e, const Expr *expr, Value left,
                             Value right) {
   int64_t a = left.as.integer, b = right.as.integer, result = 0;
@@ -129,8 +134,10 @@ static Value integer_binary(Elaborator *e, const Expr *expr, Value left,
                                 "the result does not fit in 64 bits");
 }
 
-/* ---- reals -------------------------------------------------------------------------- */
+/* ---- reals -------------------------------------------------------------- */
 
+/* Reals fold in binary64, whatever the recipe says: a recipe speaks of what
+ * runs, and this does not. */
 static Value real_binary(Elaborator *e, const Expr *expr, Value left,
                          Value right) {
   double a = value_number(left), b = value_number(right);
@@ -156,12 +163,13 @@ static Value real_binary(Elaborator *e, const Expr *expr, Value left,
   }
 }
 
-/* ---- comparisons and logic -------------------------------------------------------------- */
+/* ---- comparisons and logic ---------------------------------------------- */
 
 static bool is_comparison(Operator op) {
   return op >= BIN_LT && op <= BIN_NE;
 }
 
+/* `order` is the sign of left - right; NaN is unordered and equals nothing. */
 static Value compare(Operator op, int order, bool unordered) {
   bool truth = op == BIN_LT   ? order < 0
                : op == BIN_GT ? order > 0
@@ -172,6 +180,7 @@ static Value compare(Operator op, int order, bool unordered) {
   return value_bool(unordered ? op == BIN_NE : truth);
 }
 
+/* Whole numbers are compared exactly, not as reals. */
 static Value compare_numbers(Operator op, Value left, Value right) {
   if (left.kind == VALUE_INT && right.kind == VALUE_INT) {
     int64_t a = left.as.integer, b = right.as.integer;
@@ -181,6 +190,7 @@ static Value compare_numbers(Operator op, Value left, Value right) {
   return compare(op, (a > b) - (a < b), isnan(a) || isnan(b));
 }
 
+/* Truths and strings can be equal; only numbers have an order. */
 static Value compare_values(Elaborator *e, const Expr *expr, Value left,
                             Value right) {
   bool equality = expr->op == BIN_EQ || expr->op == BIN_NE;
@@ -193,6 +203,8 @@ static Value compare_values(Elaborator *e, const Expr *expr, Value left,
   return fail_kinds(e, expr, left, right);
 }
 
+/* Both operands are known now; `and` and `or` are decided earlier, for they
+ * may not need the right one. */
 Value constant_binary(Elaborator *e, const Expr *expr, Value left,
                       Value right) {
   if (is_comparison(expr->op))
@@ -216,22 +228,24 @@ Value constant_unary(Elaborator *e, const Expr *expr, Value operand) {
               operator_text(expr->op), value_describe(e, operand));
 }
 
-/* ---- what a context wants -------------------------------------------------------------------- */
+/* ---- what a context wants ----------------------------------------------- */
 
-bool eval_int(Elaborator *e, const Expr *expr, const char *what,
-              int64_t *out) {
+/* `what` completes "... is a whole number known at compile time". */
+bool eval_int(Elaborator *e, const Expr *expr, const char *what, int64_t *out) {
   Value value = eval(e, expr);
   if (value.kind == VALUE_INT) {
     *out = value.as.integer;
     return true;
   }
   if (!value_is_poison(value))
-    fail(e, expr->span, "E0402", "%s is a whole number known at compile time, "
+    fail(e, expr->span, "E0402",
+         "%s is a whole number known at compile time, "
          "not %s",
          what, value_describe(e, value));
   return false;
 }
 
+/* `what` is the statement: if, assert. */
 bool eval_condition(Elaborator *e, const Expr *expr, const char *what,
                     bool *out) {
   Value value = eval(e, expr);
@@ -241,16 +255,24 @@ bool eval_condition(Elaborator *e, const Expr *expr, const char *what,
   }
   if (value_is_poison(value))
     return false;
+  if (value.kind != VALUE_TENSOR) {
+    fail(e, expr->span, "E0404",
+         "the condition of `%s` is true or false, not %s", what,
+         value_describe(e, value));
+    return false;
+  }
   Diagnostic error = error_begin(
       e, expr->span, "E0404",
-      "the condition of `%s` is true or false at compile time, not %s", what,
-      value_describe(e, value));
-  if (value.kind == VALUE_TENSOR)
+      "the condition of `%s` is decided at compile time; `%s` is known at run "
+      "time only",
+      what, expr_text(e, expr));
+  if (strcmp(what, "if") == 0)
     error_hint(e, &error, "`where(condition, a, b)` chooses at run time");
   error_send(e, &error);
   return false;
 }
 
+/* A whole number is also a real; nothing else converts. */
 static bool convert_fits(Value *value, const char *word) {
   if (strcmp(word, "real") == 0 && value->kind == VALUE_INT)
     *value = value_real((double)value->as.integer);
@@ -264,8 +286,8 @@ Value constant_convert(Elaborator *e, Value value, const TypeExpr *type,
                        const char *name, Span span) {
   if (value_is_poison(value))
     return value;
-  bool plain = type->kind == TYPE_NAMED && !type->has_shape &&
-               !type->path.part->next;
+  bool plain =
+      type->kind == TYPE_NAMED && !type->has_shape && !type->path.part->next;
   if (plain && convert_fits(&value, type->path.part->text))
     return value;
   return fail(e, span, "E0402", "`%s` is declared %s, not %s", name,

@@ -9,12 +9,12 @@
 #include <inttypes.h>
 #include <string.h>
 
-/* ---- columns -------------------------------------------------------------------------- */
+/* ---- columns ------------------------------------------------------------ */
 
-static const char *const later_source[] = {"npy",     "npz",    "csv",
-                                           "raw",     "windows", "tokens",
-                                           "synthetic"};
+static const char *const later_source[] = {
+    "npy", "npz", "csv", "raw", "windows", "tokens", "synthetic"};
 
+/* Sources of later versions are refused as such. */
 static bool fail_source(Elaborator *e, const Expr *head) {
   const char *name = expr_text(e, head);
   for (size_t i = 0; i < sizeof later_source / sizeof later_source[0]; i++)
@@ -24,17 +24,19 @@ static bool fail_source(Elaborator *e, const Expr *head) {
     }
   Candidates candidates = {0};
   vec_push(&candidates, "idx");
-  Diagnostic error = error_begin(e, head->span, "E0602",
-                                 "unknown data source `%s`", name);
+  Diagnostic error =
+      error_begin(e, head->span, "E0602", "unknown data source `%s`", name);
   const char *near = did_you_mean(e, name, &candidates);
   if (near)
     error_mark(e, &error, "%s", near);
-  error_note(e, &error, "`idx(\"FILE\")` reads the format of MNIST, plain or "
-                        "gzipped");
+  error_note(e, &error,
+             "`idx(\"FILE\")` reads the format of MNIST, plain or "
+             "gzipped");
   error_send(e, &error);
   return false;
 }
 
+/* Read by its syntax: `idx` is no function elsewhere. */
 static bool column_source(Elaborator *e, const ColumnExpr *expr,
                           Column *column) {
   const Expr *value = expr->value;
@@ -59,15 +61,10 @@ static bool column_source(Elaborator *e, const ColumnExpr *expr,
   return true;
 }
 
-static bool is_any(const Dim *dim) {
-  return dim && dim->kind == DIM_EXPR && dim->value->kind == EXPR_NAME &&
-         strcmp(dim->value->text, "_") == 0;
-}
-
 /* u8[_, 28, 28] is u8[28, 28] an example. */
-static bool column_type(Elaborator *e, const ColumnExpr *expr,
-                        Column *column) {
-  if (expr->type->kind != TYPE_NAMED || !is_any(expr->type->dims)) {
+static bool column_type(Elaborator *e, const ColumnExpr *expr, Column *column) {
+  if (expr->type->kind != TYPE_NAMED || !expr->type->dims ||
+      !dim_is_any(expr->type->dims)) {
     Diagnostic error = error_begin(e, expr->type->span, "E0601",
                                    "the type of a column is an element format "
                                    "and a shape that begins with `_`");
@@ -98,8 +95,10 @@ static bool column_repeated(Elaborator *e, const Dataset *dataset,
   return false;
 }
 
-/* ---- datasets ----------------------------------------------------------------------------- */
+/* ---- datasets ----------------------------------------------------------- */
 
+/* A dataset with a broken column is unusable, but all its columns are
+ * checked. */
 static int dataset_make(Elaborator *e, const Symbol *symbol) {
   const Item *item = symbol->item;
   Dataset dataset = {.name = item->name, .span = item->name_span};
@@ -125,6 +124,7 @@ static int dataset_make(Elaborator *e, const Symbol *symbol) {
   return (int)e->program->dataset.length - 1;
 }
 
+/* Made at its first mention, wherever it is defined. */
 int dataset_index(Elaborator *e, const Symbol *symbol) {
   Symbol *dataset = file_find(symbol->file, symbol->name)->symbol;
   if (dataset->state == SYMBOL_DONE)
@@ -140,6 +140,8 @@ int dataset_index(Elaborator *e, const Symbol *symbol) {
   return dataset->index;
 }
 
+/* All columns become inputs, used or not: what a step reads is part of what
+ * it is. */
 Value dataset_batch(Elaborator *e, int index, const char *name, int64_t size,
                     const char *label, Span span) {
   const Dataset *dataset = &e->program->dataset.data[index];
@@ -150,13 +152,13 @@ Value dataset_batch(Elaborator *e, int index, const char *name, int64_t size,
     const Type *example = dataset->column.data[i].type;
     int64_t dim[MAX_RANK + 1] = {size};
     memcpy(dim + 1, example->dim, (size_t)example->rank * sizeof *dim);
-    const Type *type = type_make(e->program->types, example->format,
-                                 example->rank + 1, dim);
+    const Type *type =
+        type_make(e->program->types, example->format, example->rank + 1, dim);
     if (!type)
       return fail(e, span, "E0305", "a batch of %" PRId64 " is too large",
                   size);
-    const char *path = intern_printf(e->interner, "%s.%s", name,
-                                     dataset->column.data[i].name);
+    const char *path =
+        intern_printf(e->interner, "%s.%s", name, dataset->column.data[i].name);
     name_claim(e->builder->names, path);
     column[i] = emit_input(e, path, type, (int)graph->input.length, span);
     vec_push(&graph->input, (Input){.name = path,
@@ -165,6 +167,5 @@ Value dataset_batch(Elaborator *e, int index, const char *name, int64_t size,
                                     .column = (int)i,
                                     .value = column[i]});
   }
-  return (Value){.kind = VALUE_BATCH,
-                 .as.batch = {index, size, column, label}};
+  return (Value){.kind = VALUE_BATCH, .as.batch = {index, size, column, label}};
 }

@@ -18,6 +18,7 @@ static const char *program_name(Elaborator *e, const char *path) {
   return intern_n(e->interner, name, length);
 }
 
+/* What the program keeps is in its own arena; the trees and all values go. */
 static void elaborator_free(Elaborator *e) {
   for (size_t i = 0; i < e->files.length; i++)
     vec_free(&e->files.data[i]->entry);
@@ -29,6 +30,7 @@ static void elaborator_free(Elaborator *e) {
   arena_free(e->scratch);
 }
 
+/* Every step goes on after errors where there is something left to check. */
 static void run(Elaborator *e, uint32_t main) {
   FileScope *file = file_main(e, main);
   if (!file)

@@ -6,11 +6,11 @@
  * has one shape rule; calls are inlined; IR nodes are emitted in the same walk.
  * All sizes are numbers when they are checked: no unification, no constraints.
  *
- * The rooms: resolve (files, items, constants), scope (names), value, constant
- * (compile-time arithmetic), expression, call and match (arguments against
- * signatures), tensor, pattern and builtin (operations), emit (nodes and their
- * names), instance (modules, parameters, models), statement, entry, minimize,
- * dataset, recipe and settings, message.
+ * The rooms: resolve and import (files, items, constants), scope (names),
+ * value, constant (compile-time arithmetic), expression, declare and match
+ * (types), call, tensor, matmul, reduce and builtin (operations), emit (nodes
+ * and their names), instance (modules, parameters, models), statement,
+ * attributes, entry, minimize, dataset, recipe and settings, message.
  */
 #ifndef SG_FRONT_ELABORATE_H
 #define SG_FRONT_ELABORATE_H
@@ -24,7 +24,7 @@ typedef struct Instance Instance;
 typedef struct Builtin Builtin;
 typedef struct Value Value;
 
-/* ---- limits: each has a message of its own (E0711) ----------------------- */
+/* ---- limits: each has a message of its own (E0711) ---------------------- */
 
 enum {
   MAX_NODES = 200000,    /* of one graph, after unrolling */
@@ -32,23 +32,24 @@ enum {
   MAX_EXPR_DEPTH = 1500, /* expressions within expressions, calls included */
   MAX_INSTANCES = 100000,
   MAX_TURNS = 100000,          /* of one loop */
+  MAX_WORK = 500000,           /* calls and turns of loops, all together */
   MAX_SOURCE_BYTES = 16 << 20, /* of one imported file */
   MAX_LIST = 4096
 };
 
-/* ---- values (value.c) ------------------------------------------------------- */
+/* ---- values (value.c) --------------------------------------------------- */
 
 typedef enum {
-  VALUE_POISON,   /* an error was diagnosed; silent from here on */
-  VALUE_NOTHING,  /* of a function that returns nothing */
-  VALUE_INT,      /* compile-time */
-  VALUE_REAL,     /* compile-time */
-  VALUE_BOOL,     /* compile-time */
-  VALUE_STRING,   /* compile-time */
-  VALUE_LIST,     /* of values; also what a function with several results gives */
-  VALUE_TENSOR,   /* a node of the graph */
-  VALUE_PARAM,    /* a parameter or state: becomes a tensor when it is read */
-  VALUE_STEP,     /* `step`: becomes a tensor when it is read */
+  VALUE_POISON,  /* an error was diagnosed; silent from here on */
+  VALUE_NOTHING, /* of a function that returns nothing */
+  VALUE_INT,     /* compile-time */
+  VALUE_REAL,    /* compile-time */
+  VALUE_BOOL,    /* compile-time */
+  VALUE_STRING,  /* compile-time */
+  VALUE_LIST,   /* of values; also what a function with several results gives */
+  VALUE_TENSOR, /* a node of the graph */
+  VALUE_PARAM,  /* a parameter or state: becomes a tensor when it is read */
+  VALUE_STEP,   /* `step`: becomes a tensor when it is read */
   VALUE_INSTANCE, /* of a module */
   VALUE_ARRAY,    /* of instances */
   VALUE_BATCH,    /* of a dataset */
@@ -68,9 +69,11 @@ typedef struct {
 
 struct Value {
   ValueKind kind;
-  /* INT: the expression that a message prints beside the number (`768 = D`),
-   * and what the caller called it when that name is a parameter. */
+  /* INT: the expression that a message prints beside the number (`768 = D`).
+   * Where that is a name of the function's own (`inner`), the caller knows it
+   * as `given`, or as the bare number. */
   const char *origin, *given;
+  bool inner;
   union {
     int64_t integer;
     double real;
@@ -129,7 +132,7 @@ const char *value_text(Elaborator *e, Value value);
 bool format_is_real(Format format); /* `real` or a floating-point format */
 bool format_is_whole(Format format);
 
-/* ---- names in scope (scope.c) -------------------------------------------------- */
+/* ---- names in scope (scope.c) ------------------------------------------- */
 
 typedef struct Variable {
   const char *name;
@@ -179,7 +182,7 @@ void candidates_in_scope(Elaborator *e, Candidates *out, bool called);
 const char *did_you_mean(Elaborator *e, const char *name,
                          Candidates *candidates);
 
-/* ---- files and items (resolve.c, import.c) ------------------------------------------ */
+/* ---- files and items (resolve.c, import.c) ------------------------------ */
 
 struct Symbol {
   const char *name;
@@ -227,11 +230,10 @@ void file_define(Elaborator *e, FileScope *file);
 /* Which -D options no constant took. */
 void defines_check(Elaborator *e);
 
-/* ---- compile-time arithmetic (constant.c) --------------------------------------------- */
+/* ---- compile-time arithmetic (constant.c) ------------------------------- */
 
 Value constant_unary(Elaborator *e, const Expr *expr, Value operand);
-Value constant_binary(Elaborator *e, const Expr *expr, Value left,
-                      Value right);
+Value constant_binary(Elaborator *e, const Expr *expr, Value left, Value right);
 /* Evaluates to an int (what: "a size"); false after a message. */
 bool eval_int(Elaborator *e, const Expr *expr, const char *what, int64_t *out);
 /* Evaluates a compile-time condition of `what` ("if"); false after a message.
@@ -243,7 +245,7 @@ bool eval_condition(Elaborator *e, const Expr *expr, const char *what,
 Value constant_convert(Elaborator *e, Value value, const TypeExpr *type,
                        const char *name, Span span);
 
-/* ---- expressions (expression.c) ---------------------------------------------------------- */
+/* ---- expressions (expression.c) ----------------------------------------- */
 
 Value eval(Elaborator *e, const Expr *expr);
 /* As it is named: parameters and `step` are not read. */
@@ -258,7 +260,7 @@ const char *span_text(Elaborator *e, Span span);
 Value symbol_value(Elaborator *e, const Symbol *symbol, Span span);
 bool span_is_builtin(const Elaborator *e, Span span);
 
-/* ---- signatures (match.c) and calls (call.c) -------------------------------------------------- */
+/* ---- types (declare.c, match.c) and calls (call.c) ---------------------- */
 
 /* Checks `*value` against a declared type in the current frame, binding ?t and
  * ..s there; relabels its axes. What the message says is in `role`. */
@@ -280,6 +282,11 @@ const Type *type_resolve(Elaborator *e, const TypeExpr *type, bool *pinned,
  * A shape without a word is real. */
 Format type_format(Elaborator *e, const TypeExpr *type);
 bool type_is_word(const TypeExpr *type, const char *word); /* no shape */
+bool type_is_dataset(Elaborator *e, const TypeExpr *type);
+bool dim_is_any(const Dim *dim); /* `_` */
+Value dim_eval(Elaborator *e, const Dim *dim);
+/* What a caller calls a size that its callee computed, or NULL. */
+const char *size_outside(Value size);
 
 /* What is called, for messages: "module LayerNorm(d: int, ...)". */
 typedef struct {
@@ -287,7 +294,7 @@ typedef struct {
   const char *word; /* "module", "fn" */
   const char *name; /* as declared */
   const Formal *formals;
-  Span span; /* of the declaration */
+  Span span;  /* of the declaration */
   bool binds; /* an argument is a binding of its own: `lr` of an optimizer */
 } Callee;
 
@@ -318,10 +325,12 @@ typedef struct {
 Value call_target(Elaborator *e, const Target *target, BoundArg *bound,
                   Span call);
 Target method_target(Elaborator *e, Instance *instance, const Member *member);
+/* Counts a call or a turn; false after the message that it was one too many. */
+bool work_add(Elaborator *e, Span span);
 void frame_push(Elaborator *e, Frame *frame);
 void frame_pop(Elaborator *e);
 
-/* ---- nodes and their names (emit.c) -------------------------------------------------------------- */
+/* ---- nodes and their names (emit.c) ------------------------------------- */
 
 /* The binding that sub-expressions serve: ir.md section 2. */
 typedef struct Binding {
@@ -379,7 +388,7 @@ ValueId emit_input(Elaborator *e, const char *name, const Type *type, int index,
 Attributes pattern_attribute(Elaborator *e, const char *pattern);
 void builder_slot(Elaborator *e, int param); /* grows the tables */
 
-/* ---- operations on tensors (tensor.c, reduce.c, builtin.c) ---------------------------------------- */
+/* ---- operations on tensors (tensor.c, reduce.c, builtin.c) -------------- */
 
 Value tensor_unary(Elaborator *e, const Expr *expr, Value operand);
 Value tensor_binary(Elaborator *e, const Expr *expr, Value left, Value right);
@@ -394,7 +403,8 @@ Value tensor_convert(Elaborator *e, Span span, Format format, Value operand);
  * mask. */
 const char *reduce_pattern(Elaborator *e, int rank, unsigned dropped);
 
-/* Arguments of a built-in in the order of its row; missing ones have no expr. */
+/* Arguments of a built-in in the order of its row; missing ones have no expr.
+ */
 enum { MAX_BUILTIN_ARGS = 8 };
 typedef struct {
   const Expr *call;
@@ -418,7 +428,7 @@ bool builtin_axis(Elaborator *e, const BuiltinCall *call, int i, int rank,
                   int *axis);
 BuiltinRule builtin_sum, builtin_mean, builtin_einsum, builtin_argmax;
 
-/* ---- modules and models (instance.c) -------------------------------------------------------------- */
+/* ---- modules and models (instance.c) ------------------------------------ */
 
 struct Instance {
   const char *path;     /* "net.l1"; for an optimizer, of its state: "opt" */
@@ -436,7 +446,7 @@ const char *instance_name(Elaborator *e, const Instance *instance,
                           const char *member);
 const char *const *param_labels(const Elaborator *e, int param);
 
-/* ---- statements and entries (statement.c, entry.c, minimize.c, dataset.c) -------------------------- */
+/* ---- statements and entries (statement.c, entry.c, minimize.c, dataset.c)  */
 
 void run_statements(Elaborator *e, const Stmt *block);
 void entries_elaborate(Elaborator *e, FileScope *file);
@@ -460,7 +470,7 @@ const Attribute *attribute_find(const Item *item, const char *word);
 void attributes_refuse(Elaborator *e, const Attribute *attribute,
                        const char *where);
 
-/* ---- recipes (recipe.c, settings.c) ------------------------------------------------------------------ */
+/* ---- recipes (recipe.c, settings.c) ------------------------------------- */
 
 /* Name of the recipe of an entry, resolved into Program.recipe. `train` is the
  * one train item or NULL. NULL after a message. */
@@ -472,7 +482,7 @@ bool settings_parse(Elaborator *e, const Arg *args, Settings *out);
 /* "gpt.layers[0..3].w" */
 const char *selector_path(Elaborator *e, const Step *path);
 
-/* ---- messages (message.c) -------------------------------------------------------------------------------- */
+/* ---- messages (message.c) ----------------------------------------------- */
 
 /* error_begin() .. error_send(): a message at `span` with a trace of the calls
  * that led there. A place inside the embedded library moves out to the call in
@@ -497,14 +507,13 @@ Value fail_unsupported(Elaborator *e, Span span, const char *format, ...)
     SG_PRINTF(3, 4);
 void warn(Elaborator *e, Span span, const char *code, const char *format, ...)
     SG_PRINTF(4, 5);
-const char *text_printf(Elaborator *e, const char *format, ...)
-    SG_PRINTF(2, 3);
+const char *text_printf(Elaborator *e, const char *format, ...) SG_PRINTF(2, 3);
 /* "mlp.sg:29" */
 const char *place_text(Elaborator *e, Span span);
 /* Copies the buffer into the scratch arena and frees it. */
 const char *buffer_take(Elaborator *e, Buffer *buffer);
 
-/* ---- the whole ---------------------------------------------------------------------------------------------- */
+/* ---- the whole ---------------------------------------------------------- */
 
 /* What was reported where, to say it once. */
 typedef struct {
@@ -526,11 +535,12 @@ struct Elaborator {
   Binding *binding;
   Builder *builder; /* NULL in compile-time code */
   int call_depth, expr_depth;
+  bool in_size;      /* a size of a declared type is being evaluated */
   unsigned failures; /* errors so far, those said before included */
-  size_t instances;
+  size_t instances, work;
   bool *define_used; /* by -D option */
   VEC(const char *const *) param_label;
-  NameTable *param_names;  /* of parameters and states, to refuse equal ones */
+  NameTable *param_names; /* of parameters and states, to refuse equal ones */
   VEC(Reported) reported;
   VEC(const RuleExpr *) recipe_set; /* --recipe-set, parsed */
   VEC(const Symbol *) recipe;       /* of Program.recipe, same order */

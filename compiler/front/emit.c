@@ -11,8 +11,10 @@
 
 #include <string.h>
 
-/* ---- bindings ----------------------------------------------------------------------- */
+/* ---- bindings ----------------------------------------------------------- */
 
+/* Names of a function without an instance of its own go under the instance
+ * that called it. */
 static const char *binding_base(Elaborator *e, const char *name) {
   const Instance *owner = e->frame->owner;
   return owner ? instance_name(e, owner, name) : name;
@@ -29,11 +31,14 @@ static const char *take_spare(Builder *builder, const char *base) {
   return NULL;
 }
 
+/* Names are claimed when a binding begins, so that the outer of two equal
+ * ones gets the plain form; what turned out to need none is given back. */
 static const char *claim(Elaborator *e, const char *base) {
   const char *spare = take_spare(e->builder, base);
   return spare ? spare : name_rebinding(e->builder->names, base);
 }
 
+/* Compile-time code binds nothing in a graph. */
 void binding_begin(Elaborator *e, Binding *binding, const char *name) {
   *binding = (Binding){.outer = e->binding};
   e->binding = binding;
@@ -58,11 +63,13 @@ void binding_begin_stored(Elaborator *e, Binding *binding, const char *base) {
   binding->start = e->builder->graph->count;
 }
 
+/* Ends in ~n, with no rebinding after it. */
 static bool is_helper(const char *name) {
   const char *mark = strrchr(name, '~');
   return mark && !strchr(mark, '\'');
 }
 
+/* Aliases point at what the value is called in the end. */
 static void alias_add(Builder *builder, const char *name, const char *value) {
   for (size_t i = 0; i < builder->alias.length; i++)
     if (strcmp(builder->alias.data[i].value, name) == 0)
@@ -74,6 +81,8 @@ static void spare_add(Builder *builder, const char *base, const char *name) {
   vec_push(&builder->spare, (SpareName){base, name});
 }
 
+/* A value made for this binding takes its name; one that existed keeps its
+ * own. Constants and parameters are not renamed at all. */
 static void name_value(Elaborator *e, const char *base, const char *name,
                        ValueId start, Value value) {
   Builder *builder = e->builder;
@@ -107,8 +116,9 @@ void binding_also(Elaborator *e, const Binding *binding, const char *name,
   name_value(e, base, claim(e, base), binding->start, value);
 }
 
-/* ---- nodes ------------------------------------------------------------------------------ */
+/* ---- nodes -------------------------------------------------------------- */
 
+/* Says it once a graph. */
 static bool builder_full(Elaborator *e, Span span) {
   Builder *builder = e->builder;
   if (builder->graph->count < MAX_NODES)
@@ -127,12 +137,15 @@ static ValueId add_node(Elaborator *e, Node *node, Span span) {
   return graph_add(e->builder->graph, node);
 }
 
+/* Every value has a name, even one made outside of any binding. */
 static const char *helper_name(Elaborator *e) {
   const char *base =
       e->binding && e->binding->helper ? e->binding->helper : "value";
   return name_helper(e->builder->names, base);
 }
 
+/* The shape rules have the last word; what reaches them was checked with a
+ * better message before, so theirs is rarely seen. */
 ValueId emit_typed(Elaborator *e, Span span, Op op, const Type *type,
                    const Attributes *attributes, ValueId a, ValueId b) {
   int inputs = op_info(op)->inputs;
@@ -143,8 +156,8 @@ ValueId emit_typed(Elaborator *e, Span span, Op op, const Type *type,
   if (attributes)
     node.attr = *attributes;
   const char *error = NULL;
-  node.type = shape_infer(e->program->types, builder->graph, &node, e->scratch,
-                          &error);
+  node.type =
+      shape_infer(e->program->types, builder->graph, &node, e->scratch, &error);
   if (!node.type) {
     bool pattern = attributes && attributes->pattern;
     fail(e, span, pattern ? "E0321" : "E0399", "%s", error);
@@ -159,12 +172,14 @@ ValueId emit(Elaborator *e, Span span, Op op, const Attributes *attributes,
   return emit_typed(e, span, op, NULL, attributes, a, b);
 }
 
+/* Attributes as node_make leaves them, with a pattern. */
 Attributes pattern_attribute(Elaborator *e, const char *pattern) {
   Node neutral = node_make(OP_EINSUM, PHASE_FORWARD, NULL, 0, 0, 0);
   neutral.attr.pattern = intern(e->interner, pattern);
   return neutral.attr;
 }
 
+/* A leaf for each use: constants are printed in place and cost nothing. */
 ValueId emit_constant(Elaborator *e, Span span, Format format, double value) {
   Node node = node_make(OP_CONST, e->builder->phase,
                         type_scalar(e->program->types, format), 0, 0, 0);
@@ -172,7 +187,7 @@ ValueId emit_constant(Elaborator *e, Span span, Format format, double value) {
   return add_node(e, &node, span);
 }
 
-/* ---- leaves --------------------------------------------------------------------------------- */
+/* ---- leaves ------------------------------------------------------------- */
 
 void builder_slot(Elaborator *e, int param) {
   Builder *builder = e->builder;
@@ -183,22 +198,23 @@ void builder_slot(Elaborator *e, int param) {
   }
 }
 
+/* One leaf a graph: the value before the step. */
 ValueId emit_param(Elaborator *e, int param, Span span) {
   builder_slot(e, param);
   ValueId *slot = &e->builder->param.data[param];
   if (*slot)
     return *slot;
   const Parameter *parameter = &e->program->param.data[param];
-  Node node =
-      node_make(OP_PARAM, e->builder->phase, parameter->type, 0, 0, 0);
+  Node node = node_make(OP_PARAM, e->builder->phase, parameter->type, 0, 0, 0);
   node.name = parameter->name;
   node.pinned = parameter->pinned;
   node.attr.index = param;
   return *slot = add_node(e, &node, span);
 }
 
-ValueId emit_input(Elaborator *e, const char *name, const Type *type,
-                   int index, Span span) {
+/* A format in the declaration of an input is a pin. */
+ValueId emit_input(Elaborator *e, const char *name, const Type *type, int index,
+                   Span span) {
   Node node = node_make(OP_INPUT, e->builder->phase, type, 0, 0, 0);
   node.name = name;
   node.attr.index = index;
@@ -206,6 +222,8 @@ ValueId emit_input(Elaborator *e, const char *name, const Type *type,
   return add_node(e, &node, span);
 }
 
+/* Exists from its first reading on: a graph that never asks has no such
+ * input. */
 ValueId emit_step(Elaborator *e, Span span) {
   Builder *builder = e->builder;
   if (builder->step)

@@ -14,17 +14,16 @@ static bool is_entry(const Item *item) {
          item->kind == ITEM_ENTRY;
 }
 
-/* ---- parameters ----------------------------------------------------------------------- */
+/* ---- parameters --------------------------------------------------------- */
 
 /* batch: digits[B] of train and eval. */
 static Value batch_formal(Elaborator *e, const Item *item,
                           const Formal *formal) {
   const TypeExpr *type = formal->type;
   Builder *builder = e->builder;
-  if (type->kind != TYPE_NAMED || format_named(path_text(e, &type->path),
-                                               strlen(path_text(
-                                                   e, &type->path))) !=
-                                      FORMAT_NONE)
+  if (type->kind != TYPE_NAMED ||
+      format_named(path_text(e, &type->path),
+                   strlen(path_text(e, &type->path))) != FORMAT_NONE)
     return fail(e, type->span, "E0706",
                 "a parameter of %s is a batch of a dataset: `%s: DATASET[B]`",
                 item_kind_name(item->kind), formal->name);
@@ -60,8 +59,8 @@ static Value tensor_formal(Elaborator *e, const Formal *formal) {
   if (!type)
     return value_poison();
   name_claim(e->builder->names, formal->name);
-  ValueId id = emit_input(e, formal->name, type, (int)graph->input.length,
-                          formal->span);
+  ValueId id =
+      emit_input(e, formal->name, type, (int)graph->input.length, formal->span);
   vec_push(&graph->input, (Input){.name = formal->name,
                                   .source = SOURCE_ARGUMENT,
                                   .dataset = -1,
@@ -70,6 +69,7 @@ static Value tensor_formal(Elaborator *e, const Formal *formal) {
   return value_tensor(id, label);
 }
 
+/* Inputs of the graph come in the order of the parameters. */
 static bool bind_formals(Elaborator *e, const Item *item) {
   bool fine = true;
   for (const Formal *formal = item->function.formals; formal;
@@ -110,8 +110,9 @@ static const char *entry_text(Elaborator *e, const Item *item) {
   return buffer_take(e, &out);
 }
 
-/* ---- results ------------------------------------------------------------------------------ */
+/* ---- results ------------------------------------------------------------ */
 
+/* Names of results are unique: they head columns of a log. */
 void result_add(Elaborator *e, const char *name, Value value, Span span) {
   Graph *graph = e->builder->graph;
   for (size_t i = 0; i < graph->result.length; i++)
@@ -119,13 +120,12 @@ void result_add(Elaborator *e, const char *name, Value value, Span span) {
       fail(e, span, "E0204", "`%s` is reported twice", name);
       return;
     }
-  vec_push(&graph->result, (Result){intern(e->interner, name),
-                                    value.as.tensor.id});
+  vec_push(&graph->result,
+           (Result){intern(e->interner, name), value.as.tensor.id});
 }
 
 /* Results are nodes of the run: not numbers known now, not parameters. */
-static bool is_result(Elaborator *e, Value value, Span span,
-                      const char *what) {
+static bool is_result(Elaborator *e, Value value, Span span, const char *what) {
   if (value_is_poison(value))
     return false;
   if (value_is_number(value)) {
@@ -141,14 +141,16 @@ static bool is_result(Elaborator *e, Value value, Span span,
   Op op = graph_node(e->builder->graph, value.as.tensor.id)->op;
   if (op != OP_PARAM && op != OP_CONST)
     return true;
-  fail_unsupported(e, span, "%s that is a parameter or a constant as it is, is",
-                   what);
+  fail_unsupported(e, span,
+                   "giving back a parameter or a constant unchanged is");
   return false;
 }
 
+/* A bare name reports what it names; an expression needs a name, which is
+ * also that of its value. */
 static void report_one(Elaborator *e, const Arg *arg) {
   const Expr *expr = arg->value;
-  const char *name = arg->name ? arg->name
+  const char *name = arg->name                 ? arg->name
                      : expr->kind == EXPR_NAME ? expr->text
                                                : NULL;
   if (!name) {
@@ -178,6 +180,7 @@ static void report_one(Elaborator *e, const Arg *arg) {
   result_add(e, name, value, arg->name ? arg->name_span : expr->span);
 }
 
+/* In the body of the entry itself: a function has no reader. */
 void report_statement(Elaborator *e, const Stmt *stmt) {
   if (!e->builder || e->frame->caller ||
       e->builder->graph->kind == ENTRY_PLAIN) {
@@ -188,6 +191,7 @@ void report_statement(Elaborator *e, const Stmt *stmt) {
     report_one(e, arg);
 }
 
+/* Checked like the result of a function. */
 static void entry_results(Elaborator *e, const Item *item) {
   Frame *frame = e->frame;
   Value value = frame->result;
@@ -210,13 +214,12 @@ static void entry_results(Elaborator *e, const Item *item) {
     return;
   }
   for (size_t i = 0; i < value.as.list.count; i++)
-    if (is_result(e, value.as.list.item[i], frame->result_span,
-                  "this result"))
+    if (is_result(e, value.as.list.item[i], frame->result_span, "this result"))
       result_add(e, text_printf(e, "out%zu", i), value.as.list.item[i],
                  frame->result_span);
 }
 
-/* ---- one graph --------------------------------------------------------------------------------- */
+/* ---- one graph ---------------------------------------------------------- */
 
 /* A result is a value `out`, the parts of one are out0, out1, ...; a name that
  * the source has for it stays. */
@@ -255,17 +258,17 @@ static void store_written(Elaborator *e) {
     store.pattern = NULL;
     store.index = (int32_t)i;
     emit_typed(e, builder->written_at.data[i], OP_STORE,
-               e->program->param.data[i].type, &store,
-               builder->written.data[i], 0);
+               e->program->param.data[i].type, &store, builder->written.data[i],
+               0);
   }
 }
 
 static void check_train(Elaborator *e, const Item *item) {
   if (!e->builder->minimize)
-    fail(e, item->name_span, "E0702", "train %s minimizes nothing",
-         item->name);
+    fail(e, item->name_span, "E0702", "train %s minimizes nothing", item->name);
 }
 
+/* An eval without a batch or a report would run for nothing. */
 static void check_eval(Elaborator *e, const Item *item) {
   if (e->builder->graph->result.length == 0)
     fail(e, item->name_span, "E0703", "eval %s reports nothing", item->name);
@@ -274,6 +277,7 @@ static void check_eval(Elaborator *e, const Item *item) {
          item->name);
 }
 
+/* Order matters: results first, then the update, then the stores. */
 static void finish_entry(Elaborator *e, const Item *item, unsigned failures) {
   bool clean = e->failures == failures;
   if (item->kind == ITEM_TRAIN && clean)
@@ -290,6 +294,7 @@ static void finish_entry(Elaborator *e, const Item *item, unsigned failures) {
   store_written(e);
 }
 
+/* Aliases are the program's: two graphs may agree on one. */
 static void merge_aliases(Elaborator *e) {
   for (size_t i = 0; i < e->builder->alias.length; i++) {
     Alias alias = e->builder->alias.data[i];
@@ -316,6 +321,8 @@ static EntryKind entry_kind(const Item *item) {
                                    : ENTRY_PLAIN;
 }
 
+/* The graph joins the program even after an error: later checks look for it
+ * by name. */
 static void entry_elaborate(Elaborator *e, FileScope *file, const Item *item,
                             const Item *train) {
   Builder builder = {.phase = PHASE_FORWARD};
@@ -341,7 +348,7 @@ static void entry_elaborate(Elaborator *e, FileScope *file, const Item *item,
   vec_push(&e->program->graph, builder.graph);
 }
 
-/* ---- the main file -------------------------------------------------------------------------------- */
+/* ---- the main file ------------------------------------------------------ */
 
 static bool is_selected(const Elaborator *e, const Item *item) {
   const FrontOptions *options = e->options;
@@ -351,6 +358,7 @@ static bool is_selected(const Elaborator *e, const Item *item) {
   return options->entry_count == 0;
 }
 
+/* --entry names what exists. */
 static void check_selection(Elaborator *e, const FileScope *file) {
   for (size_t i = 0; i < e->options->entry_count; i++) {
     const char *name = e->options->entry[i];
@@ -362,8 +370,9 @@ static void check_selection(Elaborator *e, const FileScope *file) {
       if (is_entry(item))
         vec_push(&candidates, item->name);
     const char *near = did_you_mean(e, name, &candidates);
-    fail(e, (Span){0}, "E0707", "--entry=%s: there is no entry of that name%s%s",
-         name, near ? "; " : "", near ? near : "");
+    fail(e, (Span){0}, "E0707",
+         "--entry=%s: there is no entry of that name%s%s", name,
+         near ? "; " : "", near ? near : "");
   }
 }
 
@@ -374,8 +383,8 @@ static const Item *find_train(Elaborator *e, const FileScope *file) {
     if (item->kind != ITEM_TRAIN)
       continue;
     if (train) {
-      Diagnostic error = error_begin(e, item->name_span, "E0704",
-                                     "a program has one train");
+      Diagnostic error =
+          error_begin(e, item->name_span, "E0704", "a program has one train");
       error_label(e, &error, train->name_span, "the first is here");
       error_send(e, &error);
     } else {
@@ -385,6 +394,8 @@ static const Item *find_train(Elaborator *e, const FileScope *file) {
   return train;
 }
 
+/* Models and datasets are made even if nothing uses them: they are checked,
+ * and a checkpoint holds all parameters. */
 static void define_declarations(Elaborator *e, const FileScope *file) {
   for (const Item *item = file->ast->items; item; item = item->next) {
     const Entry *entry = item->name ? file_find(file, item->name) : NULL;
@@ -401,6 +412,7 @@ static void define_declarations(Elaborator *e, const FileScope *file) {
   }
 }
 
+/* A train that evaluates needs the eval in the same executable. */
 static void check_eval_selected(Elaborator *e) {
   for (size_t i = 0; i < e->program->graph.length; i++) {
     const Graph *graph = e->program->graph.data[i];
@@ -413,6 +425,7 @@ static void check_eval_selected(Elaborator *e) {
   }
 }
 
+/* Only the main file has entries; an imported file lends its definitions. */
 void entries_elaborate(Elaborator *e, FileScope *file) {
   define_declarations(e, file);
   recipes_check(e, file);

@@ -11,8 +11,9 @@
 #include <inttypes.h>
 #include <string.h>
 
-/* ---- source text ------------------------------------------------------------------ */
+/* ---- source text -------------------------------------------------------- */
 
+/* White space, line ends included, becomes one space: labels are one line. */
 const char *span_text(Elaborator *e, Span span) {
   const Source *source = sources_get(e->sources, span.source);
   if (!source)
@@ -56,28 +57,33 @@ const char *expr_text(Elaborator *e, const Expr *expr) {
   return arena_string(e->scratch, text, length);
 }
 
-/* ---- where whole numbers come from -------------------------------------------------- */
+/* ---- where whole numbers come from -------------------------------------- */
 
+/* What a name means inside and outside: see Value in elaborate.h. */
 static Value named_origin(Elaborator *e, const Expr *expr, Value value) {
   if (value.kind != VALUE_INT)
     return value;
+  value.inner = variable_lookup(e, expr->text) != NULL;
   value.given = value.origin;
   if (!value.origin || !span_is_builtin(e, expr->span))
     value.origin = expr->text;
   return value;
 }
 
+/* A computed size has its expression for a name, here only. */
 static Value computed_origin(Elaborator *e, const Expr *expr, Value value) {
   if (value.kind != VALUE_INT)
     return value;
   value.given = NULL;
-  value.origin =
-      span_is_builtin(e, expr->span) ? NULL : expr_text(e, expr);
+  value.inner = true;
+  value.origin = span_is_builtin(e, expr->span) ? NULL : expr_text(e, expr);
   return value;
 }
 
-/* ---- reading -------------------------------------------------------------------------- */
+/* ---- reading ------------------------------------------------------------ */
 
+/* A state that this step has assigned has its new value from there on. In
+ * the forward part of train that would need a gradient that stops; refused. */
 static Value read_param(Elaborator *e, int param, Span span) {
   const Parameter *parameter = &e->program->param.data[param];
   Builder *builder = e->builder;
@@ -97,6 +103,8 @@ static Value read_param(Elaborator *e, int param, Span span) {
   return value_tensor(written, param_labels(e, param));
 }
 
+/* Reading is what makes a node: a parameter that is only named, as an
+ * instance's member on the way to something else, is no part of the graph. */
 Value value_read(Elaborator *e, Value value, Span span) {
   if (value.kind == VALUE_PARAM)
     return read_param(e, value.as.param, span);
@@ -105,20 +113,21 @@ Value value_read(Elaborator *e, Value value, Span span) {
   return value;
 }
 
-/* ---- members ---------------------------------------------------------------------------- */
+/* ---- members ------------------------------------------------------------ */
 
 static Value fail_member(Elaborator *e, const Expr *expr, const char *owner,
                          const char *what, Candidates *candidates) {
-  Diagnostic error = error_begin(e, expr->op_span, "E0201",
-                                 "%s has no %s `%s`", owner, what, expr->text);
+  Diagnostic error = error_begin(e, expr->op_span, "E0201", "%s has no %s `%s`",
+                                 owner, what, expr->text);
   const char *near = did_you_mean(e, expr->text, candidates);
   if (near)
     error_mark(e, &error, "%s", near);
   return error_send(e, &error);
 }
 
-static Value space_member(Elaborator *e, const Expr *expr,
-                          const Symbol *import, bool called) {
+/* `nn.gelu`: a call is offered functions, anything else the rest. */
+static Value space_member(Elaborator *e, const Expr *expr, const Symbol *import,
+                          bool called) {
   const Entry *entry = file_find(import->space, expr->text);
   if (entry)
     return symbol_value(e, entry->symbol, expr->op_span);
@@ -132,6 +141,8 @@ static Value space_member(Elaborator *e, const Expr *expr,
                      called ? "function" : "member", &candidates);
 }
 
+/* Members, parameters, submodules and functions of an instance share a
+ * scope. */
 static Value instance_member(Elaborator *e, const Expr *expr,
                              Instance *instance) {
   Variable *variable = scope_find(&instance->scope, expr->text);
@@ -143,6 +154,7 @@ static Value instance_member(Elaborator *e, const Expr *expr,
   return fail_member(e, expr, instance->path, "member", &candidates);
 }
 
+/* The first axis of a column carries the name of the batch size. */
 static Value batch_member(Elaborator *e, const Expr *expr, Value batch) {
   const Dataset *dataset = &e->program->dataset.data[batch.as.batch.dataset];
   Candidates candidates = {0};
@@ -150,18 +162,17 @@ static Value batch_member(Elaborator *e, const Expr *expr, Value batch) {
     const Column *column = &dataset->column.data[i];
     if (strcmp(column->name, expr->text) == 0) {
       vec_free(&candidates);
-      const char **label =
-          NEW_ARRAY(e->scratch, const char *, MAX_RANK);
+      const char **label = NEW_ARRAY(e->scratch, const char *, MAX_RANK);
       label[0] = batch.as.batch.label;
       return value_tensor(batch.as.batch.column[i], label);
     }
     vec_push(&candidates, column->name);
   }
-  return fail_member(e, expr,
-                     text_printf(e, "dataset %s", dataset->name), "column",
-                     &candidates);
+  return fail_member(e, expr, text_printf(e, "dataset %s", dataset->name),
+                     "column", &candidates);
 }
 
+/* `.T` is all a tensor has. */
 static Value tensor_member(Elaborator *e, const Expr *expr, Value tensor) {
   Candidates none = {0};
   if (strcmp(expr->text, "T") != 0)
@@ -175,6 +186,7 @@ static Value tensor_member(Elaborator *e, const Expr *expr, Value tensor) {
                           type->rank - 1);
 }
 
+/* The left side is named, not read: `net.l1.w` must not read `net`. */
 static Value eval_member(Elaborator *e, const Expr *expr, bool called) {
   Value left = eval_reference(e, expr->left, false);
   if (left.kind == VALUE_SYMBOL && left.as.symbol->space)
@@ -195,8 +207,9 @@ static Value eval_member(Elaborator *e, const Expr *expr, bool called) {
   }
 }
 
-/* ---- indexing ------------------------------------------------------------------------------ */
+/* ---- indexing ----------------------------------------------------------- */
 
+/* Arrays of modules and lists: the index is known now. */
 static Value index_items(Elaborator *e, const Expr *expr, Value list) {
   const Sub *sub = expr->subs;
   int64_t index;
@@ -229,7 +242,7 @@ static Value eval_index(Elaborator *e, const Expr *expr) {
   }
 }
 
-/* ---- operators ------------------------------------------------------------------------------- */
+/* ---- operators ---------------------------------------------------------- */
 
 static bool is_compile_time(Value value) {
   return value_is_number(value) || value.kind == VALUE_BOOL ||
@@ -255,6 +268,7 @@ static Value eval_logic(Elaborator *e, const Expr *expr) {
               value_describe(e, right));
 }
 
+/* Tensors anywhere make it an operation of the graph. */
 static Value eval_binary(Elaborator *e, const Expr *expr) {
   if (expr->op == BIN_AND || expr->op == BIN_OR)
     return eval_logic(e, expr);
@@ -277,13 +291,14 @@ static Value eval_unary(Elaborator *e, const Expr *expr) {
   return computed_origin(e, expr, constant_unary(e, expr, operand));
 }
 
+/* All items are evaluated, so that each reports its own mistakes. */
 static Value eval_list(Elaborator *e, const Expr *expr) {
   size_t count = 0;
   for (const Expr *item = expr->list; item; item = item->next)
     count++;
   if (count > MAX_LIST)
-    return fail(e, expr->span, "E0711", "a list of %zu is too long (%d)",
-                count, MAX_LIST);
+    return fail(e, expr->span, "E0711", "a list of %zu is too long (%d)", count,
+                MAX_LIST);
   Value *item = NEW_ARRAY(e->scratch, Value, count + 1);
   bool poison = false;
   count = 0;
@@ -294,7 +309,7 @@ static Value eval_list(Elaborator *e, const Expr *expr) {
   return poison ? value_poison() : value_list(item, count);
 }
 
-/* ---- the walk ------------------------------------------------------------------------------------ */
+/* ---- the walk ----------------------------------------------------------- */
 
 static Value eval_kind(Elaborator *e, const Expr *expr, bool called) {
   switch (expr->kind) {
@@ -325,6 +340,8 @@ static Value eval_kind(Elaborator *e, const Expr *expr, bool called) {
   return value_poison();
 }
 
+/* Depth is counted here because every road back into an expression, through
+ * calls too, passes here: the C stack is bounded with it. */
 Value eval_reference(Elaborator *e, const Expr *expr, bool called) {
   if (e->expr_depth >= MAX_EXPR_DEPTH)
     return fail(e, expr->span, "E0711",

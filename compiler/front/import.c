@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* ---- locating ------------------------------------------------------------------------- */
+/* ---- locating ----------------------------------------------------------- */
 
 /* Where an import leads: a file of the system or of the library. */
 typedef struct {
@@ -34,6 +34,7 @@ static Location locate_standard(Elaborator *e, const StandardFile *standard) {
   return (Location){name, name, standard};
 }
 
+/* The canonical path makes two ways to one file one file. */
 static bool locate_at(Elaborator *e, const char *path, Location *out) {
   if (access(path, F_OK) != 0)
     return false;
@@ -51,8 +52,7 @@ static const char *import_path(Elaborator *e, const Item *item) {
     return item->file;
   Buffer out = {0};
   for (const Name *part = item->path.part; part; part = part->next)
-    buffer_printf(&out, "%s%s", part == item->path.part ? "" : "/",
-                  part->text);
+    buffer_printf(&out, "%s%s", part == item->path.part ? "" : "/", part->text);
   buffer_text(&out, ".sg");
   return buffer_take(e, &out);
 }
@@ -83,16 +83,17 @@ static bool locate(Elaborator *e, const FileScope *from, const Item *item,
     if (locate_at(e, text_printf(e, "%s/%s", e->options->include[i], path),
                   out))
       return true;
-  const StandardFile *standard =
-      item->file || item->path.part->next ? NULL
-                                          : standard_find(item->path.part->text);
+  const StandardFile *standard = item->file || item->path.part->next
+                                     ? NULL
+                                     : standard_find(item->path.part->text);
   if (standard)
     *out = locate_standard(e, standard);
   return standard != NULL;
 }
 
-/* ---- reading ------------------------------------------------------------------------------ */
+/* ---- reading ------------------------------------------------------------ */
 
+/* A file is elaborated once per compilation, whatever it is called. */
 static FileScope *loaded(const Elaborator *e, const char *key) {
   for (size_t i = 0; i < e->files.length; i++)
     if (strcmp(e->files.data[i]->key, key) == 0)
@@ -111,6 +112,7 @@ static const char *main_name(Elaborator *e, const char *key) {
   return NULL;
 }
 
+/* The file is known before its items are read, so that a cycle meets it. */
 static FileScope *file_add(Elaborator *e, uint32_t source, const char *key) {
   FileScope *file = NEW(e->scratch, FileScope);
   file->key = key;
@@ -122,6 +124,7 @@ static FileScope *file_add(Elaborator *e, uint32_t source, const char *key) {
   return file;
 }
 
+/* `loading` marks the files on the way from the main file to this one. */
 static FileScope *file_load(Elaborator *e, const Location *location,
                             uint32_t source) {
   FileScope *file = file_add(e, source, location->key);
@@ -133,6 +136,7 @@ static FileScope *file_load(Elaborator *e, const Location *location,
   return file;
 }
 
+/* Reads the text; messages name the file as the importer wrote it. */
 static bool add_source(Elaborator *e, const Location *location, Span span,
                        uint32_t *source) {
   if (location->standard) {
@@ -142,8 +146,7 @@ static bool add_source(Elaborator *e, const Location *location, Span span,
   }
   size_t length;
   const char *error;
-  char *text =
-      file_read(location->name, MAX_SOURCE_BYTES, &length, &error);
+  char *text = file_read(location->name, MAX_SOURCE_BYTES, &length, &error);
   if (!text) {
     fail(e, span, "E0206", "cannot read %s: %s", location->name, error);
     return false;
@@ -168,8 +171,9 @@ static FileScope *fail_missing(Elaborator *e, const Item *item) {
     if (near)
       error_mark(e, &error, "%s", near);
   }
-  error_note(e, &error, "searched next to the file, in -I folders and in the "
-                        "standard library");
+  error_note(e, &error,
+             "searched next to the file, in -I folders and in the "
+             "standard library");
   error_send(e, &error);
   return NULL;
 }
@@ -185,8 +189,9 @@ static FileScope *fail_cycle(Elaborator *e, const Item *item,
   return NULL;
 }
 
-FileScope *import_file(Elaborator *e, const FileScope *from,
-                       const Item *item) {
+/* Syntax errors in an imported file are reported there; its name here is
+ * poison. */
+FileScope *import_file(Elaborator *e, const FileScope *from, const Item *item) {
   Location location;
   if (!locate(e, from, item, &location))
     return fail_missing(e, item);
@@ -203,6 +208,8 @@ FileScope *import_file(Elaborator *e, const FileScope *from,
   return file->ast ? file : NULL;
 }
 
+/* The library is always reachable by the compiler itself: default recipes
+ * live there. */
 FileScope *file_standard(Elaborator *e, const char *name) {
   Location location = locate_standard(e, standard_find(name));
   FileScope *file = loaded(e, location.key);
@@ -213,6 +220,7 @@ FileScope *file_standard(Elaborator *e, const char *name) {
   return file_load(e, &location, source);
 }
 
+/* The main file may be standard input or a buffer: then its name is its key. */
 FileScope *file_main(Elaborator *e, uint32_t source) {
   const char *name = sources_get(e->sources, source)->name;
   Location location;
@@ -226,7 +234,7 @@ FileScope *file_main(Elaborator *e, uint32_t source) {
   return file->ast ? file : NULL;
 }
 
-/* ---- -D options ------------------------------------------------------------------------------ */
+/* ---- -D options --------------------------------------------------------- */
 
 static void constant_names(const FileScope *file, const char *prefix,
                            Elaborator *e, Candidates *out) {
@@ -236,6 +244,7 @@ static void constant_names(const FileScope *file, const char *prefix,
                                 prefix ? "." : "", file->entry.data[i].name));
 }
 
+/* An option that changes nothing is a mistake, not a wish. */
 void defines_check(Elaborator *e) {
   for (size_t i = 0; i < e->options->define_count; i++) {
     if (e->define_used[i])

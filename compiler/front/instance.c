@@ -11,11 +11,12 @@
 #include <math.h>
 #include <string.h>
 
+/* An optimizer's states are named by kind first, `opt.m.net.l1.w`: a
+ * checkpoint lists them together. */
 const char *instance_name(Elaborator *e, const Instance *instance,
                           const char *member) {
   if (instance->suffix)
-    return text_printf(e, "%s.%s.%s", instance->path, member,
-                       instance->suffix);
+    return text_printf(e, "%s.%s.%s", instance->path, member, instance->suffix);
   return text_printf(e, "%s.%s", instance->path, member);
 }
 
@@ -23,7 +24,7 @@ const char *const *param_labels(const Elaborator *e, int param) {
   return e->param_label.data[param];
 }
 
-/* ---- initial values ---------------------------------------------------------------- */
+/* ---- initial values ----------------------------------------------------- */
 
 /* What the arguments of an initialiser are called, for `normal(std = 0.02)`. */
 static const char *init_argument(InitKind kind, int i) {
@@ -36,6 +37,7 @@ static const char *init_argument(InitKind kind, int i) {
 
 enum { INIT_KINDS = INIT_TRUNC_NORMAL + 1 };
 
+/* The words are those of the IR. */
 static bool init_find(const char *name, InitKind *out) {
   for (int i = 0; i < INIT_KINDS; i++)
     if (strcmp(init_name((InitKind)i), name) == 0) {
@@ -46,28 +48,33 @@ static bool init_find(const char *name, InitKind *out) {
 }
 
 static bool fail_init(Elaborator *e, const Expr *expr, const char *name) {
-  Diagnostic error = error_begin(
-      e, expr->span, "E0201", "`%s` is no initial value",
-      name ? name : expr_text(e, expr));
+  Diagnostic error =
+      error_begin(e, expr->span, "E0201", "`%s` is no initial value",
+                  name ? name : expr_text(e, expr));
   Candidates candidates = {0};
   for (int i = 0; i < INIT_KINDS; i++)
     vec_push(&candidates, init_name((InitKind)i));
   const char *near = did_you_mean(e, name ? name : "", &candidates);
   if (near)
     error_mark(e, &error, "%s", near);
-  error_note(e, &error, "there are zeros, ones, normal(std), uniform(lo, hi), "
-                        "constant(v) and trunc_normal(std)");
+  error_note(e, &error,
+             "there are zeros, ones, normal(std), uniform(lo, hi), "
+             "constant(v) and trunc_normal(std)");
   error_send(e, &error);
   return false;
 }
 
 static bool fail_init_count(Elaborator *e, Span span, InitKind kind) {
   int count = init_arguments(kind);
-  fail(e, span, "E0205", "`%s` takes %d number%s", init_name(kind), count,
-       count == 1 ? "" : "s");
+  if (count == 0)
+    fail(e, span, "E0205", "`%s` takes no numbers", init_name(kind));
+  else
+    fail(e, span, "E0205", "`%s` takes %d number%s", init_name(kind), count,
+         count == 1 ? "" : "s");
   return false;
 }
 
+/* Finite: an infinite weight is a mistake. */
 static bool init_number(Elaborator *e, const Expr *expr, double *out) {
   Value value = eval(e, expr);
   if (value_is_number(value) && isfinite(value_number(value))) {
@@ -81,6 +88,7 @@ static bool init_number(Elaborator *e, const Expr *expr, double *out) {
   return false;
 }
 
+/* Positional or by name. */
 static bool init_numbers(Elaborator *e, const Expr *expr, InitKind kind,
                          double *number) {
   int position = 0, seen = 0, count = init_arguments(kind);
@@ -98,6 +106,7 @@ static bool init_numbers(Elaborator *e, const Expr *expr, InitKind kind,
   return seen + 1 == (1 << count) || fail_init_count(e, expr->span, kind);
 }
 
+/* Read by its syntax: `normal` is no function that anything else could call. */
 static bool init_parse(Elaborator *e, const Expr *expr, Init *init) {
   bool call = expr->kind == EXPR_CALL;
   const Expr *head = call ? expr->left : expr;
@@ -118,15 +127,16 @@ static bool init_parse(Elaborator *e, const Expr *expr, Init *init) {
   return true;
 }
 
-/* ---- parameters and states ---------------------------------------------------------------- */
+/* ---- parameters and states ---------------------------------------------- */
 
+/* Members of a module, its parameters and its functions share one scope. */
 static bool define_member(Elaborator *e, const char *name, Value value,
                           Span span) {
   Instance *instance = e->frame->instance;
   const Variable *old = scope_find(&instance->scope, name);
   if (old) {
-    Diagnostic error = error_begin(e, span, "E0204", "`%s` is defined twice",
-                                   name);
+    Diagnostic error =
+        error_begin(e, span, "E0204", "`%s` is defined twice", name);
     error_label(e, &error, old->span, "first here");
     error_send(e, &error);
     return false;
@@ -135,11 +145,12 @@ static bool define_member(Elaborator *e, const char *name, Value value,
   return true;
 }
 
+/* The order of parameters in the program is that of the text, depth first. */
 static int param_add(Elaborator *e, const Member *member, const Name *name,
                      const Type *type, bool pinned, Init init,
                      const char *const *label) {
-  const char *path = intern(
-      e->interner, instance_name(e, e->frame->instance, name->text));
+  const char *path =
+      intern(e->interner, instance_name(e, e->frame->instance, name->text));
   if (!name_claim(e->param_names, path)) {
     fail(e, name->span, "E0204", "there is another parameter called %s", path);
     return -1;
@@ -157,10 +168,11 @@ static int param_add(Elaborator *e, const Member *member, const Name *name,
   return (int)e->program->param.length - 1;
 }
 
+/* Several names in one member share a declaration, not a value. */
 static void define_params(Elaborator *e, const Member *member) {
   bool pinned;
   const char *const *label;
-  Init init;
+  Init init = {INIT_ZEROS, 0, 0};
   const Type *type = type_resolve(e, member->type, &pinned, &label);
   bool fine = type != NULL;
   if (fine && !format_is_real(type->format)) {
@@ -169,9 +181,9 @@ static void define_params(Elaborator *e, const Member *member) {
     fine = false;
   }
   if (!member->value) {
-    Diagnostic error = error_begin(e, member->names->span, "E0209",
-                                   "`%s` has no initial value",
-                                   member->names->text);
+    Diagnostic error =
+        error_begin(e, member->names->span, "E0209",
+                    "`%s` has no initial value", member->names->text);
     error_hint(e, &error, "`= zeros`, `= ones`, `= normal(std)`");
     error_send(e, &error);
     fine = false;
@@ -187,8 +199,9 @@ static void define_params(Elaborator *e, const Member *member) {
   }
 }
 
-/* ---- instances -------------------------------------------------------------------------------- */
+/* ---- instances ---------------------------------------------------------- */
 
+/* A module inside itself would have no end; nesting and numbers have limits. */
 static bool refuse_nesting(Elaborator *e, const Symbol *symbol, Span call) {
   int depth = 0;
   for (const Frame *frame = e->frame; frame; frame = frame->caller, depth++)
@@ -244,6 +257,7 @@ static Span construction_span(const Path *path, Span whole) {
   return span;
 }
 
+/* Paths count from 0: `net.layers.0`. */
 static Value instance_array(Elaborator *e, const Member *member,
                             const Symbol *symbol, const char *what, Span call) {
   int64_t count;
@@ -265,6 +279,7 @@ static Value instance_array(Elaborator *e, const Member *member,
   return (Value){.kind = VALUE_ARRAY, .as.list = {item, (size_t)count}};
 }
 
+/* Each name gets an instance of its own, with its own weights. */
 static void define_submodules(Elaborator *e, const Member *member) {
   const Symbol *symbol = path_resolve(e, e->frame->file, &member->path,
                                       1u << ITEM_MODULE, "module");
@@ -275,15 +290,16 @@ static void define_submodules(Elaborator *e, const Member *member) {
     if (symbol && member->count)
       value = instance_array(e, member, symbol, what, call);
     else if (symbol)
-      value = instance_make(
-          e, symbol, what, instance_name(e, e->frame->instance, name->text),
-          member->args, call);
+      value = instance_make(e, symbol, what,
+                            instance_name(e, e->frame->instance, name->text),
+                            member->args, call);
     define_member(e, name->text, value, name->span);
   }
 }
 
-/* ---- members ------------------------------------------------------------------------------------ */
+/* ---- members ------------------------------------------------------------ */
 
+/* Named, not read: a member may be another name for a submodule. */
 static void define_value(Elaborator *e, const Member *member) {
   Value value = eval_reference(e, member->value, false);
   if (value.kind == VALUE_NOTHING)
@@ -297,6 +313,7 @@ static void define_method(Elaborator *e, const Member *member) {
   define_member(e, member->names->text, method, member->names->span);
 }
 
+/* Members of the branch not taken do not exist. */
 static void define_choice(Elaborator *e, const Member *member) {
   bool condition;
   if (eval_condition(e, member->value, "if", &condition))
@@ -334,12 +351,13 @@ void members_define(Elaborator *e, const Member *members) {
   }
 }
 
-/* ---- models ---------------------------------------------------------------------------------------- */
+/* ---- models ------------------------------------------------------------- */
 
+/* The arguments of a model are seen from its file. */
 static Value model_make(Elaborator *e, const Symbol *symbol) {
   const Item *item = symbol->item;
-  const Symbol *module = path_resolve(e, symbol->file, &item->path,
-                                      1u << ITEM_MODULE, "module");
+  const Symbol *module =
+      path_resolve(e, symbol->file, &item->path, 1u << ITEM_MODULE, "module");
   if (!module)
     return value_poison();
   return instance_make(e, module, path_text(e, &item->path), symbol->name,
@@ -352,8 +370,8 @@ Value model_value(Elaborator *e, const Symbol *symbol) {
   if (model->state == SYMBOL_DONE)
     return model->value;
   if (model->state == SYMBOL_ACTIVE)
-    return fail(e, symbol->item->name_span, "E0212",
-                "model %s contains itself", symbol->name);
+    return fail(e, symbol->item->name_span, "E0212", "model %s contains itself",
+                symbol->name);
   Builder *builder = e->builder;
   Binding *binding = e->binding;
   Frame *frame = e->frame;

@@ -10,57 +10,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-bool type_is_word(const TypeExpr *type, const char *word) {
-  return type->kind == TYPE_NAMED && !type->has_shape &&
-         !type->path.part->next && strcmp(type->path.part->text, word) == 0;
-}
-
-/* ---- element formats ------------------------------------------------------------- */
-
-static const char *const compile_time_word[] = {"int", "str"};
-
-static Format fail_type_word(Elaborator *e, const TypeExpr *type,
-                             const char *word) {
-  if (strcmp(word, "e2m1") == 0 || strcmp(word, "e8m0") == 0) {
-    fail_unsupported(e, type->span, "the format %s is", word);
-    return FORMAT_NONE;
-  }
-  Diagnostic error =
-      error_begin(e, type->path.span, "E0201", "unknown type `%s`", word);
-  Candidates candidates = {0};
-  for (int i = 0; i < FORMAT_COUNT; i++)
-    vec_push(&candidates, format_info((Format)i)->text);
-  for (size_t i = 0; i < 2; i++)
-    vec_push(&candidates, compile_time_word[i]);
-  const char *near = did_you_mean(e, word, &candidates);
-  if (near)
-    error_mark(e, &error, "%s", near);
-  error_send(e, &error);
-  return FORMAT_NONE;
-}
-
-static bool is_dataset_type(Elaborator *e, const TypeExpr *type) {
-  if (type->kind != TYPE_NAMED)
-    return false;
-  const Entry *entry = file_find(e->frame->file, type->path.part->text);
-  return entry && (entry->symbol->item->kind == ITEM_DATASET ||
-                   entry->symbol->space != NULL);
-}
-
-Format type_format(Elaborator *e, const TypeExpr *type) {
-  if (type->kind == TYPE_SHAPE)
-    return FORMAT_REAL;
-  if (type->kind == TYPE_TUPLE || is_dataset_type(e, type))
-    return FORMAT_NONE;
-  const char *word = path_text(e, &type->path);
-  for (size_t i = 0; i < 2; i++)
-    if (strcmp(word, compile_time_word[i]) == 0)
-      return FORMAT_NONE;
-  Format format = format_named(word, strlen(word));
-  return format == FORMAT_NONE ? fail_type_word(e, type, word) : format;
-}
-
-/* ---- the message ------------------------------------------------------------------ */
+/* ---- the message -------------------------------------------------------- */
 
 /* One match in progress. `axis` is where it failed, -1: the rank or kind. */
 typedef struct {
@@ -90,7 +40,10 @@ static const char *corrected_call(Elaborator *e, const Variable *chooser,
                      span_text(e, after));
 }
 
-static void label_chooser(Elaborator *e, Diagnostic *error, const Match *match) {
+/* Where the wanted size was chosen, and the call with the other size
+ * instead: the mistake is as often there as here. */
+static void label_chooser(Elaborator *e, Diagnostic *error,
+                          const Match *match) {
   if (!match->dim || match->dim->kind == DIM_PACK)
     return;
   const char *name = match->dim->kind == DIM_BIND ? match->dim->name
@@ -102,9 +55,9 @@ static void label_chooser(Elaborator *e, Diagnostic *error, const Match *match) 
     return;
   error_label(e, error, chooser->given, "%s = %" PRId64 " is chosen here", name,
               match->wanted);
-  const char *label =
-      match->value.as.tensor.label ? match->value.as.tensor.label[match->axis]
-                                   : NULL;
+  const char *label = match->value.as.tensor.label
+                          ? match->value.as.tensor.label[match->axis]
+                          : NULL;
   if (!label)
     label = text_printf(e, "%" PRId64, match->got->dim[match->axis]);
   const char *call =
@@ -120,13 +73,14 @@ static void mark_axis(Elaborator *e, Diagnostic *error, const Match *match) {
   const char *which = axis == match->got->rank - 1
                           ? "the last axis"
                           : text_printf(e, "axis %d", axis);
-  const char *origin = label && label[axis]
-                           ? text_printf(e, " = %s", label[axis])
-                           : "";
+  const char *origin =
+      label && label[axis] ? text_printf(e, " = %s", label[axis]) : "";
   error_mark(e, error, "%s: %s is %" PRId64 "%s", type_text(e, match->got),
              which, match->got->dim[axis], origin);
 }
 
+/* Shows the declared shape with the numbers known so far, and the whole
+ * shape that came; then the one axis that does not fit. */
 static bool match_fail(Elaborator *e, Match *match) {
   const MatchRole *role = match->role;
   const char *word =
@@ -158,22 +112,19 @@ static bool kind_fail(Elaborator *e, const TypeExpr *type, Value value,
   return false;
 }
 
-/* ---- one axis ------------------------------------------------------------------------ */
-
-static const char *outer_name(Value size) {
-  return size.given ? size.given : size.origin;
-}
+/* ---- one axis ----------------------------------------------------------- */
 
 /* What a message in the callee (or, for a result, the caller) calls it. */
 static const char *axis_label(Elaborator *e, const Match *match, Value size,
                               const char *incoming) {
   if (match->role->result)
-    return outer_name(size);
+    return size_outside(size);
   if (span_is_builtin(e, match->type->span))
-    return incoming ? incoming : outer_name(size);
+    return incoming ? incoming : size_outside(size);
   return size.origin;
 }
 
+/* The first axis that does not fit is the one the message is about. */
 static bool want_size(Match *match, const Dim *dim, int axis, int64_t size) {
   buffer_printf(&match->want, "%" PRId64, size);
   if (match->got->dim[axis] == size)
@@ -186,10 +137,6 @@ static bool want_size(Match *match, const Dim *dim, int axis, int64_t size) {
   return false;
 }
 
-static bool is_any(const Dim *dim) {
-  return dim->value->kind == EXPR_NAME && strcmp(dim->value->text, "_") == 0;
-}
-
 static const char *incoming_label(const Match *match, int axis) {
   const char *const *label = match->value.as.tensor.label;
   return label ? label[axis] : NULL;
@@ -198,12 +145,12 @@ static const char *incoming_label(const Match *match, int axis) {
 /* false: a message was sent by the size expression itself. */
 static bool match_expr(Elaborator *e, Match *match, const Dim *dim, int axis) {
   const char *incoming = incoming_label(match, axis);
-  if (is_any(dim)) {
+  if (dim_is_any(dim)) {
     buffer_char(&match->want, '_');
     match->label[axis] = incoming;
     return true;
   }
-  Value size = eval(e, dim->value);
+  Value size = dim_eval(e, dim);
   if (value_is_poison(size))
     return false;
   if (size.kind != VALUE_INT) {
@@ -216,6 +163,7 @@ static bool match_expr(Elaborator *e, Match *match, const Dim *dim, int axis) {
   return true;
 }
 
+/* The first `?t` of a signature binds, every later one compares. */
 static void match_bind(Elaborator *e, Match *match, const Dim *dim, int axis) {
   Variable *bound = scope_find(&e->frame->locals, dim->name);
   const char *incoming = incoming_label(match, axis);
@@ -229,11 +177,13 @@ static void match_bind(Elaborator *e, Match *match, const Dim *dim, int axis) {
     buffer_text(&match->want, dim->name);
   }
   Value named = bound->value;
+  named.inner = true;
   named.given = named.origin;
   named.origin = dim->name;
   match->label[axis] = axis_label(e, match, named, incoming);
 }
 
+/* `..s` binds a run of sizes; bound before, it compares each. */
 static void match_pack(Elaborator *e, Match *match, const Dim *dim, int axis,
                        int count) {
   Variable *bound = dim->name ? variable_lookup(e, dim->name) : NULL;
@@ -267,13 +217,14 @@ static void match_pack(Elaborator *e, Match *match, const Dim *dim, int axis,
   }
 }
 
-/* ---- whole shapes ------------------------------------------------------------------------ */
+/* ---- whole shapes ------------------------------------------------------- */
 
 typedef struct {
   int fixed; /* axes outside the pack */
   bool pack;
 } DimCount;
 
+/* At most one pack: the grammar does not say so, the axes do. */
 static DimCount count_dims(const TypeExpr *type) {
   DimCount count = {0, false};
   for (const Dim *dim = type->dims; dim; dim = dim->next) {
@@ -298,6 +249,8 @@ static void want_source(Elaborator *e, Match *match) {
   buffer_char(&match->want, ']');
 }
 
+/* Walks declared axes left to right: sizes bound by one may be used by the
+ * next. */
 static bool match_dims(Elaborator *e, Match *match) {
   DimCount count = count_dims(match->type);
   int rank = match->got->rank, axis = 0;
@@ -323,14 +276,15 @@ static bool match_dims(Elaborator *e, Match *match) {
   return match->dim ? match_fail(e, match) : true;
 }
 
-/* ---- kinds of values ------------------------------------------------------------------------ */
+/* ---- kinds of values ---------------------------------------------------- */
 
 /* Does a declared element format accept the value's? */
 static bool format_accepts(Format declared, Format got) {
-  return declared == got ||
-         (declared == FORMAT_REAL && format_is_real(got));
+  return declared == got || (declared == FORMAT_REAL && format_is_real(got));
 }
 
+/* Between reals there is nothing to convert: formats are the recipe's
+ * affair. */
 static const char *convert_hint(Elaborator *e, Format format,
                                 const MatchRole *role) {
   if (format_is_float(format))
@@ -339,6 +293,8 @@ static const char *convert_hint(Elaborator *e, Format format,
                      span_text(e, role->span));
 }
 
+/* A pin on a value that is already computed would be a rounding of its own,
+ * which this version does not place. */
 static bool match_tensor(Elaborator *e, const TypeExpr *type, Format format,
                          Value *value, const MatchRole *role) {
   const Type *got = value_type(e, *value);
@@ -388,6 +344,7 @@ static bool match_number(Elaborator *e, const TypeExpr *type, Format format,
   return true;
 }
 
+/* A batch passes as a whole, with the size it has. */
 static bool match_batch(Elaborator *e, const TypeExpr *type, Value *value,
                         const MatchRole *role) {
   const Symbol *symbol = path_resolve(e, e->frame->file, &type->path,
@@ -404,6 +361,7 @@ static bool match_batch(Elaborator *e, const TypeExpr *type, Value *value,
   return true;
 }
 
+/* Each part against its own type. */
 static bool match_tuple(Elaborator *e, const TypeExpr *type, Value *value,
                         const MatchRole *role) {
   size_t count = 0;
@@ -421,11 +379,12 @@ static bool match_tuple(Elaborator *e, const TypeExpr *type, Value *value,
   return true;
 }
 
+/* Compile-time words first: they accept only what is known now. */
 bool type_match(Elaborator *e, const TypeExpr *type, Value *value,
                 const MatchRole *role) {
   if (type->kind == TYPE_TUPLE)
     return match_tuple(e, type, value, role);
-  if (is_dataset_type(e, type))
+  if (type_is_dataset(e, type))
     return match_batch(e, type, value, role);
   bool fits = (type_is_word(type, "int") && value->kind == VALUE_INT) ||
               (type_is_word(type, "bool") && value->kind == VALUE_BOOL) ||
@@ -442,77 +401,4 @@ bool type_match(Elaborator *e, const TypeExpr *type, Value *value,
   if (value->kind == VALUE_TENSOR)
     return match_tensor(e, type, format, value, role);
   return kind_fail(e, type, *value, role, NULL);
-}
-
-/* ---- declarations ------------------------------------------------------------------------------ */
-
-static bool resolve_pack(Elaborator *e, const Dim *dim, Sizes *sizes) {
-  Variable *pack = dim->name ? variable_lookup(e, dim->name) : NULL;
-  if (!pack || pack->value.kind != VALUE_PACK) {
-    fail(e, dim->span, "E0305", "`%s` stands for no known sizes here",
-         span_text(e, dim->span));
-    return false;
-  }
-  const Sizes *bound = pack->value.as.pack;
-  if (sizes->rank + bound->rank > MAX_RANK) {
-    fail(e, dim->span, "E0305", "a tensor has at most %d axes", MAX_RANK);
-    return false;
-  }
-  for (int i = 0; i < bound->rank; i++) {
-    sizes->label[sizes->rank] = bound->label[i];
-    sizes->dim[sizes->rank++] = bound->dim[i];
-  }
-  return true;
-}
-
-static bool resolve_dim(Elaborator *e, const Dim *dim, Sizes *sizes) {
-  if (dim->kind == DIM_PACK)
-    return resolve_pack(e, dim, sizes);
-  if (dim->kind == DIM_BIND || is_any(dim)) {
-    fail(e, dim->span, "E0305",
-         "`%s` has no value here: a declaration needs known sizes",
-         span_text(e, dim->span));
-    return false;
-  }
-  Value size = eval(e, dim->value);
-  if (value_is_poison(size))
-    return false;
-  if (size.kind != VALUE_INT || size.as.integer < 1) {
-    fail(e, dim->span, "E0305", "a size is a whole number of at least 1, not %s",
-         value_describe(e, size));
-    return false;
-  }
-  sizes->label[sizes->rank] =
-      span_is_builtin(e, dim->span) ? outer_name(size) : size.origin;
-  sizes->dim[sizes->rank++] = size.as.integer;
-  return true;
-}
-
-const Type *type_resolve(Elaborator *e, const TypeExpr *type, bool *pinned,
-                         const char *const **label) {
-  if (type->kind == TYPE_TUPLE || is_dataset_type(e, type) ||
-      type_is_word(type, "int") || type_is_word(type, "str")) {
-    fail(e, type->span, "E0402", "`%s` is no type of a tensor",
-         span_text(e, type->span));
-    return NULL;
-  }
-  Format format = type_format(e, type);
-  if (format == FORMAT_NONE)
-    return NULL;
-  Sizes *sizes = NEW(e->scratch, Sizes);
-  for (const Dim *dim = type->dims; dim; dim = dim->next) {
-    if (sizes->rank == MAX_RANK) {
-      fail(e, type->span, "E0305", "a tensor has at most %d axes", MAX_RANK);
-      return NULL;
-    }
-    if (!resolve_dim(e, dim, sizes))
-      return NULL;
-  }
-  const Type *result =
-      type_make(e->program->types, format, sizes->rank, sizes->dim);
-  if (!result)
-    fail(e, type->span, "E0305", "this tensor is too large");
-  *pinned = format_is_float(format);
-  *label = sizes->label;
-  return result;
 }

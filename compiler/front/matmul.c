@@ -13,14 +13,16 @@
 
 static const char free_letter[] = "bcdefghjklmnpqrstuvwxyz";
 
-/* ---- transposition ---------------------------------------------------------------- */
+/* ---- transposition ------------------------------------------------------ */
 
+/* Letters of one operand, separated by spaces. */
 static void add_letter(Buffer *out, char letter) {
   if (out->length && out->data[out->length - 1] != ' ')
     buffer_char(out, ' ');
   buffer_char(out, letter);
 }
 
+/* The axis that a reader calls the batch is b here too. */
 const char *reduce_pattern(Elaborator *e, int rank, unsigned dropped) {
   Buffer out = {0};
   for (int i = 0; i < rank; i++)
@@ -32,6 +34,7 @@ const char *reduce_pattern(Elaborator *e, int rank, unsigned dropped) {
   return buffer_take(e, &out);
 }
 
+/* A node of its own; simplify absorbs it into the product that reads it. */
 Value tensor_transpose(Elaborator *e, Span span, Value operand, int i, int j) {
   int rank = value_type(e, operand)->rank;
   const char **label = NEW_ARRAY(e->scratch, const char *, MAX_RANK);
@@ -50,7 +53,7 @@ Value tensor_transpose(Elaborator *e, Span span, Value operand, int i, int j) {
       emit(e, span, OP_TRANSPOSE, &pattern, operand.as.tensor.id, 0), label);
 }
 
-/* ---- matrix product ------------------------------------------------------------------ */
+/* ---- matrix product ----------------------------------------------------- */
 
 /* One operand: `value` as stored, `transposed` if it was written `value.T`. */
 typedef struct {
@@ -66,6 +69,7 @@ static bool is_transposed(const Expr *expr) {
   return expr->kind == EXPR_MEMBER && strcmp(expr->text, "T") == 0;
 }
 
+/* A written `.T` is not evaluated: the operand is taken as stored. */
 static bool side_eval(Elaborator *e, const Expr *expr, Side *side) {
   *side = (Side){.value = value_poison()};
   if (is_transposed(expr)) {
@@ -100,19 +104,20 @@ static Value fail_product(Elaborator *e, const Expr *expr, const Side *left,
   return error_send(e, &error);
 }
 
+/* If the transposed right side would fit, that is what was meant. */
 static Value fail_contracted(Elaborator *e, const Expr *expr, const Side *left,
                              const Side *right) {
   int64_t a = left->type->dim[left->contracted];
   int64_t b = right->type->dim[right->contracted];
-  Diagnostic error = error_begin(
-      e, expr->op_span, "E0304",
-      "`@` sums over an axis of %" PRId64 " on the left and of %" PRId64
-      " on the right",
-      a, b);
+  Diagnostic error = error_begin(e, expr->op_span, "E0304",
+                                 "`@` sums over an axis of %" PRId64
+                                 " on the left and of %" PRId64 " on the right",
+                                 a, b);
   error_label(e, &error, expr->left->span, "%s", side_text(e, left));
   error_label(e, &error, expr->right->span, "%s", side_text(e, right));
-  error_note(e, &error, "the last axis of the left side meets the last but one "
-                        "of the right side");
+  error_note(e, &error,
+             "the last axis of the left side meets the last but one "
+             "of the right side");
   bool fits_transposed = !right->transposed && right->type->rank >= 2 &&
                          right->type->dim[right->type->rank - 1] == a;
   if (fits_transposed)
@@ -121,6 +126,7 @@ static Value fail_contracted(Elaborator *e, const Expr *expr, const Side *left,
   return error_send(e, &error);
 }
 
+/* Which of the last two axes, as stored, meets the other side. */
 static void side_axes(Side *side, bool is_left) {
   int last = side->type->rank - 1;
   bool contract_last = is_left != side->transposed;
@@ -157,6 +163,7 @@ static void assign_letters(Side *left, Side *right) {
   right->letter[right->kept] = 'o';
 }
 
+/* Axes of the result bring their labels along. */
 static void result_axis(Buffer *out, const Side *side, int axis,
                         const char **label, int *rank) {
   buffer_printf(out, " %c", side->letter[axis]);
@@ -165,6 +172,7 @@ static void result_axis(Buffer *out, const Side *side, int axis,
   ++*rank;
 }
 
+/* Shared leading axes, then those of the left side, then the row, then o. */
 static Value product(Elaborator *e, Span span, const Side *left,
                      const Side *right) {
   Buffer out = {0};
@@ -185,8 +193,7 @@ static Value product(Elaborator *e, Span span, const Side *left,
   result_axis(&out, right, right->kept, label, &rank);
   Attributes pattern = pattern_attribute(e, buffer_take(e, &out));
   return value_tensor(emit(e, span, OP_EINSUM, &pattern,
-                           left->value.as.tensor.id,
-                           right->value.as.tensor.id),
+                           left->value.as.tensor.id, right->value.as.tensor.id),
                       label);
 }
 

@@ -16,6 +16,8 @@ const char *buffer_take(Elaborator *e, Buffer *buffer) {
   return text;
 }
 
+/* All texts of messages live in the scratch arena: a message may be kept
+ * until more is known about it. */
 static const char *text_vprintf(Elaborator *e, const char *format,
                                 va_list args) {
   Buffer buffer = {0};
@@ -31,6 +33,7 @@ const char *text_printf(Elaborator *e, const char *format, ...) {
   return text;
 }
 
+/* Where something stands, for a note; columns are left to the primary place. */
 const char *place_text(Elaborator *e, Span span) {
   const Source *source = sources_get(e->sources, span.source);
   if (!source)
@@ -44,7 +47,7 @@ bool span_is_builtin(const Elaborator *e, Span span) {
   return source && source->builtin;
 }
 
-/* ---- the trace ------------------------------------------------------------- */
+/* ---- the trace ---------------------------------------------------------- */
 
 enum { TRACE_MAX = 6 };
 
@@ -71,7 +74,7 @@ static const char *trace_text(Elaborator *e) {
   return buffer_take(e, &out);
 }
 
-/* ---- building --------------------------------------------------------------- */
+/* ---- building ----------------------------------------------------------- */
 
 /* The innermost call that the user wrote. */
 static Span user_place(const Elaborator *e, Span span) {
@@ -82,6 +85,7 @@ static Span user_place(const Elaborator *e, Span span) {
   return span;
 }
 
+/* The trace is taken now: the frames may be gone when the message is sent. */
 Diagnostic error_begin(Elaborator *e, Span span, const char *code,
                        const char *format, ...) {
   va_list args;
@@ -101,9 +105,8 @@ Diagnostic error_begin(Elaborator *e, Span span, const char *code,
 
 /* Labels of a library place would hang on the wrong line: they are left out. */
 static bool moved_out(const Elaborator *e, const Diagnostic *error, Span span) {
-  return !error->label_count ||
-         (span_is_builtin(e, span) &&
-          !span_is_builtin(e, error->label[0].span));
+  return !error->label_count || (span_is_builtin(e, span) &&
+                                 !span_is_builtin(e, error->label[0].span));
 }
 
 void error_mark(Elaborator *e, Diagnostic *error, const char *format, ...) {
@@ -114,6 +117,7 @@ void error_mark(Elaborator *e, Diagnostic *error, const char *format, ...) {
   va_end(args);
 }
 
+/* Labels beyond the fourth are dropped: a picture with more is no help. */
 void error_label(Elaborator *e, Diagnostic *error, Span span,
                  const char *format, ...) {
   va_list args;
@@ -143,7 +147,7 @@ void error_hint(Elaborator *e, Diagnostic *error, const char *format, ...) {
   va_end(args);
 }
 
-/* ---- sending ------------------------------------------------------------------ */
+/* ---- sending ------------------------------------------------------------ */
 
 /* One message per place and code: the same text is elaborated once for each
  * entry and each instance, with other numbers. */
@@ -161,6 +165,8 @@ static bool reported_before(Elaborator *e, const Diagnostic *error) {
   return false;
 }
 
+/* Counts every failure, shown or not, so that a caller can tell whether what
+ * it elaborated is whole. */
 Value error_send(Elaborator *e, Diagnostic *error) {
   e->failures += error->severity == SEVERITY_ERROR;
   if (!reported_before(e, error))
@@ -183,13 +189,13 @@ Value fail_unsupported(Elaborator *e, Span span, const char *format, ...) {
   va_start(args, format);
   const char *text = text_vprintf(e, format, args);
   va_end(args);
-  Diagnostic error = error_begin(
-      e, span, "E0790", "%s not supported by this version yet", text);
+  Diagnostic error = error_begin(e, span, "E0790",
+                                 "%s not supported by this version yet", text);
   return error_send(e, &error);
 }
 
-void warn(Elaborator *e, Span span, const char *code, const char *format,
-          ...) {
+/* Warnings take the same road, but fail nothing. */
+void warn(Elaborator *e, Span span, const char *code, const char *format, ...) {
   va_list args;
   va_start(args, format);
   const char *text = text_vprintf(e, format, args);
@@ -199,13 +205,13 @@ void warn(Elaborator *e, Span span, const char *code, const char *format,
   error_send(e, &warning);
 }
 
-/* ---- names -------------------------------------------------------------------- */
+/* ---- names -------------------------------------------------------------- */
 
 enum { SHORTEST_PREFIX = 3 };
 
-/* `eps` for `epsilon`, `std` for `stddev`: one is the beginning of the other. */
-static const char *prefix_name(const char *name,
-                               const Candidates *candidates) {
+/* `eps` for `epsilon`, `std` for `stddev`: one is the beginning of the other.
+ */
+static const char *prefix_name(const char *name, const Candidates *candidates) {
   size_t length = strlen(name);
   for (size_t i = 0; i < candidates->length; i++) {
     size_t other = strlen(candidates->data[i]);
@@ -219,7 +225,9 @@ static const char *prefix_name(const char *name,
 
 const char *did_you_mean(Elaborator *e, const char *name,
                          Candidates *candidates) {
-  const char *near = nearest_name(name, candidates->data, candidates->length);
+  const char *near = NULL;
+  if (name[0] && name[1]) /* any letter is near any other */
+    near = nearest_name(name, candidates->data, candidates->length);
   if (!near)
     near = prefix_name(name, candidates);
   vec_free(candidates);

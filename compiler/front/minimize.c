@@ -19,7 +19,7 @@ typedef struct MinimizePlan {
   ValueId loss;
 } MinimizePlan;
 
-/* ---- the statement -------------------------------------------------------------------- */
+/* ---- the statement ------------------------------------------------------ */
 
 /* A scalar that the user may have meant: the one bound last. */
 static void hint_scalar(Elaborator *e, Diagnostic *error, const Stmt *stmt) {
@@ -34,12 +34,12 @@ static void hint_scalar(Elaborator *e, Diagnostic *error, const Stmt *stmt) {
     return;
   uint32_t here = source_place(source, stmt->span.start).line;
   uint32_t there = source_place(source, best->span.start).line;
-  const char *where = there + 1 == here
-                          ? "on the line above"
-                          : text_printf(e, "on line %u", there);
+  const char *where = there + 1 == here ? "on the line above"
+                                        : text_printf(e, "on line %u", there);
   error_hint(e, error, "`%s`, defined %s, is a scalar", best->name, where);
 }
 
+/* A loss that is an expression is called `loss`. */
 static bool eval_loss(Elaborator *e, const Stmt *stmt, ValueId *loss) {
   const Expr *expr = stmt->values;
   Binding binding;
@@ -58,9 +58,9 @@ static bool eval_loss(Elaborator *e, const Stmt *stmt, ValueId *loss) {
   if (tensor && value_type(e, value)->rank == 0 &&
       format_is_real(value_type(e, value)->format))
     return true;
-  Diagnostic error = error_begin(
-      e, expr->span, "E0701", "`minimize` needs one number, `%s` is %s",
-      expr_text(e, expr), value_describe(e, value));
+  Diagnostic error = error_begin(e, expr->span, "E0701",
+                                 "`minimize` needs one number, `%s` is %s",
+                                 expr_text(e, expr), value_describe(e, value));
   if (tensor)
     error_mark(e, &error, "%s", value_describe_sizes(e, value));
   hint_scalar(e, &error, stmt);
@@ -68,6 +68,7 @@ static bool eval_loss(Elaborator *e, const Stmt *stmt, ValueId *loss) {
   return false;
 }
 
+/* Settings after the optimizer: all are checked, none is carried out yet. */
 static bool refuse_extra(Elaborator *e, const Stmt *stmt) {
   bool fine = true;
   for (const Arg *arg = stmt->extra; arg; arg = arg->next) {
@@ -93,6 +94,7 @@ static Callee optimizer_callee(const MinimizePlan *plan) {
                   .binds = true};
 }
 
+/* In the body of the train itself, once. */
 static bool belongs_here(Elaborator *e, const Stmt *stmt) {
   Builder *builder = e->builder;
   if (!builder || builder->graph->kind != ENTRY_TRAIN || e->frame->caller) {
@@ -108,6 +110,8 @@ static bool belongs_here(Elaborator *e, const Stmt *stmt) {
   return false;
 }
 
+/* The optimizer is carried out after the body, for it is another phase; its
+ * arguments are evaluated here, where their names are known. */
 void minimize_statement(Elaborator *e, const Stmt *stmt) {
   if (!belongs_here(e, stmt))
     return;
@@ -129,8 +133,9 @@ void minimize_statement(Elaborator *e, const Stmt *stmt) {
     e->builder->minimize = plan;
 }
 
-/* ---- which parameters ----------------------------------------------------------------------- */
+/* ---- which parameters --------------------------------------------------- */
 
+/* Suggests parameters and models. */
 static void fail_over(Elaborator *e, const MinimizePlan *plan) {
   Span span = plan->stmt->over->span;
   Candidates candidates = {0};
@@ -139,8 +144,8 @@ static void fail_over(Elaborator *e, const MinimizePlan *plan) {
   for (size_t i = 0; i < e->main->entry.length; i++)
     if (e->main->entry.data[i].symbol->item->kind == ITEM_MODEL)
       vec_push(&candidates, e->main->entry.data[i].name);
-  Diagnostic error = error_begin(e, span, "E0709",
-                                 "no parameter is named %s", plan->over);
+  Diagnostic error =
+      error_begin(e, span, "E0709", "no parameter is named %s", plan->over);
   const char *near = did_you_mean(e, plan->over, &candidates);
   if (near)
     error_mark(e, &error, "%s", near);
@@ -152,19 +157,23 @@ static size_t trained_params(Elaborator *e, const MinimizePlan *plan,
                              int *list) {
   Builder *builder = e->builder;
   size_t count = 0, named = 0;
+  Buffer unused = {0};
   for (size_t i = 0; i < e->program->param.length; i++) {
     const Parameter *param = &e->program->param.data[i];
-    if (param->state || (plan->over && !selector_matches(plan->over,
-                                                         param->name)))
+    if (param->state ||
+        (plan->over && !selector_matches(plan->over, param->name)))
       continue;
     named++;
     bool used = i < builder->param.length && builder->param.data[i];
     if (used)
       list[count++] = (int)i;
     else if (plan->over)
-      warn(e, plan->stmt->over->span, "W0710",
-           "%s is not used here and will not be trained", param->name);
+      buffer_printf(&unused, "%s%s", unused.length ? ", " : "", param->name);
   }
+  if (unused.length && count)
+    warn(e, plan->stmt->over->span, "W0710",
+         "not used in this train, and so not trained: %s", unused.data);
+  buffer_free(&unused);
   if (plan->over && !named)
     fail_over(e, plan);
   else if (!count)
@@ -173,7 +182,7 @@ static size_t trained_params(Elaborator *e, const MinimizePlan *plan,
   return count;
 }
 
-/* ---- one optimizer ------------------------------------------------------------------------------ */
+/* ---- one optimizer ------------------------------------------------------ */
 
 /* Sizes that the type after `for w:` bound are known to every member. */
 static void share_sizes(Elaborator *e, Frame *frame) {
@@ -183,24 +192,27 @@ static void share_sizes(Elaborator *e, Frame *frame) {
   frame->locals.first = NULL;
 }
 
+/* `for w: [..s]`: the sizes of the weight are known to every member. */
 static bool bind_weight(Elaborator *e, const MinimizePlan *plan, int param) {
   const Item *item = plan->optimizer->item;
   Value weight = {.kind = VALUE_PARAM, .as.param = param};
   Value tensor = value_read(e, weight, plan->stmt->path.span);
-  MatchRole role = {.span = plan->stmt->path.span,
-                    .taker = plan->what,
-                    .verb = "trains",
-                    .got = text_printf(e, "%s is",
-                                       e->program->param.data[param].name),
-                    .code = "E0302"};
-  bool fits = value_is_poison(tensor) ||
-              type_match(e, item->type, &tensor, &role);
+  MatchRole role = {
+      .span = plan->stmt->path.span,
+      .taker = plan->what,
+      .verb = "trains",
+      .got = text_printf(e, "%s is", e->program->param.data[param].name),
+      .code = "E0302"};
+  bool fits =
+      value_is_poison(tensor) || type_match(e, item->type, &tensor, &role);
   share_sizes(e, e->frame);
   scope_set(e, &e->frame->instance->scope, item->weight, weight,
             item->name_span);
   return fits;
 }
 
+/* The second parameter of `step`, the step number, becomes an input of the
+ * graph only if it is read. */
 static void call_step(Elaborator *e, const MinimizePlan *plan,
                       Instance *instance, ValueId gradient) {
   const Variable *step =
@@ -211,8 +223,7 @@ static void call_step(Elaborator *e, const MinimizePlan *plan,
          "optimizer %s has no function `step`", plan->optimizer->name);
     return;
   }
-  Target target =
-      method_target(e, instance, step->value.as.method.member);
+  Target target = method_target(e, instance, step->value.as.method.member);
   target.what = text_printf(e, "%s for %s", plan->what, instance->suffix);
   const Formal *formal = target.callee.formals;
   if (!formal || (formal->next && formal->next->next)) {
@@ -229,6 +240,7 @@ static void call_step(Elaborator *e, const MinimizePlan *plan,
   call_target(e, &target, bound, span);
 }
 
+/* One instance of the optimizer for one parameter, members and all. */
 static void optimize(Elaborator *e, const MinimizePlan *plan, int param,
                      ValueId gradient) {
   const Item *item = plan->optimizer->item;
@@ -241,8 +253,8 @@ static void optimize(Elaborator *e, const MinimizePlan *plan, int param,
   Frame frame = {.file = plan->optimizer->file,
                  .instance = instance,
                  .owner = instance,
-                 .what = text_printf(e, "%s for %s", plan->what,
-                                     instance->suffix),
+                 .what =
+                     text_printf(e, "%s for %s", plan->what, instance->suffix),
                  .construction = true,
                  .function = item,
                  .call = plan->stmt->path.span};
@@ -262,8 +274,10 @@ static void optimize(Elaborator *e, const MinimizePlan *plan, int param,
   frame_pop(e);
 }
 
-/* ---- all of them ----------------------------------------------------------------------------------- */
+/* ---- all of them -------------------------------------------------------- */
 
+/* A leaf that autodiff replaces; gradients are reals, whatever the weight is
+ * pinned to. */
 static ValueId placeholder(Elaborator *e, int param, Span span) {
   const Parameter *parameter = &e->program->param.data[param];
   const Type *type =
@@ -272,6 +286,7 @@ static ValueId placeholder(Elaborator *e, int param, Span span) {
                     -1, span);
 }
 
+/* An optimizer that leaves its weight alone trains nothing. */
 static bool check_updated(Elaborator *e, const MinimizePlan *plan, int param) {
   if (e->builder->written.data[param])
     return true;
@@ -291,6 +306,8 @@ static void report_loss(Elaborator *e, const MinimizePlan *plan) {
   result_add(e, name, value_tensor(plan->loss, NULL), expr->span);
 }
 
+/* After the body: everything before is phase forward, everything here phase
+ * update. The first error ends it, for every parameter would repeat it. */
 void minimize_finish(Elaborator *e) {
   const MinimizePlan *plan = e->builder->minimize;
   if (!plan)

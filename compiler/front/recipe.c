@@ -11,7 +11,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-/* ---- selectors ----------------------------------------------------------------------- */
+/* ---- selectors ---------------------------------------------------------- */
 
 static const struct {
   const char *word;
@@ -34,6 +34,7 @@ static const struct {
 };
 enum { SELECTOR_WORDS = sizeof selector_word / sizeof selector_word[0] };
 
+/* Indices may be constants of the file. */
 static bool step_index(Elaborator *e, const Step *step, Buffer *out) {
   int64_t a, b;
   if (!eval_int(e, step->a, "an index", &a))
@@ -68,6 +69,7 @@ static bool step_text(Elaborator *e, const Step *step, bool first,
   }
 }
 
+/* In the syntax that selector_matches reads. */
 const char *selector_path(Elaborator *e, const Step *path) {
   Buffer out = {0};
   for (const Step *step = path; step; step = step->next)
@@ -78,6 +80,8 @@ const char *selector_path(Elaborator *e, const Step *path) {
   return intern(e->interner, buffer_take(e, &out));
 }
 
+/* A class or role is one word alone; anything longer is a path, even if it
+ * begins with such a word. */
 static bool selector_parse(Elaborator *e, const SelectorExpr *expr,
                            Selector *out) {
   *out = (Selector){.kind = SELECT_PATH, .span = expr->span};
@@ -92,8 +96,8 @@ static bool selector_parse(Elaborator *e, const SelectorExpr *expr,
   }
   if (expr->function)
     out->kind = SELECT_GRADIENT;
-  bool word = !expr->function && expr->path->kind == STEP_WORD &&
-              !expr->path->next;
+  bool word =
+      !expr->function && expr->path->kind == STEP_WORD && !expr->path->next;
   for (int i = 0; word && i < SELECTOR_WORDS; i++)
     if (strcmp(selector_word[i].word, expr->path->word) == 0) {
       out->kind = selector_word[i].kind;
@@ -103,6 +107,7 @@ static bool selector_parse(Elaborator *e, const SelectorExpr *expr,
   return out->path != NULL;
 }
 
+/* All of a rule is checked before it is given up. */
 static bool rule_parse(Elaborator *e, const RuleExpr *expr, bool own,
                        Rule *out) {
   *out = (Rule){.own = own, .span = expr->span};
@@ -128,7 +133,7 @@ static void rules_add(Elaborator *e, const RuleExpr *rules, bool own,
   }
 }
 
-/* ---- finding a recipe by name ------------------------------------------------------------ */
+/* ---- finding a recipe by name ------------------------------------------- */
 
 static void recipe_names(const FileScope *file, Candidates *out) {
   for (size_t i = 0; i < file->entry.length; i++)
@@ -136,6 +141,7 @@ static void recipe_names(const FileScope *file, Candidates *out) {
       vec_push(out, file->entry.data[i].name);
 }
 
+/* With the list: there are few recipes, and each name tells. */
 static const Symbol *fail_recipe(Elaborator *e, const char *text, Span span,
                                  const FileScope *file, bool option) {
   const FileScope *standard = file_standard(e, "recipes");
@@ -180,6 +186,7 @@ static const Symbol *recipe_lookup(Elaborator *e, const FileScope *file,
   }
 }
 
+/* As seen from a file: its own names and imports, no more. */
 static const Symbol *recipe_find(Elaborator *e, const FileScope *file,
                                  const char *text, Span span) {
   const Symbol *symbol = recipe_lookup(e, file, text);
@@ -197,7 +204,7 @@ static const Symbol *recipe_option(Elaborator *e, const FileScope *file) {
   return symbol ? symbol : fail_recipe(e, text, (Span){0}, file, true);
 }
 
-/* ---- inheritance ------------------------------------------------------------------------------ */
+/* ---- inheritance -------------------------------------------------------- */
 
 /* Adds the rules of a recipe and before them those of its parents. */
 static bool inherit(Elaborator *e, const Symbol *symbol, Recipe *recipe) {
@@ -232,6 +239,7 @@ static void recipe_free(Recipe *recipe) {
   vec_free(&recipe->rule);
 }
 
+/* A recipe of the file may bear the name of its parent. */
 static const char *unused_name(Elaborator *e, const char *name) {
   const char *unused = name;
   for (int i = 2; program_recipe(e->program, unused); i++)
@@ -263,7 +271,7 @@ static const char *recipe_resolve(Elaborator *e, const Symbol *symbol) {
   return recipe.name;
 }
 
-/* ---- which recipe ----------------------------------------------------------------------------------- */
+/* ---- which recipe ------------------------------------------------------- */
 
 static const Symbol *attribute_recipe(Elaborator *e, const FileScope *file,
                                       const Attribute *attribute) {
@@ -275,13 +283,14 @@ static const Symbol *attribute_recipe(Elaborator *e, const FileScope *file,
   return recipe_find(e, file, expr_text(e, arg->value), arg->value->span);
 }
 
+/* Own attribute, then that of train, then f32: a program that asks for
+ * nothing gets plain arithmetic. */
 const char *recipe_of_entry(Elaborator *e, FileScope *file, const Item *item,
                             const Item *train) {
   const Attribute *attribute = attribute_find(item, "recipe");
   if (!attribute && train)
     attribute = attribute_find(train, "recipe");
-  const Symbol *named =
-      attribute ? attribute_recipe(e, file, attribute) : NULL;
+  const Symbol *named = attribute ? attribute_recipe(e, file, attribute) : NULL;
   const Symbol *symbol = named;
   if (e->options->recipe)
     symbol = recipe_option(e, file);
@@ -290,16 +299,18 @@ const char *recipe_of_entry(Elaborator *e, FileScope *file, const Item *item,
   return symbol ? recipe_resolve(e, symbol) : NULL;
 }
 
+/* Each is a source of its own for messages. */
 static void parse_recipe_set(Elaborator *e) {
   for (size_t i = 0; i < e->options->recipe_set_count; i++) {
-    const RuleExpr *rule = parse_rule_text(
-        e->scratch, e->interner, e->sources, "--recipe-set",
-        e->options->recipe_set[i], e->diagnostics);
+    const RuleExpr *rule =
+        parse_rule_text(e->scratch, e->interner, e->sources, "--recipe-set",
+                        e->options->recipe_set[i], e->diagnostics);
     if (rule)
       vec_push(&e->recipe_set, rule);
   }
 }
 
+/* Recipes that nothing uses are checked too. */
 void recipes_check(Elaborator *e, FileScope *file) {
   parse_recipe_set(e);
   for (const Item *item = file->ast->items; item; item = item->next) {

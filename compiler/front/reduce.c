@@ -9,7 +9,7 @@
 #include <ctype.h>
 #include <string.h>
 
-/* ---- patterns in the source ----------------------------------------------------------- */
+/* ---- patterns in the source --------------------------------------------- */
 
 /* The place of byte `offset` inside a string literal; the whole literal where
  * escapes make that unsure. */
@@ -24,6 +24,7 @@ static Span inside_string(const Expr *string, size_t offset) {
   return span;
 }
 
+/* The caret goes inside the string. */
 static Value fail_pattern(Elaborator *e, const Expr *string, size_t offset,
                           const char *message) {
   return fail(e, inside_string(string, offset), "E0321", "%s", message);
@@ -81,7 +82,8 @@ static const char *call_pattern(Elaborator *e, const BuiltinCall *call,
                                 Pattern *pattern) {
   const Expr *string = call->expr[argument];
   if (string->kind != EXPR_STRING) {
-    fail(e, string->span, "E0321", "a pattern is a string such as \"b c -> b\"");
+    fail(e, string->span, "E0321",
+         "a pattern is a string such as \"b c -> b\"");
     return NULL;
   }
   const Type *type[2] = {value_type(e, operand[0]),
@@ -126,6 +128,8 @@ static const char *const *pattern_labels(Elaborator *e, const Pattern *pattern,
   return label;
 }
 
+/* Two operands; an axis that is summed must be in both, which the shape
+ * rules say. */
 Value builtin_einsum(Elaborator *e, const BuiltinCall *call) {
   Value operand[2];
   if (!builtin_tensor(e, call, 0, &operand[0]) ||
@@ -141,8 +145,9 @@ Value builtin_einsum(Elaborator *e, const BuiltinCall *call) {
                       pattern_labels(e, &pattern, operand));
 }
 
-/* ---- axes ----------------------------------------------------------------------------------- */
+/* ---- axes --------------------------------------------------------------- */
 
+/* `keep` leaves an axis of size 1 where one was summed. */
 static bool keep_axes(Elaborator *e, const BuiltinCall *call, int i,
                       bool *keep) {
   *keep = false;
@@ -192,9 +197,8 @@ static Value restore_axes(Elaborator *e, Span span, ValueId id, Value operand,
   for (int i = 0; i < from->rank; i++) {
     bool gone = dropped >> i & 1;
     sizes->dim[i] = gone ? 1 : from->dim[i];
-    sizes->label[i] = gone || !operand.as.tensor.label
-                          ? NULL
-                          : operand.as.tensor.label[i];
+    sizes->label[i] =
+        gone || !operand.as.tensor.label ? NULL : operand.as.tensor.label[i];
   }
   Format format = graph_node(e->builder->graph, id)->type->format;
   const Type *type =
@@ -213,6 +217,7 @@ static const char *const *remaining_labels(Elaborator *e, Value operand,
   return label;
 }
 
+/* Over no axis at all a reduction is the identity. */
 static Value reduce_axes(Elaborator *e, const BuiltinCall *call, Op op,
                          Value operand) {
   int rank = value_type(e, operand)->rank;
@@ -224,12 +229,12 @@ static Value reduce_axes(Elaborator *e, const BuiltinCall *call, Op op,
   if (!dropped)
     return operand;
   Attributes pattern = pattern_attribute(e, reduce_pattern(e, rank, dropped));
-  ValueId id =
-      emit(e, call->call->span, op, &pattern, operand.as.tensor.id, 0);
+  ValueId id = emit(e, call->call->span, op, &pattern, operand.as.tensor.id, 0);
   return keep ? restore_axes(e, call->call->span, id, operand, dropped)
               : value_tensor(id, remaining_labels(e, operand, dropped));
 }
 
+/* Named axes keep their names in the IR: they are documentation. */
 static Value reduce_pattern_call(Elaborator *e, const BuiltinCall *call, Op op,
                                  Value operand) {
   Pattern pattern;
@@ -266,6 +271,7 @@ Value builtin_mean(Elaborator *e, const BuiltinCall *call) {
   return reduce(e, call, OP_MEAN);
 }
 
+/* The index is a whole number of 32 bits; no recipe touches it. */
 Value builtin_argmax(Elaborator *e, const BuiltinCall *call) {
   Value operand;
   bool keep;
@@ -277,8 +283,8 @@ Value builtin_argmax(Elaborator *e, const BuiltinCall *call) {
     return fail(e, call->expr[0]->span, "E0401",
                 "`argmax` works on real numbers, not %s", type_text(e, type));
   if (!call->expr[1] && type->rank != 1)
-    return fail(e, call->call->span, "E0205",
-                "`argmax` of %s needs `axis =`", type_text(e, type));
+    return fail(e, call->call->span, "E0205", "`argmax` of %s needs `axis =`",
+                type_text(e, type));
   if (call->expr[1] && !builtin_axis(e, call, 1, type->rank, &axis))
     return value_poison();
   Attributes attributes = pattern_attribute(e, "");

@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+/* The word for messages: "the module `MLP` cannot be called". */
 const char *item_kind_name(ItemKind kind) {
   static const char *const name[] = {
       [ITEM_IMPORT] = "import",       [ITEM_FROM] = "import",
@@ -21,7 +22,7 @@ const char *item_kind_name(ItemKind kind) {
   return name[kind];
 }
 
-/* ---- the table of a file ----------------------------------------------------------- */
+/* ---- the table of a file ------------------------------------------------ */
 
 Entry *file_find(const FileScope *file, const char *name) {
   for (size_t i = 0; i < file->entry.length; i++)
@@ -30,6 +31,7 @@ Entry *file_find(const FileScope *file, const char *name) {
   return NULL;
 }
 
+/* The first definition of a name stays. */
 static void define(Elaborator *e, FileScope *file, const char *name,
                    Symbol *symbol, Span span) {
   const Entry *old = file_find(file, name);
@@ -43,6 +45,7 @@ static void define(Elaborator *e, FileScope *file, const char *name,
   error_send(e, &error);
 }
 
+/* A symbol is one item of one file; several files may have a name for it. */
 static Symbol *symbol_new(Elaborator *e, FileScope *file, const Item *item) {
   Symbol *symbol = NEW(e->scratch, Symbol);
   symbol->name = item->name;
@@ -52,8 +55,10 @@ static Symbol *symbol_new(Elaborator *e, FileScope *file, const Item *item) {
   return symbol;
 }
 
-/* ---- imports -------------------------------------------------------------------------- */
+/* ---- imports ------------------------------------------------------------ */
 
+/* An import that failed still defines its name, as poison: what uses it is
+ * silent. */
 static void define_import(Elaborator *e, FileScope *file, const Item *item) {
   FileScope *space = import_file(e, file, item);
   Symbol *symbol = symbol_new(e, file, item);
@@ -65,11 +70,10 @@ static void define_import(Elaborator *e, FileScope *file, const Item *item) {
   define(e, file, item->name, symbol, item->name_span);
 }
 
-static void fail_from(Elaborator *e, const FileScope *space,
-                      const Name *name) {
-  Diagnostic error = error_begin(e, name->span, "E0201", "%s has no item `%s`",
-                                 sources_get(e->sources, space->source)->name,
-                                 name->text);
+static void fail_from(Elaborator *e, const FileScope *space, const Name *name) {
+  Diagnostic error =
+      error_begin(e, name->span, "E0201", "%s has no item `%s`",
+                  sources_get(e->sources, space->source)->name, name->text);
   Candidates candidates = {0};
   for (size_t i = 0; i < space->entry.length; i++)
     vec_push(&candidates, space->entry.data[i].name);
@@ -79,6 +83,7 @@ static void fail_from(Elaborator *e, const FileScope *space,
   error_send(e, &error);
 }
 
+/* `from` gives this file a name for another file's symbol; no copy is made. */
 static void define_from(Elaborator *e, FileScope *file, const Item *item) {
   FileScope *space = import_file(e, file, item);
   for (const Name *name = item->names; name; name = name->next) {
@@ -96,7 +101,7 @@ static void define_from(Elaborator *e, FileScope *file, const Item *item) {
   }
 }
 
-/* ---- constants -------------------------------------------------------------------------- */
+/* ---- constants ---------------------------------------------------------- */
 
 /* The -D option for a constant of this file, or count. */
 static size_t define_option(const Elaborator *e, const FileScope *file,
@@ -106,11 +111,11 @@ static size_t define_option(const Elaborator *e, const FileScope *file,
   for (size_t i = 0; i < options->define_count; i++) {
     const char *given = options->define[i].name;
     const char *dot = strchr(given, '.');
-    bool here = dot ? file->known_as &&
-                          strncmp(given, file->known_as,
-                                  (size_t)(dot - given)) == 0 &&
-                          file->known_as[dot - given] == '\0'
-                    : file->main;
+    bool here =
+        dot ? file->known_as &&
+                  strncmp(given, file->known_as, (size_t)(dot - given)) == 0 &&
+                  file->known_as[dot - given] == '\0'
+            : file->main;
     if (here && strcmp(dot ? dot + 1 : given, name) == 0)
       found = i;
   }
@@ -130,6 +135,8 @@ static Value convert_override(Elaborator *e, const Item *item, Value standard,
               value_describe(e, standard), value_describe(e, given));
 }
 
+/* The text after `-D NAME=` is an expression of the language, a source of
+ * its own for messages. */
 static Value override_constant(Elaborator *e, const Item *item, size_t option,
                                Value standard) {
   const Define *given = &e->options->define[option];
@@ -152,11 +159,14 @@ static Value fail_missing(Elaborator *e, const Item *item) {
   return error_send(e, &error);
 }
 
+/* What a constant can be. */
 static bool is_scalar(Value value) {
   return value_is_number(value) || value.kind == VALUE_BOOL ||
          value.kind == VALUE_STRING || value.kind == VALUE_LIST;
 }
 
+/* The default is evaluated even when -D replaces it: it says what kind of
+ * value the constant has, and its mistakes are mistakes. */
 static void define_constant(Elaborator *e, FileScope *file, const Item *item) {
   Symbol *symbol = file_find(file, item->name)->symbol;
   size_t option = define_option(e, file, item->name);
@@ -172,22 +182,22 @@ static void define_constant(Elaborator *e, FileScope *file, const Item *item) {
                  value_describe(e, value));
   if (item->type)
     value = constant_convert(e, value, item->type, item->name,
-                             item->value ? item->value->span
-                                         : item->name_span);
+                             item->value ? item->value->span : item->name_span);
   if (symbol->item != item)
     return; /* the second of two; diagnosed */
   symbol->value = value;
   symbol->state = SYMBOL_DONE;
 }
 
-/* ---- asserts ------------------------------------------------------------------------------- */
+/* ---- asserts ------------------------------------------------------------ */
 
 /* "D = 770, H = 12" of the names in a condition. */
 static void name_values(Elaborator *e, const Expr *expr, Buffer *out) {
   if (!expr)
     return;
-  if (expr->kind == EXPR_NAME && !strstr(out->data ? out->data : "",
-                                         text_printf(e, "%s = ", expr->text)) &&
+  if (expr->kind == EXPR_NAME &&
+      !strstr(out->data ? out->data : "",
+              text_printf(e, "%s = ", expr->text)) &&
       (variable_lookup(e, expr->text) ||
        file_find(e->frame->file, expr->text))) {
     Value value = eval(e, expr);
@@ -201,6 +211,7 @@ static void name_values(Elaborator *e, const Expr *expr, Buffer *out) {
     name_values(e, expr->right, out);
 }
 
+/* Asserts run after -D, so they see the values that count. */
 void check_assert(Elaborator *e, const Expr *condition, const char *message) {
   bool holds;
   if (!eval_condition(e, condition, "assert", &holds) || holds)
@@ -217,7 +228,7 @@ void check_assert(Elaborator *e, const Expr *condition, const char *message) {
   error_send(e, &error);
 }
 
-/* ---- a whole file ----------------------------------------------------------------------------- */
+/* ---- a whole file ------------------------------------------------------- */
 
 static void refuse_attributes(Elaborator *e, const Item *item) {
   bool entry = item->kind == ITEM_TRAIN || item->kind == ITEM_EVAL ||
@@ -226,6 +237,8 @@ static void refuse_attributes(Elaborator *e, const Item *item) {
     attributes_refuse(e, item->attributes, item_kind_name(item->kind));
 }
 
+/* Imports are followed here, in the order of the text; everything else
+ * waits. */
 static void define_items(Elaborator *e, FileScope *file) {
   for (const Item *item = file->ast->items; item; item = item->next) {
     refuse_attributes(e, item);
@@ -238,6 +251,7 @@ static void define_items(Elaborator *e, FileScope *file) {
   }
 }
 
+/* Compile-time code: no graph is under construction while a file is read. */
 void file_define(Elaborator *e, FileScope *file) {
   Frame frame = {.file = file};
   Builder *builder = e->builder;
@@ -254,7 +268,7 @@ void file_define(Elaborator *e, FileScope *file) {
   e->builder = builder;
 }
 
-/* ---- dotted names -------------------------------------------------------------------------------- */
+/* ---- dotted names ------------------------------------------------------- */
 
 const char *path_text(Elaborator *e, const Path *path) {
   Buffer out = {0};
@@ -263,6 +277,7 @@ const char *path_text(Elaborator *e, const Path *path) {
   return buffer_take(e, &out);
 }
 
+/* `owner`: the import that was searched; NULL at the first word of a path. */
 static const Symbol *fail_path(Elaborator *e, const FileScope *file,
                                const Name *part, const char *owner,
                                unsigned kinds, const char *what) {
@@ -285,9 +300,9 @@ static const Symbol *fail_path(Elaborator *e, const FileScope *file,
   return NULL;
 }
 
+/* All words but the last name imports. */
 const Symbol *path_resolve(Elaborator *e, const FileScope *file,
-                           const Path *path, unsigned kinds,
-                           const char *what) {
+                           const Path *path, unsigned kinds, const char *what) {
   const char *owner = NULL;
   for (const Name *part = path->part; part; part = part->next) {
     const Entry *entry = file_find(file, part->text);

@@ -9,8 +9,9 @@
 #include <math.h>
 #include <string.h>
 
-/* ---- scopes ------------------------------------------------------------------ */
+/* ---- scopes ------------------------------------------------------------- */
 
+/* Names are interned: equal names are equal pointers. */
 Variable *scope_find(const Scope *scope, const char *name) {
   for (Variable *v = scope->first; v; v = v->next)
     if (v->name == name)
@@ -18,6 +19,8 @@ Variable *scope_find(const Scope *scope, const char *name) {
   return NULL;
 }
 
+/* A rebound name keeps its place in the list, so that truncating the list at
+ * the end of a block never loses a name from outside it. */
 Variable *scope_set(Elaborator *e, Scope *scope, const char *name, Value value,
                     Span span) {
   Variable *variable = scope_find(scope, name);
@@ -33,6 +36,7 @@ Variable *scope_set(Elaborator *e, Scope *scope, const char *name, Value value,
   return variable;
 }
 
+/* Local names hide members. */
 Variable *variable_lookup(Elaborator *e, const char *name) {
   Variable *variable = scope_find(&e->frame->locals, name);
   if (!variable && e->frame->instance)
@@ -40,8 +44,9 @@ Variable *variable_lookup(Elaborator *e, const char *name) {
   return variable;
 }
 
-/* ---- what every file knows ------------------------------------------------------ */
+/* ---- what every file knows ---------------------------------------------- */
 
+/* What every file knows without an import: language.md calls it the prelude. */
 static bool predeclared(Elaborator *e, const char *name, Span span,
                         Value *out) {
   Format format = format_named(name, strlen(name));
@@ -74,11 +79,15 @@ static void scope_candidates(const Scope *scope, Candidates *out) {
     vec_push(out, v->name);
 }
 
+/* What a call may have meant: models are called as m(x), and people try to
+ * call modules. */
 static bool item_is_callable(const Item *item) {
   return item->kind == ITEM_FN || item->kind == ITEM_MODEL ||
          item->kind == ITEM_MODULE;
 }
 
+/* Built-in names are offered for calls only: `x` and `exp` are near, but no
+ * one meant one by the other. */
 void candidates_in_scope(Elaborator *e, Candidates *out, bool called) {
   scope_candidates(&e->frame->locals, out);
   if (e->frame->instance)
@@ -93,6 +102,7 @@ void candidates_in_scope(Elaborator *e, Candidates *out, bool called) {
     vec_push(out, builtin[i].name);
 }
 
+/* In a signature the likeliest slip is a missing `?`. */
 static Value unknown_name(Elaborator *e, const char *name, Span span,
                           bool called) {
   Diagnostic error = error_begin(e, span, "E0201", "unknown %s `%s`",
@@ -102,24 +112,25 @@ static Value unknown_name(Elaborator *e, const char *name, Span span,
   const char *near = did_you_mean(e, name, &candidates);
   if (near)
     error_mark(e, &error, "%s", near);
-  else if (!called)
+  else if (e->in_size)
     error_hint(e, &error, "in a signature `?%s` binds a size", name);
   return error_send(e, &error);
 }
 
-/* ---- items -------------------------------------------------------------------------- */
+/* ---- items -------------------------------------------------------------- */
 
+/* Constants have values in the order of the text. */
 static Value constant_value(Elaborator *e, const Symbol *symbol, Span span) {
   if (symbol->state == SYMBOL_DONE)
     return symbol->value;
-  Diagnostic error = error_begin(e, span, "E0211",
-                                 "`%s` is used before it is defined",
-                                 symbol->name);
+  Diagnostic error = error_begin(
+      e, span, "E0211", "`%s` is used before it is defined", symbol->name);
   error_label(e, &error, symbol->item->name_span, "defined here");
   error_note(e, &error, "constants are read from top to bottom");
   return error_send(e, &error);
 }
 
+/* Functions, modules, recipes and the like stay symbols until they are used. */
 Value symbol_value(Elaborator *e, const Symbol *symbol, Span span) {
   switch (symbol->item->kind) {
   case ITEM_CONST:

@@ -8,8 +8,9 @@
 #include <inttypes.h>
 #include <string.h>
 
-/* ---- words ------------------------------------------------------------------------- */
+/* ---- words -------------------------------------------------------------- */
 
+/* With the list of what is possible. */
 static bool fail_word(Elaborator *e, Span span, const char *what,
                       const char *text, const char *const *word, size_t count) {
   Diagnostic error =
@@ -36,11 +37,12 @@ static int word_index(Elaborator *e, const Expr *expr, const char *what,
   return -1;
 }
 
+/* Values are stored in floating-point formats; whole numbers are no choice. */
 static bool format_word(Elaborator *e, const Expr *expr, Format *out) {
   const char *word[FORMAT_COUNT];
   size_t count = 0;
-  if (expr->kind == EXPR_NAME && (strcmp(expr->text, "e2m1") == 0 ||
-                                  strcmp(expr->text, "e8m0") == 0)) {
+  if (expr->kind == EXPR_NAME &&
+      (strcmp(expr->text, "e2m1") == 0 || strcmp(expr->text, "e8m0") == 0)) {
     fail_unsupported(e, expr->span, "the format %s is", expr->text);
     return false;
   }
@@ -69,14 +71,14 @@ static bool positive_int(Elaborator *e, const Expr *expr, const char *what,
   return true;
 }
 
-/* ---- scale = ... ------------------------------------------------------------------------ */
+/* ---- scale = ... -------------------------------------------------------- */
 
 static const char *const scaling_word[] = {"none", "propagate", "fixed", "rms",
                                            "amax"};
-static const Scaling scaling_value[] = {SCALING_NONE, SCALING_PROPAGATE,
-                                        SCALING_FIXED, SCALING_RMS,
-                                        SCALING_AMAX};
+static const Scaling scaling_value[] = {
+    SCALING_NONE, SCALING_PROPAGATE, SCALING_FIXED, SCALING_RMS, SCALING_AMAX};
 
+/* Granularity first, then `group` and `history` by name. */
 static bool amax_argument(Elaborator *e, const Arg *arg, Settings *out) {
   static const char *const granularity[] = {"tensor", "row", "col"};
   if (!arg->name) {
@@ -126,6 +128,7 @@ static bool propagate_argument(Elaborator *e, const Arg *arg, Settings *out) {
   return i >= 0;
 }
 
+/* Exactly one way of scaling; its arguments belong to it alone. */
 static bool set_scale(Elaborator *e, const Expr *expr, Settings *out) {
   bool call = expr->kind == EXPR_CALL;
   int i = word_index(e, call ? expr->left : expr, "scale", scaling_word, 5);
@@ -140,14 +143,15 @@ static bool set_scale(Elaborator *e, const Expr *expr, Settings *out) {
   }
   bool fine = true;
   for (const Arg *arg = call ? expr->args : NULL; arg; arg = arg->next)
-    fine = (out->scaling == SCALING_AMAX    ? amax_argument(e, arg, out)
-            : out->scaling == SCALING_FIXED ? fixed_argument(e, arg, out)
-                                            : propagate_argument(e, arg, out)) &&
-           fine;
+    fine =
+        (out->scaling == SCALING_AMAX    ? amax_argument(e, arg, out)
+         : out->scaling == SCALING_FIXED ? fixed_argument(e, arg, out)
+                                         : propagate_argument(e, arg, out)) &&
+        fine;
   return fine;
 }
 
-/* ---- the other settings -------------------------------------------------------------------- */
+/* ---- the other settings ------------------------------------------------- */
 
 static bool set_accumulate(Elaborator *e, const Expr *expr, Settings *out) {
   return format_word(e, expr, &out->accumulate);
@@ -181,6 +185,7 @@ static bool set_every(Elaborator *e, const Expr *expr, Settings *out) {
   return positive_int(e, expr, "every", &out->every);
 }
 
+/* `down` is reserved for scales here. */
 static bool set_round(Elaborator *e, const Expr *expr, Settings *out) {
   static const char *const word[] = {"nearest", "stochastic", "down"};
   int i = word_index(e, expr, "rounding", word, 3);
@@ -212,14 +217,15 @@ static const struct {
   const char *name;
   bool (*set)(Elaborator *e, const Expr *expr, Settings *out);
 } setting[] = {
-    {"acc", set_accumulate},     {"wgrad", set_wgrad},
-    {"dgrad", set_dgrad},        {"scale", set_scale},
-    {"rescale", set_rescale},    {"rescale_grad", set_rescale_grad},
-    {"every", set_every},        {"round", set_round},
-    {"overflow", set_overflow},  {"subnormals", set_subnormals},
+    {"acc", set_accumulate},    {"wgrad", set_wgrad},
+    {"dgrad", set_dgrad},       {"scale", set_scale},
+    {"rescale", set_rescale},   {"rescale_grad", set_rescale_grad},
+    {"every", set_every},       {"round", set_round},
+    {"overflow", set_overflow}, {"subnormals", set_subnormals},
 };
 enum { SETTINGS = sizeof setting / sizeof setting[0] };
 
+/* The table above is the list. */
 static bool named_setting(Elaborator *e, const Arg *arg, Settings *out) {
   const char *word[SETTINGS];
   for (int i = 0; i < SETTINGS; i++) {
@@ -246,6 +252,7 @@ static bool format_setting(Elaborator *e, const Arg *arg, Settings *out) {
   return true;
 }
 
+/* Unset fields leave earlier rules in force. */
 bool settings_parse(Elaborator *e, const Arg *args, Settings *out) {
   *out = settings_unset();
   bool fine = true;

@@ -8,7 +8,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-/* ---- assignment to states and weights ---------------------------------------------------- */
+/* ---- assignment to states and weights ----------------------------------- */
 
 /* A number becomes a tensor of the state's shape. */
 static Value fill(Elaborator *e, Span span, Value value, const Type *type) {
@@ -20,6 +20,7 @@ static Value fill(Elaborator *e, Span span, Value value, const Type *type) {
                       NULL);
 }
 
+/* A state keeps the shape of its declaration for ever. */
 static Value fail_store(Elaborator *e, const Name *name, Value value,
                         const Parameter *parameter) {
   Diagnostic error = error_begin(
@@ -29,6 +30,7 @@ static Value fail_store(Elaborator *e, const Name *name, Value value,
   return error_send(e, &error);
 }
 
+/* What is stored is a real tensor of the shape declared; numbers are spread. */
 static Value stored_value(Elaborator *e, const Name *name, const Expr *expr,
                           Value value, int param) {
   const Parameter *parameter = &e->program->param.data[param];
@@ -41,10 +43,11 @@ static Value stored_value(Elaborator *e, const Name *name, const Expr *expr,
   const Node *node = graph_node(e->builder->graph, value.as.tensor.id);
   if (node->op == OP_PARAM && node->attr.index != param)
     return fail_unsupported(e, expr->span,
-                            "assigning one state to another as it is is");
+                            "assigning one state to another unchanged is");
   return value;
 }
 
+/* The new value holds for the rest of this step; the store comes at its end. */
 static void assign_param(Elaborator *e, const Name *name, const Expr *expr,
                          int param) {
   if (!e->builder) {
@@ -89,8 +92,9 @@ static bool assigned_param(Elaborator *e, const Name *name, int *param) {
   return false;
 }
 
-/* ---- bindings ------------------------------------------------------------------------------- */
+/* ---- bindings ----------------------------------------------------------- */
 
+/* `x: [b, d] = ...`: the type is checked, and may bind sizes. */
 static Value check_declared(Elaborator *e, const Stmt *stmt, const Name *name,
                             const Expr *expr, Value value) {
   if (!stmt->type || value_is_poison(value))
@@ -103,6 +107,7 @@ static Value check_declared(Elaborator *e, const Stmt *stmt, const Name *name,
   return type_match(e, stmt->type, &value, &role) ? value : value_poison();
 }
 
+/* A failed value is bound too, as poison, so that its uses are silent. */
 static Value eval_bound(Elaborator *e, const Stmt *stmt, const Name *name,
                         const Expr *expr) {
   Binding binding;
@@ -145,8 +150,8 @@ static void bind_parts(Elaborator *e, const Stmt *stmt, size_t count) {
   Value value = eval(e, stmt->values);
   bool fits = value.kind == VALUE_LIST && value.as.list.count == count;
   if (!fits && !value_is_poison(value))
-    value = fail(e, stmt->values->span, "E0406",
-                 "%zu names are bound to %s", count, value_describe(e, value));
+    value = fail(e, stmt->values->span, "E0406", "%zu names are bound to %s",
+                 count, value_describe(e, value));
   Value first = fits ? value.as.list.item[0] : value;
   binding_end(e, &binding, first);
   size_t i = 0;
@@ -158,6 +163,12 @@ static void bind_parts(Elaborator *e, const Stmt *stmt, size_t count) {
   }
 }
 
+static void bind_poison(Elaborator *e, const Stmt *stmt, Value poison) {
+  for (const Name *name = stmt->names; name; name = name->next)
+    scope_set(e, &e->frame->locals, name->text, poison, name->span);
+}
+
+/* As many values as names, or one value that has parts. */
 static void run_bind(Elaborator *e, const Stmt *stmt) {
   size_t names = 0, values = 0;
   for (const Name *name = stmt->names; name; name = name->next)
@@ -169,12 +180,14 @@ static void run_bind(Elaborator *e, const Stmt *stmt) {
   else if (values == 1)
     bind_parts(e, stmt, names);
   else
-    fail(e, stmt->span, "E0406", "%zu name%s bound to %zu values", names,
-         names == 1 ? " is" : "s are", values);
+    bind_poison(e, stmt,
+                fail(e, stmt->span, "E0406", "%zu name%s bound to %zu values",
+                     names, names == 1 ? " is" : "s are", values));
 }
 
-/* ---- return ------------------------------------------------------------------------------------ */
+/* ---- return ------------------------------------------------------------- */
 
+/* In a function what is returned serves the binding of the caller. */
 static Value eval_returned(Elaborator *e, const Expr *expr, size_t i,
                            bool several) {
   if (e->frame->caller)
@@ -182,6 +195,7 @@ static Value eval_returned(Elaborator *e, const Expr *expr, size_t i,
   return entry_output(e, expr, several ? text_printf(e, "out%zu", i) : "out");
 }
 
+/* Several values make a list. */
 static void run_return(Elaborator *e, const Stmt *stmt) {
   size_t count = 0, i = 0;
   for (const Expr *expr = stmt->values; expr; expr = expr->next)
@@ -200,8 +214,9 @@ static void run_return(Elaborator *e, const Stmt *stmt) {
                                : value_list(item, count);
 }
 
-/* ---- conditions and loops -------------------------------------------------------------------------- */
+/* ---- conditions and loops ----------------------------------------------- */
 
+/* A condition that failed leaves nothing to say about what follows. */
 static void run_if(Elaborator *e, const Stmt *stmt) {
   bool condition;
   if (eval_condition(e, stmt->condition, "if", &condition)) {
@@ -214,7 +229,7 @@ static void run_if(Elaborator *e, const Stmt *stmt) {
 
 /* What a name meant before a loop. */
 typedef struct {
-  const Variable *variable;
+  Variable *variable;
   Value value;
   Span span;
 } Carried;
@@ -227,14 +242,16 @@ typedef struct {
   bool failed;
 } Loop;
 
+/* Everything that exists before the loop is carried round it. */
 static void loop_begin(Elaborator *e, Loop *loop, const Stmt *stmt,
                        int64_t turns) {
   *loop = (Loop){.stmt = stmt, .outer = e->frame->locals.first};
   loop->turns = turns;
-  for (const Variable *v = loop->outer; v; v = v->next)
+  for (Variable *v = loop->outer; v; v = v->next)
     vec_push(&loop->carried, (Carried){v, v->value, v->span});
 }
 
+/* Both shapes at both places: before the loop, and in it. */
 static void fail_carried(Elaborator *e, const Loop *loop,
                          const Carried *before) {
   const Variable *variable = before->variable;
@@ -252,14 +269,20 @@ static void fail_carried(Elaborator *e, const Loop *loop,
   error_send(e, &error);
 }
 
+/* One shape, and reals stay reals, in whatever format. */
+static bool same_kind(const Type *a, const Type *b) {
+  return type_same_shape(a, b) &&
+         (a->format == b->format || (type_is_real(a) && type_is_real(b)));
+}
+
 static void check_carried(Elaborator *e, Loop *loop) {
   for (size_t i = 0; i < loop->carried.length; i++) {
     const Carried *before = &loop->carried.data[i];
     const Variable *now = before->variable;
-    if (now->value.kind == VALUE_TENSOR &&
-        before->value.kind == VALUE_TENSOR &&
-        value_type(e, now->value) != value_type(e, before->value)) {
+    if (now->value.kind == VALUE_TENSOR && before->value.kind == VALUE_TENSOR &&
+        !same_kind(value_type(e, now->value), value_type(e, before->value))) {
       fail_carried(e, loop, before);
+      before->variable->value = value_poison();
       loop->failed = true;
     }
   }
@@ -268,13 +291,15 @@ static void check_carried(Elaborator *e, Loop *loop) {
 /* One turn; false: the loop is over. */
 static bool loop_turn(Elaborator *e, Loop *loop) {
   unsigned failures = e->failures;
+  if (!work_add(e, loop->stmt->span))
+    return false;
   run_statements(e, loop->stmt->body);
   check_carried(e, loop);
   e->frame->locals.first = loop->outer;
-  return !e->frame->returned && !loop->failed &&
-         e->failures == failures;
+  return !e->frame->returned && !loop->failed && e->failures == failures;
 }
 
+/* An empty loop is fine. */
 static bool check_turns(Elaborator *e, Span span, int64_t turns) {
   if (turns >= 0 && turns <= MAX_TURNS)
     return true;
@@ -283,6 +308,7 @@ static bool check_turns(Elaborator *e, Span span, int64_t turns) {
   return false;
 }
 
+/* One name: the item, or the number of a range. Two: number and item. */
 static void bind_turn(Elaborator *e, const Stmt *stmt, int64_t index,
                       const Value *item) {
   const Name *name = stmt->names;
@@ -294,13 +320,15 @@ static void bind_turn(Elaborator *e, const Stmt *stmt, int64_t index,
     scope_set(e, &e->frame->locals, name->text, *item, name->span);
 }
 
+/* From the first up to, not including, the last. */
 static void run_range(Elaborator *e, const Stmt *stmt) {
   int64_t from, to, turns;
   if (!eval_int(e, stmt->values, "the start of a range", &from) ||
       !eval_int(e, stmt->range_end, "the end of a range", &to))
     return;
   if (stmt->names->next) {
-    fail(e, stmt->names->next->span, "E0406", "a range gives one number a turn");
+    fail(e, stmt->names->next->span, "E0406",
+         "a range gives one number a turn");
     return;
   }
   if (__builtin_sub_overflow(to, from, &turns) ||
@@ -316,6 +344,7 @@ static void run_range(Elaborator *e, const Stmt *stmt) {
   vec_free(&loop.carried);
 }
 
+/* Arrays of modules, and lists. */
 static void run_for(Elaborator *e, const Stmt *stmt) {
   if (stmt->range_end) {
     run_range(e, stmt);
@@ -358,7 +387,7 @@ static void run_repeat(Elaborator *e, const Stmt *stmt) {
   vec_free(&loop.carried);
 }
 
-/* ---- the walk ---------------------------------------------------------------------------------------- */
+/* ---- the walk ----------------------------------------------------------- */
 
 static void run_statement(Elaborator *e, const Stmt *stmt) {
   switch (stmt->kind) {
@@ -393,6 +422,7 @@ static void run_statement(Elaborator *e, const Stmt *stmt) {
   }
 }
 
+/* Stops at the first return that is reached. */
 void run_statements(Elaborator *e, const Stmt *block) {
   for (const Stmt *stmt = block; stmt && !e->frame->returned;
        stmt = stmt->next) {

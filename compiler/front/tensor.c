@@ -11,14 +11,16 @@
 #include <math.h>
 #include <string.h>
 
-/* ---- operands -------------------------------------------------------------------------- */
+/* ---- operands ----------------------------------------------------------- */
 
+/* `format`: what the other operand has, for a number adapts. */
 ValueId tensor_operand(Elaborator *e, Span span, Value value, Format format) {
   if (value.kind == VALUE_TENSOR)
     return value.as.tensor.id;
   return emit_constant(e, span, format, value_number(value));
 }
 
+/* A literal whole number is not counted as real: it adapts to either side. */
 static bool is_real_operand(const Elaborator *e, Value value) {
   return value.kind == VALUE_REAL ||
          (value.kind == VALUE_TENSOR &&
@@ -47,7 +49,7 @@ static const char *const *combined_labels(Elaborator *e, Value left,
   return label;
 }
 
-/* ---- broadcasting ------------------------------------------------------------------------ */
+/* ---- broadcasting ------------------------------------------------------- */
 
 static const char *size_with_label(Elaborator *e, Value value, int axis) {
   const Type *type = value_type(e, value);
@@ -71,11 +73,9 @@ static void explain_suffix(Elaborator *e, Diagnostic *error, const Expr *expr,
                shape_text(e, b), side, size_with_label(e, shorter, i),
                size_with_label(e, longer, lead + i));
     bool rows = i == 0 && b->dim[0] > a->dim[lead] && b->rank > 1;
-    const char *label = longer.as.tensor.label
-                            ? longer.as.tensor.label[lead]
-                            : NULL;
-    const Expr *other =
-        strcmp(side, "left") == 0 ? expr->right : expr->left;
+    const char *label =
+        longer.as.tensor.label ? longer.as.tensor.label[lead] : NULL;
+    const Expr *other = strcmp(side, "left") == 0 ? expr->right : expr->left;
     if (rows && label)
       error_hint(e, error, "take the first %s rows: `%s[:%s]`", label,
                  span_text(e, other->span), label);
@@ -83,6 +83,7 @@ static void explain_suffix(Elaborator *e, Diagnostic *error, const Expr *expr,
   }
 }
 
+/* Equal ranks: the first pair of sizes that is neither equal nor has a 1. */
 static void explain_equal_ranks(Elaborator *e, Diagnostic *error, Value left,
                                 Value right) {
   const Type *a = value_type(e, left), *b = value_type(e, right);
@@ -100,6 +101,8 @@ static bool wants_new_axis(const Type *longer, const Type *shorter) {
          (longer->dim[0] == shorter->dim[0]);
 }
 
+/* The shape with its source expressions; a parameter also says where it is
+ * declared. */
 static void label_operand(Elaborator *e, Diagnostic *error, const Expr *operand,
                           Value value) {
   const Node *node = graph_node(e->builder->graph, value.as.tensor.id);
@@ -110,17 +113,18 @@ static void label_operand(Elaborator *e, Diagnostic *error, const Expr *operand,
       declared.source && !span_is_builtin(e, declared)
           ? text_printf(e, ", declared at %s", place_text(e, declared))
           : "";
-  error_label(e, error, operand->span, "%s%s",
-              value_describe_sizes(e, value), where);
+  error_label(e, error, operand->span, "%s%s", value_describe_sizes(e, value),
+              where);
 }
 
+/* The classic slips get their own hint: a mask for all rows used with some
+ * of them, a vector along the wrong axis. */
 static Value fail_combine(Elaborator *e, const Expr *expr, Value left,
                           Value right) {
   const Type *a = value_type(e, left), *b = value_type(e, right);
-  Diagnostic error = error_begin(e, expr->op_span, "E0301",
-                                 "`%s` cannot combine %s with %s",
-                                 operator_text(expr->op), type_text(e, a),
-                                 type_text(e, b));
+  Diagnostic error =
+      error_begin(e, expr->op_span, "E0301", "`%s` cannot combine %s with %s",
+                  operator_text(expr->op), type_text(e, a), type_text(e, b));
   label_operand(e, &error, expr->left, left);
   label_operand(e, &error, expr->right, right);
   if (a->rank == b->rank)
@@ -138,7 +142,7 @@ static Value fail_combine(Elaborator *e, const Expr *expr, Value left,
   return error_send(e, &error);
 }
 
-/* ---- kinds of number ------------------------------------------------------------------------ */
+/* ---- kinds of number ---------------------------------------------------- */
 
 /* A tensor of whole numbers meets reals: `image / 255.0`. */
 static Value fail_mixed(Elaborator *e, const Expr *expr, Value left,
@@ -161,6 +165,8 @@ static Value fail_mixed(Elaborator *e, const Expr *expr, Value left,
   return error_send(e, &error);
 }
 
+/* Arithmetic on tensors is on reals; indices and labels are not computed
+ * with. */
 static Value fail_integers(Elaborator *e, const Expr *expr, Value left,
                            Value right) {
   Value whole = left.kind == VALUE_TENSOR ? left : right;
@@ -189,8 +195,9 @@ static Value compare_equal(Elaborator *e, const Expr *expr, Value left,
                       combined_labels(e, left, right));
 }
 
-/* ---- arithmetic -------------------------------------------------------------------------------- */
+/* ---- arithmetic --------------------------------------------------------- */
 
+/* Shapes were checked: only the order of constants is left to decide. */
 static Value real_arithmetic(Elaborator *e, const Expr *expr, Op op, Value left,
                              Value right) {
   bool swap = (op == OP_ADD || op == OP_MUL) && value_is_number(left);
@@ -223,6 +230,8 @@ static Value constant_power(Elaborator *e, const Expr *expr, Value base,
   return value_tensor(result, base.as.tensor.label);
 }
 
+/* A positive constant to a power known at run time is what optimizers need
+ * for bias correction. */
 static Value tensor_power(Elaborator *e, const Expr *expr, Value left,
                           Value right) {
   if (value_is_number(right))
@@ -233,10 +242,10 @@ static Value tensor_power(Elaborator *e, const Expr *expr, Value left,
         "`**` with an exponent known at run time and a base that is no "
         "positive constant is");
   /* a ** t = exp(t log a) */
-  ValueId log_base = emit_constant(e, expr->left->span, FORMAT_REAL,
-                                   log(value_number(left)));
-  ValueId product = emit(e, expr->span, OP_MUL, NULL, right.as.tensor.id,
-                         log_base);
+  ValueId log_base =
+      emit_constant(e, expr->left->span, FORMAT_REAL, log(value_number(left)));
+  ValueId product =
+      emit(e, expr->span, OP_MUL, NULL, right.as.tensor.id, log_base);
   return value_tensor(emit(e, expr->span, OP_EXP, NULL, product, 0),
                       right.as.tensor.label);
 }
@@ -260,6 +269,8 @@ static bool is_arithmetic_operand(Value value) {
   return value.kind == VALUE_TENSOR || value_is_number(value);
 }
 
+/* In the order in which a reader would object: kinds of value, shapes, kinds
+ * of number, the operator. */
 Value tensor_binary(Elaborator *e, const Expr *expr, Value left, Value right) {
   if (!is_arithmetic_operand(left) || !is_arithmetic_operand(right))
     return fail(e, expr->op_span, "E0402", "`%s` cannot combine %s and %s",
@@ -299,6 +310,7 @@ Value tensor_unary(Elaborator *e, const Expr *expr, Value operand) {
       operand.as.tensor.label);
 }
 
+/* Formats among reals are no conversion; that is `cast`, or the recipe. */
 Value tensor_convert(Elaborator *e, Span span, Format format, Value operand) {
   const char *word = format_info(format)->text;
   if (value_is_poison(operand))

@@ -5,7 +5,7 @@
 
 #include <inttypes.h>
 
-/* ---- making -------------------------------------------------------------------- */
+/* ---- making ------------------------------------------------------------- */
 
 Value value_poison(void) {
   return (Value){.kind = VALUE_POISON};
@@ -27,6 +27,7 @@ Value value_string(const char *text) {
   return (Value){.kind = VALUE_STRING, .as.text = text};
 }
 
+/* The items belong to the scratch arena. */
 Value value_list(Value *item, size_t count) {
   return (Value){.kind = VALUE_LIST, .as.list = {item, count}};
 }
@@ -38,16 +39,18 @@ Value value_tensor(ValueId id, const char *const *label) {
   return (Value){.kind = VALUE_TENSOR, .as.tensor = {id, label}};
 }
 
-/* ---- asking -------------------------------------------------------------------- */
+/* ---- asking ------------------------------------------------------------- */
 
 bool value_is_number(Value value) {
   return value.kind == VALUE_INT || value.kind == VALUE_REAL;
 }
 
+/* The number as binary64: what reals fold in. */
 double value_number(Value value) {
   return value.kind == VALUE_INT ? (double)value.as.integer : value.as.real;
 }
 
+/* Format and shape of a tensor. The pointer stays good: types are interned. */
 const Type *value_type(const Elaborator *e, Value value) {
   return graph_node(e->builder->graph, value.as.tensor.id)->type;
 }
@@ -61,7 +64,7 @@ bool format_is_whole(Format format) {
   return kind == KIND_INT || kind == KIND_UINT;
 }
 
-/* ---- describing ------------------------------------------------------------------ */
+/* ---- describing --------------------------------------------------------- */
 
 const char *shape_text(Elaborator *e, const Type *type) {
   Buffer out = {0};
@@ -72,12 +75,14 @@ const char *shape_text(Elaborator *e, const Type *type) {
   return buffer_take(e, &out);
 }
 
+/* `real` is what shapes without a word mean, so it is left out. */
 const char *type_text(Elaborator *e, const Type *type) {
   const char *word =
       type->format == FORMAT_REAL ? "" : format_info(type->format)->text;
   return text_printf(e, "%s%s", word, shape_text(e, type));
 }
 
+/* As a literal of the language, where there is one. */
 const char *value_text(Elaborator *e, Value value) {
   Buffer out = {0};
   switch (value.kind) {
@@ -99,6 +104,8 @@ const char *value_text(Elaborator *e, Value value) {
   return buffer_take(e, &out);
 }
 
+/* Numbers first, then the expressions they came from; a size without one
+ * shows its number in both. */
 const char *value_describe_sizes(Elaborator *e, Value value) {
   const Type *type = value_type(e, value);
   const char *const *label = value.as.tensor.label;
@@ -125,6 +132,7 @@ static const char *describe_symbol(Elaborator *e, const Symbol *symbol) {
                      symbol->name);
 }
 
+/* Completes sentences such as "`x` is ..." and "cannot combine ... and ...". */
 const char *value_describe(Elaborator *e, Value value) {
   switch (value.kind) {
   case VALUE_POISON:
@@ -144,11 +152,10 @@ const char *value_describe(Elaborator *e, Value value) {
   case VALUE_TENSOR:
     return type_text(e, value_type(e, value));
   case VALUE_PARAM:
-    return text_printf(e, "the %s %s",
-                       e->program->param.data[value.as.param].state
-                           ? "state"
-                           : "parameter",
-                       e->program->param.data[value.as.param].name);
+    return text_printf(
+        e, "the %s %s",
+        e->program->param.data[value.as.param].state ? "state" : "parameter",
+        e->program->param.data[value.as.param].name);
   case VALUE_STEP:
     return "the step number";
   case VALUE_INSTANCE:

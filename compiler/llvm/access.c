@@ -11,8 +11,7 @@
  */
 #include "compiler/llvm/map.h"
 
-/* ---- strides
- * ------------------------------------------------------------------ */
+/* ---- strides ------------------------------------------------------------- */
 
 bool access_broadcasts(Access access) {
   return access.type->elements != access.walk->elements;
@@ -90,8 +89,7 @@ bool access_strides(Access access, const int64_t *size, int axes,
   return true;
 }
 
-/* ---- a common factoring
- * ---------------------------------------------------------- */
+/* ---- a common factoring -------------------------------------------------- */
 
 enum { REFINED_AXES = 4 * MAX_RANK };
 
@@ -152,8 +150,7 @@ int access_common_axes(const Access *access, size_t count, int64_t elements,
   return axes;
 }
 
-/* ---- values
- * ------------------------------------------------------------------- */
+/* ---- values -------------------------------------------------------------- */
 
 LLVMValueRef integer_widen(Emit *emit, Format format, LLVMValueRef codes,
                            unsigned lanes) {
@@ -212,8 +209,7 @@ MapValue access_load_scalar(Emit *emit, Format format, LLVMValueRef base) {
   return value;
 }
 
-/* ---- loads at a point
- * ------------------------------------------------------------ */
+/* ---- loads at a point ---------------------------------------------------- */
 
 LLVMValueRef point_flat(Emit *emit, const Point *point) {
   LLVMValueRef flat = point->index[0];

@@ -28,9 +28,9 @@ const char *backend_llvm_version(void) {
   return LLVM_VERSION_STRING;
 }
 
-/* ---- code
- * ---------------------------------------------------------------------- */
+/* ---- code ---------------------------------------------------------------- */
 
+/* A context, an empty module for the machine's target, the common types. */
 static void emit_begin(Emit *emit, LLVMTargetMachineRef machine) {
   LLVMContextRef context = LLVMContextCreate();
   emit->context = context;
@@ -69,6 +69,7 @@ static bool emit_program(Emit *emit, const char *source_name) {
   return manifest_emit(emit, source_name, steps);
 }
 
+/* One call of backend_write. */
 typedef struct {
   const BackendOptions *options;
   OutputKind kind;
@@ -99,6 +100,7 @@ static bool generate(Job *job, Emit *emit, LLVMTargetMachineRef machine,
   return done;
 }
 
+/* Everything up to bytes in memory. */
 static bool compile(Job *job, const Program *program, Buffer *out) {
   KernelTable kernels = {.entry = {NULL, 0, 0}};
   Emit emit = {.program = program,
@@ -120,9 +122,9 @@ static bool compile(Job *job, const Program *program, Buffer *out) {
   return done;
 }
 
-/* ---- files
- * --------------------------------------------------------------------- */
+/* ---- files --------------------------------------------------------------- */
 
+/* Diagnoses errno; returns false for the caller to hand on. */
 static bool file_error(const Job *job, const char *path) {
   diagnose_error(job->diagnostics, (Span){0}, "E0796", "cannot write %s: %s",
                  path, strerror(errno));
@@ -185,6 +187,7 @@ static bool make_output(Job *job, const char *folder, const char *out,
   return done;
 }
 
+/* Text to standard output; devices as they are; all else through a folder. */
 static bool write_output(Job *job, const Buffer *code) {
   struct stat status;
   bool text = job->kind == OUTPUT_LLVM || job->kind == OUTPUT_ASSEMBLY;

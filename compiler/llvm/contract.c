@@ -14,7 +14,8 @@
 
 #include <string.h>
 
-/* ---- letters to axes ------------------------------------------------------------- */
+/* ---- letters to axes
+ * ------------------------------------------------------------- */
 
 typedef struct {
   int64_t size;
@@ -74,8 +75,8 @@ static bool belongs(const Letters *letters, int place, int operand) {
 
 /* One axis of the letters that end at `place`, as many as one stride of the
  * operand covers. Returns the place before them. */
-static int take_run(Letters *letters, int place, int operand,
-                    ContractPart part, ContractAxis *axis) {
+static int take_run(Letters *letters, int place, int operand, ContractPart part,
+                    ContractAxis *axis) {
   const Letter *inner = &letters->letter[letters->result[place]];
   int64_t stride = inner->stride[operand], size = 1;
   for (; place >= 0 && belongs(letters, place, operand); place--) {
@@ -129,8 +130,7 @@ static void take_results(Letters *letters, Contraction *c) {
     if (letters->part[i] != AXIS_OUTER)
       continue;
     letters->part_outer[i] = c->outers;
-    c->outer[c->outers] =
-        letter_axis(c, &letters->letter[letters->result[i]]);
+    c->outer[c->outers] = letter_axis(c, &letters->letter[letters->result[i]]);
     c->outer_count *= c->outer[c->outers++].size;
   }
 }
@@ -180,15 +180,15 @@ static bool contraction_read(Emit *emit, const KernelCode *code, ValueId id,
   take_parts(&letters, c);
   take_sums(&letters, c);
   const Type *rows = graph_node(graph, node->input[c->row_operand])->type;
-  const Type *columns =
-      graph_node(graph, node->input[c->column_operand])->type;
+  const Type *columns = graph_node(graph, node->input[c->column_operand])->type;
   c->row_format = rows->format;
   c->row_elements = rows->elements;
   c->column_format = columns->format;
   return true;
 }
 
-/* ---- tiling ------------------------------------------------------------------------- */
+/* ---- tiling
+ * ------------------------------------------------------------------------- */
 
 static int64_t divide_up(int64_t a, int64_t b) {
   return (a + b - 1) / b;
@@ -209,9 +209,10 @@ static int64_t tile_cost(int64_t rows, int64_t vectors) {
 static int64_t blocks_cost(const Tiling *t, int64_t rows, int64_t vectors) {
   int64_t blocks = divide_up(rows, t->rows);
   int64_t last = rows - (blocks - 1) * t->rows;
-  return (blocks - 1) * tile_cost(t->rows, vectors) +
-         tile_cost(last, vectors);
+  return (blocks - 1) * tile_cost(t->rows, vectors) + tile_cost(last, vectors);
 }
+
+enum { TILES = 16 };
 
 /* Rows are spread evenly over as few blocks as the registers allow. */
 static int64_t try_tile(const Target *target, const Contraction *c, Tiling *t,
@@ -219,16 +220,22 @@ static int64_t try_tile(const Target *target, const Contraction *c, Tiling *t,
   /* Without FMA a product needs a register of its own. */
   int free = (int)target->registers - 1 - vectors - (target->fma ? 0 : 1);
   int64_t most = least(free / vectors, c->row.size);
+  t->panels = divide_up(t->all_vectors, vectors);
+  /* Few tiles: smaller ones, so that threads get equal shares, but enough sums
+   * to hide the latency of their additions. */
+  int64_t others = t->panels * c->outer_count;
+  int64_t enough = divide_up(8, vectors);
+  int64_t fair = divide_up(c->row.size * others, TILES);
+  if (fair < most)
+    most = fair > enough ? fair : least(enough, most);
   t->rows = (int)divide_up(c->row.size, divide_up(c->row.size, most));
   t->vectors = vectors;
-  t->panels = divide_up(t->all_vectors, vectors);
   t->last_vectors = t->all_vectors - (t->panels - 1) * vectors;
   return (t->panels - 1) * blocks_cost(t, c->row.size, vectors) +
          blocks_cost(t, c->row.size, t->last_vectors);
 }
 
-static void choose_tile(const Target *target, const Contraction *c,
-                        Tiling *t) {
+static void choose_tile(const Target *target, const Contraction *c, Tiling *t) {
   t->lanes = c->column.size > 1 ? target->lanes : 1;
   t->all_vectors = divide_up(c->column.size, t->lanes);
   t->tail = c->column.size % t->lanes;
@@ -333,7 +340,8 @@ static Tiling tiling_choose(const Emit *emit, Contraction *c) {
   return t;
 }
 
-/* ---- the kernel ------------------------------------------------------------------------ */
+/* ---- the kernel
+ * ------------------------------------------------------------------------ */
 
 static ValueId find_einsum(const KernelCode *code) {
   for (ValueId id = code->first; id <= code->last; id++)

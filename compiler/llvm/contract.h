@@ -51,9 +51,9 @@ typedef struct {
  * times a run of blocks. */
 typedef struct {
   unsigned lanes;
-  int rows, vectors;            /* of a tile: both at most what fits */
-  int64_t blocks, last_rows;    /* row blocks; rows of the last one */
-  int64_t all_vectors;          /* of one result row, the last perhaps partial */
+  int rows, vectors;         /* of a tile: both at most what fits */
+  int64_t blocks, last_rows; /* row blocks; rows of the last one */
+  int64_t all_vectors;       /* of one result row, the last perhaps partial */
   int64_t panels, last_vectors; /* vectors of the last panel */
   int64_t tail;                 /* columns of a partial last vector, or 0 */
   int64_t group, groups;        /* panels of a group; how many groups */
@@ -66,7 +66,8 @@ typedef struct {
   int64_t copy_rows, copy_size, copy_stride;
 } Tiling;
 
-/* ---- contract_tile.c ------------------------------------------------------------ */
+/* ---- contract_tile.c
+ * ------------------------------------------------------------ */
 
 /* Begins the function `name` of `count` parameters while another one is being
  * written, and goes back to that. Parameters: pointers, the last one i64. */
@@ -74,8 +75,7 @@ typedef struct {
   LLVMValueRef function;
   LLVMBasicBlockRef entry, block;
 } EmitPlace;
-EmitPlace contract_function_begin(Emit *emit, const char *name,
-                                  unsigned count);
+EmitPlace contract_function_begin(Emit *emit, const char *name, unsigned count);
 void contract_function_end(Emit *emit, EmitPlace place);
 /* A call of such a function. */
 void contract_call(Emit *emit, LLVMValueRef function, LLVMValueRef *arguments,
@@ -97,7 +97,8 @@ typedef struct {
 /* The function of a tile; equal tiles are one function. */
 LLVMValueRef tile_function(Emit *emit, const Tile *tile);
 
-/* ---- contract_pack.c ------------------------------------------------------------- */
+/* ---- contract_pack.c
+ * ------------------------------------------------------------- */
 
 /* Packing of one vector of columns: void(ptr source, ptr panel, i64 k).
  * panel[i][lane] = source[i, lane] as f32 for i = 0 .. k - 1 and lanes below
@@ -115,7 +116,8 @@ LLVMValueRef pack_function(Emit *emit, const Pack *pack);
 void contract_copy_stage(Emit *emit, KernelCode *code,
                          const Contraction *contraction, const Tiling *tiling);
 
-/* ---- contract_nest.c ---------------------------------------------------------------- */
+/* ---- contract_nest.c
+ * ---------------------------------------------------------------- */
 
 /* The stage that multiplies. */
 bool contract_multiply_stage(Emit *emit, KernelCode *code,

@@ -17,7 +17,7 @@ typedef struct {
   LLVMValueRef row_base, column_base, panels, sums; /* addresses */
   int64_t panel_bytes, tile_bytes;
   /* The unit: */
-  LLVMValueRef outer[CONTRACT_AXES]; /* indices */
+  LLVMValueRef outer[CONTRACT_AXES];      /* indices */
   LLVMValueRef row_offset, column_offset; /* elements, of outer and go */
   LLVMValueRef first_panel, end_panel, first_block, end_block;
   LLVMValueRef depth; /* contracted indices of this go */
@@ -52,7 +52,8 @@ static LLVMValueRef take(Nest *n, LLVMValueRef index, int64_t size,
   return LLVMBuildURem(builder, index, constant(n, size), "part");
 }
 
-/* ---- packing ------------------------------------------------------------------------ */
+/* ---- packing
+ * ------------------------------------------------------------------------ */
 
 static int64_t column_bytes(const Nest *n) {
   return (int64_t)format_bytes(n->contraction->column_format);
@@ -109,9 +110,9 @@ static void pack_panels(Nest *n) {
   Loop panel = emit_loop_begin(emit, n->first_panel, n->end_panel,
                                constant(n, 1), "panel");
   LLVMValueRef to = panel_address(n, panel.index);
-  Loop vector = emit_loop_begin(emit, constant(n, 0),
-                                panel_vectors(n, panel.index), constant(n, 1),
-                                "vector");
+  Loop vector =
+      emit_loop_begin(emit, constant(n, 0), panel_vectors(n, panel.index),
+                      constant(n, 1), "vector");
   LLVMValueRef number = plus(n, panel.index, t->vectors, vector.index);
   LLVMValueRef place =
       emit_address(emit, to, emit_mul(emit, vector.index, t->lanes), 4);
@@ -129,7 +130,8 @@ static void pack_panels(Nest *n) {
   emit_loop_end(emit, &panel);
 }
 
-/* ---- tiles -------------------------------------------------------------------------- */
+/* ---- tiles
+ * -------------------------------------------------------------------------- */
 
 static void call_tile(Nest *n, LLVMValueRef block, LLVMValueRef panel,
                       LLVMValueRef sums, int64_t rows, int64_t vectors) {
@@ -151,10 +153,10 @@ static void call_tile(Nest *n, LLVMValueRef block, LLVMValueRef panel,
   LLVMValueRef from =
       c->row.rows == 0 ? n->row_offset : emit_add(emit, row, n->row_offset);
   LLVMValueRef column = emit_mul(emit, panel, (int64_t)t->vectors * t->lanes);
-  LLVMValueRef arguments[] = {
-      emit_address(emit, n->row_base, from, 4),
-      t->packs ? panel_address(n, panel) : column_address(n, column), sums,
-      n->depth};
+  LLVMValueRef arguments[] = {emit_address(emit, n->row_base, from, 4),
+                              t->packs ? panel_address(n, panel)
+                                       : column_address(n, column),
+                              sums, n->depth};
   contract_call(emit, tile_function(emit, &tile), arguments, 4);
 }
 
@@ -196,15 +198,15 @@ static LLVMValueRef tile_sums(Nest *n, LLVMValueRef block, LLVMValueRef panel) {
     return n->sums;
   LLVMValueRef place = plus(n, minus(n, block, n->first_block),
                             n->tiling->group, minus(n, panel, n->first_panel));
-  return emit_address(n->emit, n->sums,
-                      emit_mul(n->emit, place, n->tile_bytes), 1);
+  return emit_address(n->emit, n->sums, emit_mul(n->emit, place, n->tile_bytes),
+                      1);
 }
 
-/* ---- results ------------------------------------------------------------------------- */
+/* ---- results
+ * ------------------------------------------------------------------------- */
 
 static bool result_vector(Nest *n, LLVMValueRef row, LLVMValueRef column,
-                          LLVMValueRef sum, unsigned lanes,
-                          LLVMValueRef mask) {
+                          LLVMValueRef sum, unsigned lanes, LLVMValueRef mask) {
   const Contraction *c = n->contraction;
   Point point = {.lanes = lanes, .axes = c->parts, .mask = mask};
   for (int i = 0; i < c->parts; i++) {
@@ -237,9 +239,8 @@ static bool result_tail(Nest *n, LLVMValueRef row, LLVMValueRef column,
                          emit_mask(emit, constant(n, t->tail), t->lanes));
   Loop loop = emit_loop_begin(emit, constant(n, 0), constant(n, t->tail),
                               constant(n, 1), "lane");
-  bool done =
-      result_vector(n, row, emit_add(emit, column, loop.index),
-                    emit_address(emit, sum, loop.index, 4), 1, NULL);
+  bool done = result_vector(n, row, emit_add(emit, column, loop.index),
+                            emit_address(emit, sum, loop.index, 4), 1, NULL);
   emit_loop_end(emit, &loop);
   return done;
 }
@@ -265,8 +266,8 @@ static bool result_row(Nest *n, LLVMValueRef panel, LLVMValueRef row,
   emit_loop_end(emit, &loop);
   if (t->tail == 0)
     return true;
-  Branch branch = emit_if(
-      emit, is_equal(n, panel, constant(n, t->panels - 1)), "partial");
+  Branch branch =
+      emit_if(emit, is_equal(n, panel, constant(n, t->panels - 1)), "partial");
   sum = emit_address(emit, sums, emit_mul(emit, left, t->lanes), 4);
   column = emit_mul(emit, whole, t->lanes);
   bool done = result_tail(n, row, column, sum);
@@ -279,21 +280,21 @@ static bool tile_results(Nest *n, LLVMValueRef block, LLVMValueRef panel,
   Emit *emit = n->emit;
   const Tiling *t = n->tiling;
   LLVMValueRef first = emit_mul(emit, block, t->rows);
-  LLVMValueRef end =
-      emit_add(emit, first, constant(n, t->rows));
+  LLVMValueRef end = emit_add(emit, first, constant(n, t->rows));
   if (t->last_rows != t->rows)
     end = emit_min_i64(emit, end, constant(n, n->contraction->row.size));
   Loop loop = emit_loop_begin(emit, first, end, constant(n, 1), "row");
   LLVMValueRef place = minus(n, loop.index, first);
   int64_t wide = 4 * (int64_t)t->lanes * t->vectors;
-  LLVMValueRef at =
-      emit_address(emit, sums, emit_mul(emit, place, wide), 1);
+  LLVMValueRef at = emit_address(emit, sums, emit_mul(emit, place, wide), 1);
   bool done = result_row(n, panel, loop.index, at);
   emit_loop_end(emit, &loop);
   return done;
 }
 
-/* ---- units ----------------------------------------------------------------------------- */
+/* ---- units
+ * -----------------------------------------------------------------------------
+ */
 
 typedef struct {
   Loop block, panel;
@@ -422,7 +423,9 @@ static bool unit_emit(Nest *n, LLVMValueRef unit, LLVMValueRef packed) {
   return t->split ? unit_split(n) : unit_whole(n, packed, number);
 }
 
-/* ---- the stage --------------------------------------------------------------------------- */
+/* ---- the stage
+ * ---------------------------------------------------------------------------
+ */
 
 static int64_t round_up_64(int64_t bytes) {
   return (bytes + 63) & ~(int64_t)63;
@@ -451,8 +454,7 @@ bool contract_multiply_stage(Emit *emit, KernelCode *code,
   Nest n = {.emit = emit, .contraction = c, .tiling = t};
   n.panel_bytes = wide * t->depth;
   n.tile_bytes = wide * t->rows;
-  int64_t panels =
-      t->packs ? round_up_64(n.panel_bytes * t->group) : 0;
+  int64_t panels = t->packs ? round_up_64(n.panel_bytes * t->group) : 0;
   int64_t sums = n.tile_bytes * (t->split ? t->run * t->group : 1);
   int64_t elements = c->outer_count * c->row.size * c->column.size;
   int64_t work = elements * map_cost(code);

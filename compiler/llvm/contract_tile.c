@@ -55,8 +55,8 @@ static LLVMValueRef bytes_on(Emit *emit, LLVMValueRef address, int64_t bytes) {
   return emit_address(emit, address, emit_i64(emit, bytes), 1);
 }
 
-static LLVMValueRef sum_address(Emit *emit, const Tile *tile,
-                                LLVMValueRef sums, int index) {
+static LLVMValueRef sum_address(Emit *emit, const Tile *tile, LLVMValueRef sums,
+                                int index) {
   int row = index / tile->vectors, vector = index % tile->vectors;
   return bytes_on(emit, sums,
                   row * tile->sums_stride + vector * (int64_t)tile->lanes * 4);
@@ -114,8 +114,8 @@ static TileState tile_loop(Emit *emit, const Tile *tile, TileState first) {
   LLVMAddIncoming(now.left, &next.left, &loop, 1);
   for (int i = 0; i < tile_sums(tile); i++)
     LLVMAddIncoming(now.sum[i], &next.sum[i], &loop, 1);
-  LLVMValueRef more = LLVMBuildICmp(builder, LLVMIntNE, next.left,
-                                    emit_i64(emit, 0), "more");
+  LLVMValueRef more =
+      LLVMBuildICmp(builder, LLVMIntNE, next.left, emit_i64(emit, 0), "more");
   LLVMBuildCondBr(builder, more, loop, exit);
   LLVMPositionBuilderAtEnd(builder, exit);
   return next;
@@ -123,18 +123,19 @@ static TileState tile_loop(Emit *emit, const Tile *tile, TileState first) {
 
 static void tile_body(Emit *emit, const Tile *tile, LLVMValueRef function) {
   LLVMValueRef sums = LLVMGetParam(function, 2);
-  TileState state = {LLVMGetParam(function, 0), LLVMGetParam(function, 1),
-                     LLVMGetParam(function, 3), {NULL}};
+  TileState state = {LLVMGetParam(function, 0),
+                     LLVMGetParam(function, 1),
+                     LLVMGetParam(function, 3),
+                     {NULL}};
   for (int i = 0; i < tile_sums(tile); i++)
-    state.sum[i] = tile->reload
-                       ? emit_load(emit, emit->f32,
-                                   sum_address(emit, tile, sums, i),
-                                   tile->lanes, NULL)
-                       : emit_f32_splat(emit, 0.0f, tile->lanes);
+    state.sum[i] = tile->reload ? emit_load(emit, emit->f32,
+                                            sum_address(emit, tile, sums, i),
+                                            tile->lanes, NULL)
+                                : emit_f32_splat(emit, 0.0f, tile->lanes);
   state = tile_loop(emit, tile, state);
   for (int i = 0; i < tile_sums(tile); i++)
-    emit_store(emit, state.sum[i], emit->f32,
-               sum_address(emit, tile, sums, i), tile->lanes, NULL);
+    emit_store(emit, state.sum[i], emit->f32, sum_address(emit, tile, sums, i),
+               tile->lanes, NULL);
 }
 
 LLVMValueRef tile_function(Emit *emit, const Tile *tile) {

@@ -10,8 +10,7 @@
 
 #include <string.h>
 
-/* ---- types and constants ----------------------------------------------------
- */
+/* ---- types and constants ------------------------------------------------- */
 
 LLVMTypeRef emit_vector_type(LLVMTypeRef element, unsigned lanes) {
   return lanes == 1 ? element : LLVMVectorType(element, lanes);
@@ -95,6 +94,7 @@ LLVMValueRef emit_min_i64(Emit *emit, LLVMValueRef a, LLVMValueRef b) {
   return LLVMBuildSelect(emit->builder, less, a, b, "min");
 }
 
+/* The constant 0 of any integer type. */
 static bool is_zero(LLVMValueRef value) {
   return LLVMIsAConstantInt(value) && LLVMIsNull(value);
 }
@@ -111,9 +111,9 @@ LLVMValueRef emit_mul(Emit *emit, LLVMValueRef a, int64_t factor) {
   return LLVMBuildMul(emit->builder, a, emit_i64(emit, factor), "product");
 }
 
-/* ---- functions
- * ---------------------------------------------------------------- */
+/* ---- functions ----------------------------------------------------------- */
 
+/* name="value" on a function. */
 static void string_attribute(Emit *emit, LLVMValueRef function,
                              const char *name, const char *value) {
   LLVMAttributeRef attribute =
@@ -147,6 +147,7 @@ static LLVMBasicBlockRef here(Emit *emit) {
   return LLVMGetInsertBlock(emit->builder);
 }
 
+/* What is emitted next goes to the end of `block`. */
 static void go_to(Emit *emit, LLVMBasicBlockRef block) {
   LLVMPositionBuilderAtEnd(emit->builder, block);
 }
@@ -186,9 +187,10 @@ LLVMValueRef emit_slot(Emit *emit, LLVMTypeRef type, unsigned count,
   return slot;
 }
 
-/* ---- control flow
- * ---------------------------------------------------------------- */
+/* ---- control flow -------------------------------------------------------- */
 
+/* Tested before each round, so that an empty range does nothing; loop-rotate
+ * makes one test of it. */
 Loop emit_loop_begin(Emit *emit, LLVMValueRef from, LLVMValueRef to,
                      LLVMValueRef step, const char *name) {
   LLVMBasicBlockRef before = here(emit);
@@ -240,8 +242,7 @@ void emit_endif(Emit *emit, Branch *branch) {
   go_to(emit, branch->join);
 }
 
-/* ---- memory
- * ---------------------------------------------------------------------- */
+/* ---- memory -------------------------------------------------------------- */
 
 LLVMValueRef emit_address(Emit *emit, LLVMValueRef base, LLVMValueRef index,
                           int64_t bytes) {
@@ -254,6 +255,7 @@ LLVMValueRef emit_address(Emit *emit, LLVMValueRef base, LLVMValueRef index,
                                &offset, 1, "at");
 }
 
+/* Of f32, an integer, or else a pointer or f64: what loads are aligned to. */
 static unsigned element_bytes(LLVMTypeRef element) {
   if (LLVMGetTypeKind(element) == LLVMFloatTypeKind)
     return 4;

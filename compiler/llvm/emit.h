@@ -39,8 +39,7 @@
 #include "compiler/llvm/backend.h"
 #include "ir/ir.h"
 
-/* ---- target facts (target.c) ------------------------------------------------
- */
+/* ---- target facts (target.c) --------------------------------------------- */
 
 /* What the chosen CPU offers to generated code. Code uses nothing beyond the
  * named instruction-set level and these. */
@@ -65,8 +64,7 @@ bool target_choose(Target *target, const char *march, Arena *arena,
  * attributes; NULL after a diagnostic. The caller disposes of it. */
 LLVMTargetMachineRef target_machine(int optimization, Diagnostics *diagnostics);
 
-/* ---- state ------------------------------------------------------------------
- */
+/* ---- state --------------------------------------------------------------- */
 
 typedef struct {
   LLVMContextRef context;
@@ -86,8 +84,7 @@ typedef struct {
   LLVMBasicBlockRef entry;
 } Emit;
 
-/* ---- types and constants (emit.c) -------------------------------------------
- */
+/* ---- types and constants (emit.c) ---------------------------------------- */
 
 LLVMTypeRef emit_vector_type(LLVMTypeRef element, unsigned lanes);
 /* The integer type of the codes of a format: i8 for e4m3, i32 for f32. */
@@ -109,8 +106,7 @@ LLVMValueRef emit_min_i64(Emit *emit, LLVMValueRef a, LLVMValueRef b);
 LLVMValueRef emit_add(Emit *emit, LLVMValueRef a, LLVMValueRef b);
 LLVMValueRef emit_mul(Emit *emit, LLVMValueRef a, int64_t factor);
 
-/* ---- functions, control flow, memory (emit.c)
- * --------------------------------- */
+/* ---- functions, control flow, memory (emit.c) ---------------------------- */
 
 /* Adds the attributes of the target; every function that is defined gets
  * them. */
@@ -166,10 +162,9 @@ LLVMValueRef emit_load_f32(Emit *emit, Format format, LLVMValueRef address,
 /* <lanes x i1>: lanes 0 .. count - 1, count an i64. */
 LLVMValueRef emit_mask(Emit *emit, LLVMValueRef count, unsigned lanes);
 
-/* ---- conversions (fp8.c)
- * --------------------------------------------------------
- *
- * Formats f32, f16, bf16, e4m3, e5m2; decode also u8, u16, i32, i64 and bool
+/* ---- conversions (fp8.c) ------------------------------------------------- */
+
+/* Formats f32, f16, bf16, e4m3, e5m2; decode also u8, u16, i32, i64 and bool
  * (any non-zero byte is 1), which convert by value. Codes are integers of
  * emit_code_type. Bit for bit as ir/codec.c. */
 
@@ -184,8 +179,7 @@ LLVMValueRef emit_encode_stochastic(Emit *emit, Format format, LLVMValueRef x,
                                     LLVMValueRef random, unsigned lanes,
                                     Overflow overflow);
 
-/* ---- vector math (vecmath.c)
- * ------------------------------------------------------ */
+/* ---- vector math (vecmath.c) --------------------------------------------- */
 
 /* a * b + c rounded once: llvm.fma; in default mode on a target without FMA
  * llvm.fmuladd. */
@@ -207,10 +201,9 @@ LLVMValueRef emit_scale2(Emit *emit, LLVMValueRef x, ShiftFactors factors,
 LLVMValueRef emit_random(Emit *emit, LLVMValueRef key0, LLVMValueRef key1,
                          LLVMValueRef first, unsigned lanes);
 
-/* ---- kernels (kernel.c)
- * ---------------------------------------------------------------
- *
- * A kernel of Graph.kernel becomes one or more stages. A stage is a function
+/* ---- kernels (kernel.c) -------------------------------------------------- */
+
+/* A kernel of Graph.kernel becomes one or more stages. A stage is a function
  * of type SgKernel (runtime/abi.h) and one sgrt_parallel call; the stages of a
  * kernel run one after the other and get the same pointers and arguments.
  * Pointers: the values the kernel reads from memory, the values and parameters
@@ -307,10 +300,9 @@ const KernelCode *kernel_lower(Emit *emit, const Graph *graph, uint32_t kernel);
 void kernel_refuse(Emit *emit, const Graph *graph, ValueId id,
                    const char *reason);
 
-/* ---- elementwise ops (map.c)
- * -------------------------------------------------------
- *
- * Emits every map member of a kernel (ops whose `lower` column says map, in
+/* ---- elementwise ops (map.c) --------------------------------------------- */
+
+/* Emits every map member of a kernel (ops whose `lower` column says map, in
  * order) for `lanes` neighbouring elements, loads of operands and stores of
  * results included. lower_fused calls it from its own loops; lower_gemm calls
  * it for a row of a finished tile:
@@ -350,8 +342,7 @@ bool map_emit(Map *map, const Point *point, LLVMValueRef accumulator);
 /* Scalar operations per element of the map members, for Stage.work. */
 int64_t map_cost(const KernelCode *code);
 
-/* ---- the module's other parts
- * ---------------------------------------------------------- */
+/* ---- the module's other parts -------------------------------------------- */
 
 /* step.c: the function of one entry; NULL after a diagnostic. *arena_bytes
  * gets the size of the arena, work areas included; exponent_slot[id] the slot
@@ -368,7 +359,6 @@ bool manifest_emit(Emit *emit, const char *source_name, const StepCode *steps);
 
 /* object.c */
 typedef struct {
-  LLVMContextRef context;
   unsigned errors; /* counted by the diagnostic handler */
   char *first;     /* text of the first, or NULL */
 } ContextErrors;

@@ -50,7 +50,8 @@ static LLVMTypeRef code_vector(const Lanes *lanes, Format format) {
   return emit_vector_type(emit_code_type(lanes->emit, format), lanes->count);
 }
 
-/* ---- decoding ----------------------------------------------------------------- */
+/* ---- decoding
+ * ----------------------------------------------------------------- */
 
 /* The quiet NaN with the sign of `bits` where `is_nan`, else `bits`. */
 static LLVMValueRef put_nan(const Lanes *l, LLVMValueRef is_nan,
@@ -63,44 +64,127 @@ static LLVMValueRef put_nan(const Lanes *l, LLVMValueRef is_nan,
   return lanes_of_bits(l, fixed);
 }
 
-static LLVMValueRef canonical_nan(const Lanes *l, LLVMValueRef x) {
-  LLVMValueRef is_nan = LLVMBuildFCmp(l->builder, LLVMRealUNO, x, x, "is_nan");
-  return put_nan(l, is_nan, lanes_bits(l, x));
+/* Is the unsigned part of a code above that of infinity? Asked of the code:
+ * LLVM narrows a comparison of the widened value to f16, which x86 cannot
+ * compare. */
+static LLVMValueRef code_is_nan(const Lanes *l, Format format,
+                                LLVMValueRef given) {
+  Codes codes = codes_of(format);
+  LLVMTypeRef element = emit_code_type(l->emit, format);
+  uint32_t last = codes.beyond == codes.quiet_nan ? codes.max : codes.beyond;
+  LLVMValueRef magnitude = LLVMBuildAnd(
+      l->builder, given, lanes_same(l, element, codes.sign - 1), "magnitude");
+  return LLVMBuildICmp(l->builder, LLVMIntUGT, magnitude,
+                       lanes_same(l, element, last), "is_nan");
 }
 
 /* f32 values of f16 bit patterns in 16-bit integers. */
 static LLVMValueRef extend_half(const Lanes *l, LLVMValueRef words) {
   LLVMTypeRef half = LLVMHalfTypeInContext(l->emit->context);
-  LLVMValueRef h = LLVMBuildBitCast(
-      l->builder, words, emit_vector_type(half, l->count), "half");
+  LLVMValueRef h = LLVMBuildBitCast(l->builder, words,
+                                    emit_vector_type(half, l->count), "half");
   return LLVMBuildFPExt(l->builder, h, l->f32, "x");
 }
 
-static LLVMValueRef decode_e5m2_half(const Lanes *l, LLVMValueRef codes) {
+static LLVMValueRef half_of_e5m2(const Lanes *l, LLVMValueRef codes) {
   LLVMTypeRef i16 = l->emit->i16;
-  LLVMValueRef words = LLVMBuildZExt(
-      l->builder, codes, emit_vector_type(i16, l->count), "words");
+  LLVMValueRef words = LLVMBuildZExt(l->builder, codes,
+                                     emit_vector_type(i16, l->count), "words");
   words = LLVMBuildShl(l->builder, words, lanes_same(l, i16, 8), "words");
-  return canonical_nan(l, extend_half(l, words));
+  return extend_half(l, words);
 }
 
 /* The sign arrives in bits 15 and 14 of the word, the exponent in the lower
  * four bits of f16's five. */
-static LLVMValueRef decode_e4m3_half(const Lanes *l, LLVMValueRef codes) {
-  LLVMTypeRef i16 = l->emit->i16, i8 = l->emit->i8;
-  LLVMValueRef words = LLVMBuildSExt(
-      l->builder, codes, emit_vector_type(i16, l->count), "words");
+static LLVMValueRef half_of_e4m3(const Lanes *l, LLVMValueRef codes) {
+  LLVMTypeRef i16 = l->emit->i16;
+  LLVMValueRef words = LLVMBuildSExt(l->builder, codes,
+                                     emit_vector_type(i16, l->count), "words");
   words = LLVMBuildShl(l->builder, words, lanes_same(l, i16, 7), "words");
-  words =
-      LLVMBuildAnd(l->builder, words, lanes_same(l, i16, 0xBFFF), "words");
-  LLVMValueRef x = LLVMBuildFMul(l->builder, extend_half(l, words),
-                                 lanes_float(l, 256.0f), "x");
-  LLVMValueRef with_sign =
-      LLVMBuildOr(l->builder, codes, lanes_same(l, i8, 0x80), "signed");
-  LLVMValueRef is_nan = LLVMBuildICmp(l->builder, LLVMIntEQ, with_sign,
-                                      lanes_same(l, i8, 0xFF), "is_nan");
-  return put_nan(l, is_nan, lanes_bits(l, x));
+  words = LLVMBuildAnd(l->builder, words, lanes_same(l, i16, 0xBFFF), "words");
+  return LLVMBuildFMul(l->builder, extend_half(l, words),
+                       lanes_float(l, 256.0f), "x");
 }
+
+/* f16 and what fits into it, on targets that convert it. */
+static LLVMValueRef decode_half(const Lanes *l, Format format,
+                                LLVMValueRef codes) {
+  LLVMValueRef x = format == FORMAT_E5M2   ? half_of_e5m2(l, codes)
+                   : format == FORMAT_E4M3 ? half_of_e4m3(l, codes)
+                                           : extend_half(l, codes);
+  return put_nan(l, code_is_nan(l, format, codes), lanes_bits(l, x));
+}
+
+/* ---- 64 codes by table ---- */
+
+/* The upper 16 bits of the f32 value of each of 128 unsigned codes, which hold
+ * all of it for formats of 8 bits: byte `byte` of them, 64 from `first` on. */
+static LLVMValueRef byte_table(const Lanes *l, Format format, int byte,
+                               unsigned first) {
+  LLVMValueRef entry[64];
+  for (unsigned i = 0; i < 64; i++) {
+    union {
+      float x;
+      uint32_t bits;
+    } value = {codec_decode(format, first + i)};
+    uint32_t shifted = value.bits >> (16 + 8 * byte) & 0xFF;
+    entry[i] = LLVMConstInt(l->emit->i8, shifted, false);
+  }
+  return LLVMConstVector(entry, 64);
+}
+
+/* The index ignores the top bit of a code. */
+static LLVMValueRef table_look_up(const Lanes *l, Format format, int byte,
+                                  LLVMValueRef codes) {
+  LLVMValueRef arguments[] = {byte_table(l, format, byte, 0), codes,
+                              byte_table(l, format, byte, 64)};
+  return emit_intrinsic(l->emit, "llvm.x86.avx512.vpermi2var.qi.512", NULL,
+                        arguments, 3);
+}
+
+/* Elements of a and b in turn, of the lower or upper half of each 128 bits;
+ * `bytes` wide in, twice as wide out. */
+static LLVMValueRef widen(const Lanes *l, LLVMValueRef a, LLVMValueRef b,
+                          unsigned bytes, bool upper) {
+  unsigned lane[64], count = 64 / bytes, width = 16 / bytes;
+  for (unsigned i = 0; i < count; i++)
+    lane[i] = i / width * width + (upper ? width / 2 : 0) + i % width / 2 +
+              i % 2 * count;
+  LLVMTypeRef wider = LLVMIntTypeInContext(l->emit->context, 16 * bytes);
+  return LLVMBuildBitCast(l->builder, lanes_shuffle(l->emit, a, b, lane, count),
+                          LLVMVectorType(wider, count / 2), "wide");
+}
+
+/* 64 codes of 8 bits with two table look-ups. Widening by interleaving stays
+ * within 128 bits, so codes are first brought into the order that makes the
+ * floats come out in theirs: 4-byte groups 0, 4, 8, 12, 1, 5, ... */
+static LLVMValueRef decode_table(const Lanes *l, Format format,
+                                 LLVMValueRef codes) {
+  unsigned lane[64];
+  for (unsigned i = 0; i < 64; i++)
+    lane[i] = (i / 16 + i / 4 % 4 * 4) * 4 + i % 4;
+  codes = lanes_shuffle(l->emit, codes, codes, lane, 64);
+  LLVMValueRef low = table_look_up(l, format, 0, codes);
+  LLVMValueRef high = table_look_up(l, format, 1, codes);
+  LLVMValueRef sign =
+      LLVMBuildAnd(l->builder, codes, lanes_same(l, l->emit->i8, 0x80), "sign");
+  high = LLVMBuildOr(l->builder, high, sign, "high");
+  LLVMValueRef quarter[4];
+  LLVMTypeRef type = LLVMVectorType(l->emit->f32, 16);
+  for (int q = 0; q < 4; q++) {
+    LLVMValueRef words = widen(l, low, high, 1, q / 2 != 0);
+    LLVMValueRef zero = LLVMConstNull(LLVMTypeOf(words));
+    quarter[q] = LLVMBuildBitCast(
+        l->builder, widen(l, zero, words, 2, q % 2 != 0), type, "quarter");
+  }
+  for (unsigned i = 0; i < 64; i++)
+    lane[i] = i;
+  LLVMValueRef lower = lanes_shuffle(l->emit, quarter[0], quarter[1], lane, 32);
+  LLVMValueRef upper = lanes_shuffle(l->emit, quarter[2], quarter[3], lane, 32);
+  return lanes_shuffle(l->emit, lower, upper, lane, 64);
+}
+
+/* ---- any number of codes by arithmetic ---- */
 
 /* Subnormal codes: (1 + M / 2^m) - 1 at the smallest normal exponent. */
 static LLVMValueRef decode_subnormal(const Lanes *l, LLVMValueRef shifted,
@@ -119,8 +203,8 @@ static LLVMValueRef decode_finite(const Lanes *l, Codes codes,
                                   LLVMValueRef unsigned_codes) {
   int shift = MANTISSA_BITS - codes.mantissa_bits;
   uint32_t rebias = (uint32_t)(127 - codes.bias) << MANTISSA_BITS;
-  LLVMValueRef shifted = LLVMBuildShl(l->builder, unsigned_codes,
-                                      lanes_word(l, (uint32_t)shift), "shifted");
+  LLVMValueRef shifted = LLVMBuildShl(
+      l->builder, unsigned_codes, lanes_word(l, (uint32_t)shift), "shifted");
   if (rebias == 0)
     return shifted;
   LLVMValueRef normal =
@@ -136,14 +220,13 @@ static LLVMValueRef decode_finite(const Lanes *l, Codes codes,
 static LLVMValueRef decode_plain(const Lanes *l, Codes codes,
                                  LLVMValueRef given) {
   LLVMValueRef wide = LLVMBuildZExt(l->builder, given, l->i32, "wide");
-  LLVMValueRef code = LLVMBuildAnd(l->builder, wide,
-                                   lanes_word(l, codes.sign - 1), "unsigned");
+  LLVMValueRef code =
+      LLVMBuildAnd(l->builder, wide, lanes_word(l, codes.sign - 1), "unsigned");
   LLVMValueRef bits = decode_finite(l, codes, code);
   LLVMValueRef special = lanes_word(l, NAN_BITS);
   if (codes.beyond != codes.quiet_nan) {
-    LLVMValueRef infinite =
-        LLVMBuildICmp(l->builder, LLVMIntEQ, code,
-                      lanes_word(l, codes.beyond), "infinite");
+    LLVMValueRef infinite = LLVMBuildICmp(
+        l->builder, LLVMIntEQ, code, lanes_word(l, codes.beyond), "infinite");
     special = LLVMBuildSelect(l->builder, infinite,
                               lanes_word(l, INFINITY_BITS), special, "special");
   }
@@ -159,9 +242,8 @@ static LLVMValueRef decode_plain(const Lanes *l, Codes codes,
 
 static LLVMValueRef decode_bf16(const Lanes *l, LLVMValueRef codes) {
   LLVMValueRef wide = LLVMBuildZExt(l->builder, codes, l->i32, "wide");
-  LLVMValueRef bits =
-      LLVMBuildShl(l->builder, wide, lanes_word(l, 16), "bits");
-  return canonical_nan(l, lanes_of_bits(l, bits));
+  LLVMValueRef bits = LLVMBuildShl(l->builder, wide, lanes_word(l, 16), "bits");
+  return put_nan(l, code_is_nan(l, FORMAT_BF16, codes), bits);
 }
 
 /* Integers convert by value. Through i32 where that holds them: a signed
@@ -169,9 +251,8 @@ static LLVMValueRef decode_bf16(const Lanes *l, LLVMValueRef codes) {
 static LLVMValueRef decode_integer(const Lanes *l, Format format,
                                    LLVMValueRef codes) {
   if (format == FORMAT_BOOL) {
-    LLVMValueRef is_true =
-        LLVMBuildICmp(l->builder, LLVMIntNE, codes,
-                      LLVMConstNull(LLVMTypeOf(codes)), "true");
+    LLVMValueRef is_true = LLVMBuildICmp(
+        l->builder, LLVMIntNE, codes, LLVMConstNull(LLVMTypeOf(codes)), "true");
     return LLVMBuildSelect(l->builder, is_true, lanes_float(l, 1.0f),
                            lanes_float(l, 0.0f), "x");
   }
@@ -189,16 +270,15 @@ LLVMValueRef emit_decode(Emit *emit, Format format, LLVMValueRef codes,
     return lanes_of_bits(&l, codes);
   if (format == FORMAT_BF16)
     return decode_bf16(&l, codes);
-  if (emit->target.f16c && format == FORMAT_F16)
-    return canonical_nan(&l, extend_half(&l, codes));
-  if (emit->target.f16c && format == FORMAT_E5M2)
-    return decode_e5m2_half(&l, codes);
-  if (emit->target.f16c && format == FORMAT_E4M3)
-    return decode_e4m3_half(&l, codes);
+  if (emit->target.vbmi && lanes == 64 && format_bytes(format) == 1)
+    return decode_table(&l, format, codes);
+  if (emit->target.f16c)
+    return decode_half(&l, format, codes);
   return decode_plain(&l, codes_of(format), codes);
 }
 
-/* ---- encoding ----------------------------------------------------------------- */
+/* ---- encoding
+ * ----------------------------------------------------------------- */
 
 /* What is decided after rounding: overflow, NaN, the sign; and the width. */
 static LLVMValueRef finish_code(const Lanes *l, Format format,
@@ -211,8 +291,8 @@ static LLVMValueRef finish_code(const Lanes *l, Format format,
   } else {
     LLVMValueRef over =
         LLVMBuildICmp(l->builder, LLVMIntUGT, code, max, "over");
-    code = LLVMBuildSelect(l->builder, over, lanes_word(l, codes.beyond),
-                           code, "code");
+    code = LLVMBuildSelect(l->builder, over, lanes_word(l, codes.beyond), code,
+                           "code");
   }
   LLVMValueRef x = lanes_of_bits(l, bits);
   LLVMValueRef is_nan = LLVMBuildFCmp(l->builder, LLVMRealUNO, x, x, "is_nan");
@@ -235,8 +315,8 @@ static LLVMValueRef nearest_normal(const Lanes *l, Codes codes,
   LLVMValueRef odd =
       LLVMBuildLShr(l->builder, magnitude, lanes_word(l, shift), "odd");
   odd = LLVMBuildAnd(l->builder, odd, lanes_word(l, 1), "odd");
-  LLVMValueRef sum = LLVMBuildAdd(
-      l->builder, magnitude, lanes_word(l, half - 1 - rebias), "sum");
+  LLVMValueRef sum = LLVMBuildAdd(l->builder, magnitude,
+                                  lanes_word(l, half - 1 - rebias), "sum");
   sum = LLVMBuildAdd(l->builder, sum, odd, "sum");
   return LLVMBuildLShr(l->builder, sum, lanes_word(l, shift), "code");
 }
@@ -246,15 +326,14 @@ static LLVMValueRef nearest_subnormal(const Lanes *l, Codes codes,
                                       LLVMValueRef magnitude) {
   int exponent = 1 - codes.bias - codes.mantissa_bits + MANTISSA_BITS;
   uint32_t bits = (uint32_t)(exponent + 127) << MANTISSA_BITS;
-  LLVMValueRef sum =
-      LLVMBuildFAdd(l->builder, lanes_of_bits(l, magnitude),
-                    lanes_float(l, float_of_bits(bits)), "sum");
+  LLVMValueRef sum = LLVMBuildFAdd(l->builder, lanes_of_bits(l, magnitude),
+                                   lanes_float(l, float_of_bits(bits)), "sum");
   return LLVMBuildSub(l->builder, lanes_bits(l, sum), lanes_word(l, bits),
                       "code");
 }
 
-static LLVMValueRef encode_plain(const Lanes *l, Format format,
-                                 LLVMValueRef x, Overflow overflow) {
+static LLVMValueRef encode_plain(const Lanes *l, Format format, LLVMValueRef x,
+                                 Overflow overflow) {
   Codes codes = codes_of(format);
   LLVMValueRef bits = lanes_bits(l, x);
   LLVMValueRef magnitude =
@@ -265,9 +344,9 @@ static LLVMValueRef encode_plain(const Lanes *l, Format format,
     uint32_t first_normal = (uint32_t)(128 - codes.bias) << MANTISSA_BITS;
     LLVMValueRef below = LLVMBuildICmp(l->builder, LLVMIntULT, magnitude,
                                        lanes_word(l, first_normal), "below");
-    code = LLVMBuildSelect(l->builder, below,
-                           nearest_subnormal(l, codes, magnitude), code,
-                           "code");
+    code =
+        LLVMBuildSelect(l->builder, below,
+                        nearest_subnormal(l, codes, magnitude), code, "code");
   }
   return finish_code(l, format, overflow, bits, code);
 }
@@ -278,17 +357,16 @@ static LLVMValueRef encode_half(const Lanes *l, LLVMValueRef x,
                                 Overflow overflow) {
   LLVMTypeRef i16 = l->emit->i16;
   LLVMTypeRef half = LLVMHalfTypeInContext(l->emit->context);
-  LLVMValueRef h = LLVMBuildFPTrunc(l->builder, x,
-                                    emit_vector_type(half, l->count), "half");
-  LLVMValueRef code = LLVMBuildBitCast(
-      l->builder, h, emit_vector_type(i16, l->count), "code");
+  LLVMValueRef h =
+      LLVMBuildFPTrunc(l->builder, x, emit_vector_type(half, l->count), "half");
+  LLVMValueRef code =
+      LLVMBuildBitCast(l->builder, h, emit_vector_type(i16, l->count), "code");
   LLVMValueRef sign =
       LLVMBuildAnd(l->builder, code, lanes_same(l, i16, 0x8000), "sign");
   if (overflow == OVERFLOW_SATURATE) {
-    LLVMValueRef magnitude =
-        LLVMBuildXor(l->builder, code, sign, "magnitude");
-    magnitude = lanes_pair(l, "llvm.umin", magnitude,
-                           lanes_same(l, i16, 0x7BFF));
+    LLVMValueRef magnitude = LLVMBuildXor(l->builder, code, sign, "magnitude");
+    magnitude =
+        lanes_pair(l, "llvm.umin", magnitude, lanes_same(l, i16, 0x7BFF));
     code = LLVMBuildOr(l->builder, magnitude, sign, "code");
   }
   LLVMValueRef nan =
@@ -307,7 +385,8 @@ LLVMValueRef emit_encode(Emit *emit, Format format, LLVMValueRef x,
   return encode_plain(&l, format, x, overflow);
 }
 
-/* ---- stochastic rounding --------------------------------------------------------- */
+/* ---- stochastic rounding
+ * --------------------------------------------------------- */
 
 /* A magnitude against the grid of a format, as in ir/codec.c: the code is
  * base + significand / 2^dropped before rounding. */
@@ -324,8 +403,8 @@ static Split split_magnitude(const Lanes *l, Codes codes,
       LLVMBuildLShr(b, magnitude, lanes_word(l, MANTISSA_BITS), "field");
   LLVMValueRef normal =
       LLVMBuildICmp(b, LLVMIntUGE, magnitude, lanes_word(l, hidden_bit), "");
-  LLVMValueRef hidden = LLVMBuildSelect(b, normal, lanes_word(l, hidden_bit),
-                                        zero, "hidden");
+  LLVMValueRef hidden =
+      LLVMBuildSelect(b, normal, lanes_word(l, hidden_bit), zero, "hidden");
   LLVMValueRef fraction =
       LLVMBuildAnd(b, magnitude, lanes_word(l, hidden_bit - 1), "fraction");
   field = lanes_pair(l, "llvm.umax", field, lanes_word(l, 1));
@@ -371,8 +450,8 @@ LLVMValueRef emit_encode_stochastic(Emit *emit, Format format, LLVMValueRef x,
       lanes_pair(&l, "llvm.umin", split.dropped, lanes_word(&l, 31));
   LLVMValueRef code = LLVMBuildLShr(b, split.significand, count, "whole");
   code = LLVMBuildAdd(b, code, split.base, "code");
-  LLVMValueRef away = LLVMBuildICmp(b, LLVMIntULT, random,
-                                    split_fraction(&l, split), "away");
+  LLVMValueRef away =
+      LLVMBuildICmp(b, LLVMIntULT, random, split_fraction(&l, split), "away");
   code = LLVMBuildAdd(b, code, LLVMBuildZExt(b, away, l.i32, ""), "code");
   return finish_code(&l, format, overflow, bits, code);
 }

@@ -25,8 +25,7 @@ LowerRule op_lowering(Op op) {
   return lower_rule[op];
 }
 
-/* ---- questions ------------------------------------------------------------
- */
+/* ---- questions ----------------------------------------------------------- */
 
 bool kernel_has(const KernelCode *code, ValueId id) {
   return id >= code->first && id <= code->last &&
@@ -63,9 +62,9 @@ void kernel_refuse(Emit *emit, const Graph *graph, ValueId id,
   diagnose(emit->diagnostics, &page);
 }
 
-/* ---- operands and arguments
- * -------------------------------------------------- */
+/* ---- operands and arguments ---------------------------------------------- */
 
+/* Place of a value among the kernel's pointers, or -1. */
 static int pointer_find(const KernelCode *code, ValueId value) {
   for (size_t i = 0; i < code->pointer.length; i++)
     if (code->pointer.data[i].value == value)
@@ -78,6 +77,7 @@ static void pointer_add(KernelCode *code, ValueId value, bool written) {
     vec_push(&code->pointer, (KernelPointer){value, written});
 }
 
+/* Gives the argument the next 32-bit words. */
 static void argument_add(KernelCode *code, KernelArgument argument) {
   argument.index = code->argument_count;
   code->argument_count += argument.kind == ARGUMENT_KEY ? 2 : 1;
@@ -124,6 +124,8 @@ static void key_add(const Emit *emit, KernelCode *code, ValueId id) {
                                       .name_hash = rng_hash_name(name)});
 }
 
+/* What one op reads, is shifted by, draws and writes, in that order: the order
+ * is part of how equal kernels are called. */
 static void member_add(const Emit *emit, KernelCode *code, ValueId id) {
   const Node *node = graph_node(code->graph, id);
   for (int i = 0; i < op_info(node->op)->inputs; i++) {
@@ -155,9 +157,10 @@ static KernelCode *kernel_collect(Emit *emit, const Graph *graph,
   return code;
 }
 
-/* ---- the structural key
- * --------------------------------------------------------- */
+/* ---- the structural key -------------------------------------------------- */
 
+/* The operand's type as the op sees it, then which value it is: member,
+ * constant or pointer, by number. */
 static void describe_operand(Buffer *key, const KernelCode *code, ValueId id,
                              int operand) {
   const Graph *graph = code->graph;
@@ -216,8 +219,7 @@ static void describe(Buffer *key, const Emit *emit, const KernelCode *code) {
       describe_member(key, emit, code, id);
 }
 
-/* ---- stages
- * ----------------------------------------------------------------------- */
+/* ---- stages -------------------------------------------------------------- */
 
 /* Functions are named after the value that the kernel is for: what perf and
  * gdb show. LLVM numbers equal names. */
@@ -266,6 +268,7 @@ static LLVMValueRef load_entry(Emit *emit, unsigned parameter, int index,
   return value;
 }
 
+/* Loaded anew by each call: the passes merge equal loads of the entry block. */
 LLVMValueRef kernel_pointer(Emit *emit, const KernelCode *code, ValueId id) {
   int index = pointer_find(code, kernel_memory(code->graph, id));
   return load_entry(emit, 0, index, emit->pointer, 8);
@@ -313,8 +316,7 @@ LLVMValueRef kernel_shifted(Emit *emit, const KernelCode *code, ValueId id,
   return emit_scale2(emit, x, factors, lanes);
 }
 
-/* ---- lowering
- * ----------------------------------------------------------------------- */
+/* ---- lowering ------------------------------------------------------------ */
 
 /* By the one member that is not elementwise; NULL with a diagnostic if the
  * members do not go together. */
@@ -388,6 +390,7 @@ static void code_free(KernelCode *code) {
   vec_free(&code->argument);
 }
 
+/* `key` "": the code belongs to an earlier entry. */
 static const KernelCode *table_add(KernelTable *table, const char *key,
                                    KernelCode *code) {
   vec_push(&table->entry, (KernelEntry){key, code});

@@ -1,6 +1,7 @@
-/* Vector code written lane by lane: the few words that fp8.c and vecmath.c
- * share. An operation on a 32-bit word or a float of each lane is one builder
- * call; what is here makes the constants and turns one into the other.
+/* Vector code written lane by lane: the few words that fp8.c, vecmath.c and
+ * contract_pack.c share. An operation on a 32-bit word or a float of each lane
+ * is one builder call; what is here makes the constants and turns one into the
+ * other.
  */
 #ifndef SG_LLVM_LANES_H
 #define SG_LLVM_LANES_H
@@ -15,8 +16,7 @@ typedef struct {
 } Lanes;
 
 static inline Lanes lanes_of(Emit *emit, unsigned count) {
-  return (Lanes){emit, emit->builder, count,
-                 emit_vector_type(emit->i32, count),
+  return (Lanes){emit, emit->builder, count, emit_vector_type(emit->i32, count),
                  emit_vector_type(emit->f32, count)};
 }
 
@@ -49,6 +49,17 @@ static inline LLVMValueRef lanes_pair(const Lanes *lanes, const char *name,
                                       LLVMValueRef a, LLVMValueRef b) {
   LLVMValueRef both[] = {a, b};
   return emit_intrinsic(lanes->emit, name, LLVMTypeOf(a), both, 2);
+}
+
+/* The lanes of a and b laid side by side, `count` of them picked by number. */
+static inline LLVMValueRef lanes_shuffle(Emit *emit, LLVMValueRef a,
+                                         LLVMValueRef b, const unsigned *lane,
+                                         unsigned count) {
+  LLVMValueRef *index = NEW_ARRAY(emit->arena, LLVMValueRef, count);
+  for (unsigned i = 0; i < count; i++)
+    index[i] = emit_i32(emit, (int32_t)lane[i]);
+  return LLVMBuildShuffleVector(emit->builder, a, b,
+                                LLVMConstVector(index, count), "lanes");
 }
 
 #endif

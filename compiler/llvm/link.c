@@ -36,6 +36,7 @@ typedef struct {
   int count;
 } Arguments;
 
+/* Copies: posix_spawn wants writable strings. */
 static void argument_add(Arguments *arguments, Arena *arena, const char *text) {
   if (arguments->count < ARGUMENTS_MAX)
     arguments->item[arguments->count++] =
@@ -62,6 +63,7 @@ static const char *library(const char *configured, const char *name) {
   return file && access(configured, R_OK) != 0 ? name : configured;
 }
 
+/* driver -o path object runtime libraries */
 static Arguments link_arguments(const BackendOptions *options,
                                 const char *object, const char *path,
                                 Arena *arena) {
@@ -142,6 +144,7 @@ static int run(const Arguments *arguments, Buffer *text, int *status) {
   return error;
 }
 
+/* `error` from spawning, or the driver's wait status. */
 static void link_failed(const char *driver, int error, int status,
                         const Buffer *text, Arena *arena,
                         Diagnostics *diagnostics) {

@@ -51,9 +51,9 @@ static LLVMValueRef record_end(const Record *record) {
                                   false);
 }
 
-/* ---- constants in memory
- * ---------------------------------------------------------- */
+/* ---- constants in memory ------------------------------------------------- */
 
+/* The address of a constant that only this module sees. */
 static LLVMValueRef private_constant(Emit *emit, LLVMValueRef value,
                                      const char *name) {
   LLVMValueRef global = LLVMAddGlobal(emit->module, LLVMTypeOf(value), name);
@@ -113,8 +113,7 @@ static void add_type(Record *record, const Type *type) {
   add_value(record, private_constant(emit, array, "sg.dim"));
 }
 
-/* ---- parameters and datasets
- * ------------------------------------------------------- */
+/* ---- parameters and datasets --------------------------------------------- */
 
 static void add_params(Record *program, const Program *from) {
   Emit *emit = program->emit;
@@ -137,6 +136,7 @@ static void add_params(Record *program, const Program *from) {
   add_table(program, &table, "sg.param");
 }
 
+/* column_count, column */
 static void add_columns(Record *dataset, const Dataset *from) {
   Emit *emit = dataset->emit;
   Table table = table_begin(emit, from->column.length);
@@ -164,8 +164,7 @@ static void add_datasets(Record *program, const Program *from) {
   add_table(program, &table, "sg.dataset");
 }
 
-/* ---- entries
- * ------------------------------------------------------------------------ */
+/* ---- entries ------------------------------------------------------------- */
 
 /* The number of classes if the labels of this softmax_xent(_grad) are input
  * `input`, perhaps converted or reshaped; else 0. */
@@ -226,6 +225,7 @@ static void add_place(Record *record, const Graph *graph, ValueId value) {
               leaf ? node->attr.index : graph->placement[memory].offset);
 }
 
+/* One result; it must be in memory when the step is done. */
 static bool add_result(Table *table, const Graph *graph, const Result *result,
                        const StepCode *step) {
   const Node *node = graph_node(graph, result->value);
@@ -286,6 +286,7 @@ static int64_t graph_flops(const Emit *emit, const Graph *graph) {
   return flops;
 }
 
+/* epochs .. batch of SgEntry. */
 static void add_run_settings(Record *record, const RunSettings *run) {
   const int64_t value[] = {run->epochs,     run->steps, run->log_every,
                            run->save_every, run->seed,  run->eval_every};
@@ -312,8 +313,7 @@ static bool add_entry(Table *table, const Graph *graph, const StepCode *step) {
   return true;
 }
 
-/* ---- the program
- * ---------------------------------------------------------------------- */
+/* ---- the program --------------------------------------------------------- */
 
 bool manifest_emit(Emit *emit, const char *source_name, const StepCode *steps) {
   const Program *program = emit->program;

@@ -35,9 +35,9 @@ static MapValue bool_value(LLVMValueRef value) {
   return (MapValue){FORMAT_BOOL, value, NULL};
 }
 
-/* ---- operands
- * ----------------------------------------------------------------- */
+/* ---- operands ------------------------------------------------------------ */
 
+/* A constant in every lane, as the evaluator holds it. */
 static MapValue constant(Emit *emit, const Node *node, unsigned lanes) {
   Format format = node->type->format;
   double value = node->attr.value;
@@ -81,12 +81,12 @@ static LLVMValueRef real_operand(const Frame *frame, int k) {
   return shift->present ? emit_scale2(map->emit, x, shift->factors, lanes) : x;
 }
 
+/* +0 in every lane. */
 static LLVMValueRef zero(const Frame *frame) {
   return emit_f32_splat(frame_emit(frame), 0.0f, frame->point->lanes);
 }
 
-/* ---- arithmetic
- * ----------------------------------------------------------------- */
+/* ---- arithmetic ---------------------------------------------------------- */
 
 static MapValue map_neg(const Frame *frame) {
   return real_value(
@@ -133,6 +133,7 @@ static MapValue map_positive(const Frame *frame) {
   return bool_value(is_positive(frame, 0));
 }
 
+/* Integers and masks as they are; reals as data, whose exponents agree. */
 static MapValue map_eq(const Frame *frame) {
   MapValue a = operand(frame, 0);
   if (!format_is_float(a.format))
@@ -159,8 +160,7 @@ static MapValue map_log(const Frame *frame) {
       emit_log(frame_emit(frame), real_operand(frame, 0), frame->point->lanes));
 }
 
-/* ---- structure and conversions
- * ------------------------------------------------------ */
+/* ---- structure and conversions ------------------------------------------- */
 
 /* As it is; the shift, and the rounding of cast and store, come after. */
 static MapValue map_rebalance(const Frame *frame) {
@@ -193,6 +193,7 @@ static int64_t integer_bound(Format format, bool high) {
   return high ? half - 1 : -half;
 }
 
+/* Between the bounds of `format`; x is i32 or i64. */
 static LLVMValueRef clamp(const Frame *frame, LLVMValueRef x, Format format) {
   Emit *emit = frame_emit(frame);
   unsigned lanes = frame->point->lanes;
@@ -233,6 +234,7 @@ static LLVMValueRef real_to_integer(const Frame *frame, LLVMValueRef x,
   return format == FORMAT_I32 ? whole : clamp(frame, whole, format);
 }
 
+/* By value, saturating. */
 static LLVMValueRef integer_to_integer(const Frame *frame, MapValue x,
                                        Format format) {
   LLVMBuilderRef builder = frame_builder(frame);
@@ -263,6 +265,7 @@ static LLVMValueRef integer_to_real(const Frame *frame, MapValue x) {
   return LLVMBuildSIToFP(builder, x.value, type, "number");
 }
 
+/* Changes the kind of number; a real operand is unscaled first. */
 static MapValue map_convert(const Frame *frame) {
   Format format = frame->node->type->format;
   MapValue x = operand(frame, 0);
@@ -277,8 +280,7 @@ static MapValue map_convert(const Frame *frame) {
                     NULL};
 }
 
-/* ---- the table
- * ------------------------------------------------------------------- */
+/* ---- the table ----------------------------------------------------------- */
 
 static MapRule *const map_rule[OP_COUNT] = {
     [OP_CONVERT] = map_convert,
@@ -327,8 +329,7 @@ int64_t map_cost(const KernelCode *code) {
   return cost;
 }
 
-/* ---- preparation
- * ------------------------------------------------------------------ */
+/* ---- preparation --------------------------------------------------------- */
 
 int64_t map_elements(const KernelCode *code) {
   int64_t most = 1;
@@ -340,6 +341,8 @@ int64_t map_elements(const KernelCode *code) {
   return most;
 }
 
+/* Addresses of operands in memory; operands of one element are loaded here,
+ * once for all points. */
 static void prepare_operand(Map *map, MapMember *member, ValueId id, int k) {
   Emit *emit = map->emit;
   const Graph *graph = map->code->graph;
@@ -390,8 +393,7 @@ Map *map_begin(Emit *emit, const KernelCode *code) {
   return map;
 }
 
-/* ---- one point
- * -------------------------------------------------------------------- */
+/* ---- one point ----------------------------------------------------------- */
 
 /* The format in which a member's value leaves its op. */
 static Format member_format(const Frame *frame) {
@@ -401,6 +403,7 @@ static Format member_format(const Frame *frame) {
   return frame_emit(frame)->program->param.data[index].type->format;
 }
 
+/* The rounding of cast and store; nothing for f32 and integers. */
 static MapValue round_value(const Frame *frame, MapValue x) {
   Emit *emit = frame_emit(frame);
   const MapMember *member =
@@ -421,6 +424,7 @@ static MapValue round_value(const Frame *frame, MapValue x) {
                                            attr->overflow)};
 }
 
+/* Shift, then rounding. */
 static MapValue finish(const Frame *frame, MapValue x) {
   Map *map = frame->map;
   const MapShift *shift =
@@ -444,6 +448,7 @@ static const char *member_fault(const Frame *frame, MapValue x) {
   return NULL;
 }
 
+/* Stores a member's value at element `flat` of its result. */
 static void write_member(const Map *map, ValueId id, const Point *point,
                          LLVMValueRef flat) {
   Emit *emit = map->emit;
@@ -461,6 +466,7 @@ static void write_member(const Map *map, ValueId id, const Point *point,
   emit_store(emit, data, element, address, point->lanes, point->mask);
 }
 
+/* Computes one member; the contraction's value is given. */
 static bool emit_member(Frame *frame, LLVMValueRef accumulator) {
   Map *map = frame->map;
   const Graph *graph = map->code->graph;

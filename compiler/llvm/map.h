@@ -45,8 +45,7 @@ struct Map {
 /* The number of elements of the largest member. */
 int64_t map_elements(const KernelCode *code);
 
-/* ---- access.c
- * ---------------------------------------------------------------- */
+/* ---- access.c ------------------------------------------------------------ */
 
 /* Does the operand of this access repeat elements? Otherwise element i of the
  * walk is element i of the operand. */

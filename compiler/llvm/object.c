@@ -52,9 +52,9 @@ bool object_optimize(Emit *emit, LLVMTargetMachineRef machine) {
   return false;
 }
 
-/* ---- errors of LLVM itself
- * --------------------------------------------------- */
+/* ---- errors of LLVM itself ----------------------------------------------- */
 
+/* Counts errors and keeps the first; LLVM's remarks are dropped. */
 static void note_diagnostic(LLVMDiagnosticInfoRef info, void *user) {
   ContextErrors *errors = user;
   if (LLVMGetDiagInfoSeverity(info) != LLVMDSError)
@@ -67,13 +67,11 @@ static void note_diagnostic(LLVMDiagnosticInfoRef info, void *user) {
 }
 
 void object_watch_errors(LLVMContextRef context, ContextErrors *errors) {
-  errors->context = context;
   /* Without a handler LLVM prints the error and ends the process. */
   LLVMContextSetDiagnosticHandler(context, note_diagnostic, errors);
 }
 
-/* ---- output
- * ------------------------------------------------------------------ */
+/* ---- output -------------------------------------------------------------- */
 
 bool object_bytes(Emit *emit, LLVMTargetMachineRef machine, OutputKind kind,
                   const ContextErrors *errors, Buffer *out) {

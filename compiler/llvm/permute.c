@@ -28,9 +28,9 @@ typedef struct {
 static void axis_add(Permute *permute, int64_t size, int64_t from, int64_t to) {
   if (size == 1)
     return;
-  Axis *last = &permute->axis[permute->count - 1];
-  if (permute->count > 0 && last->from == from * size) {
-    *last = (Axis){last->size * size, from, to};
+  int last = permute->count - 1;
+  if (last >= 0 && permute->axis[last].from == from * size) {
+    permute->axis[last] = (Axis){permute->axis[last].size * size, from, to};
     return;
   }
   permute->axis[permute->count++] = (Axis){size, from, to};
@@ -77,9 +77,9 @@ static void offsets(const Permute *permute, int count, int without,
   }
 }
 
-/* ---- rows
- * -------------------------------------------------------------------- */
+/* ---- rows ---------------------------------------------------------------- */
 
+/* One vector of a row: neighbours of the operand, or one element repeated. */
 static void copy_vector(const Permute *permute, LLVMValueRef from,
                         LLVMValueRef to, LLVMValueRef index,
                         LLVMValueRef mask) {
@@ -99,6 +99,7 @@ static void copy_vector(const Permute *permute, LLVMValueRef from,
              lanes, mask);
 }
 
+/* Unit = one row along the last axis. */
 static void emit_rows(const Permute *permute, StageBody body) {
   Emit *emit = permute->emit;
   int last = permute->count - 1;
@@ -119,8 +120,7 @@ static void emit_rows(const Permute *permute, StageBody body) {
   emit_loop_end(emit, &rows);
 }
 
-/* ---- tiles
- * -------------------------------------------------------------------- */
+/* ---- tiles --------------------------------------------------------------- */
 
 /* The axis with the smallest stride of the operand: all axes of the operand are
  * in the result, so if the last one is not the operand's last, another is. */
@@ -134,6 +134,7 @@ static int nearest_axis(const Permute *permute) {
   return best;
 }
 
+/* Up to 16 indices from `from` on, inside `size`. */
 static Loop tile_loop(Emit *emit, LLVMValueRef from, int64_t size,
                       const char *name) {
   LLVMValueRef end = emit_add(emit, from, emit_i64(emit, TILE));
@@ -189,8 +190,7 @@ static void emit_tiles(const Permute *permute, int near, StageBody body) {
   emit_loop_end(emit, &unit);
 }
 
-/* ---- the lowering
- * ---------------------------------------------------------------- */
+/* ---- the lowering -------------------------------------------------------- */
 
 bool lower_permute(Emit *emit, KernelCode *code) {
   ValueId id = code->first;

@@ -8,8 +8,8 @@
  * order.
  *
  * Three ways to walk, chosen by strides: along the list where its summands are
- * neighbours; across results where those are neighbours, with 16 vectors as the
- * 16 lanes; else along the list by gathering.
+ * neighbours; across results where those are neighbours, summand by summand;
+ * else along the list by gathering.
  */
 #include "compiler/llvm/sum.h"
 
@@ -38,9 +38,9 @@ typedef struct {
   LLVMValueRef source, base, target; /* base: of the current result */
 } Reduction;
 
-/* ---- axes
- * -------------------------------------------------------------------- */
+/* ---- axes ---------------------------------------------------------------- */
 
+/* Adds the next inner axis. */
 static void axis_add(AxisList *axes, int64_t size, int64_t stride) {
   axes->elements *= size;
   if (size == 1)
@@ -84,8 +84,7 @@ static Walk choose_walk(const AxisList *results, const AxisList *summands) {
   return last >= 0 && results->stride[last] == 1 ? WALK_RESULTS : WALK_GATHER;
 }
 
-/* ---- elements
- * ------------------------------------------------------------------- */
+/* ---- elements ------------------------------------------------------------ */
 
 static const Node *level_node(const Reduction *level) {
   return graph_node(level->code->graph, level->id);
@@ -121,6 +120,7 @@ static LLVMValueRef load_list(Emit *emit, void *user, LLVMValueRef index,
                  emit_load_f32(emit, level->format, address, SUM_LANES, mask));
 }
 
+/* Summands that are no neighbours. */
 static LLVMValueRef load_gathered(Emit *emit, void *user, LLVMValueRef index,
                                   LLVMValueRef mask) {
   const Reduction *level = user;
@@ -134,8 +134,7 @@ static LLVMValueRef load_gathered(Emit *emit, void *user, LLVMValueRef index,
   return summand(level, emit_decode(emit, level->format, codes, SUM_LANES));
 }
 
-/* ---- results
- * ------------------------------------------------------------------- */
+/* ---- results ------------------------------------------------------------- */
 
 /* floor(log2 x) of a finite x > 0 from its bits, as codec_exponent. */
 static LLVMValueRef exponent_of(Emit *emit, LLVMValueRef bits) {
@@ -180,6 +179,7 @@ static LLVMValueRef norm_exponent(const Reduction *level,
   return emit_intrinsic(emit, "llvm.smin", emit->i32, high, 2);
 }
 
+/* A sum over the number of summands of the whole reduction. */
 static LLVMValueRef divided(const Reduction *level, LLVMValueRef x,
                             unsigned lanes) {
   LLVMValueRef n = emit_f32_splat(level->emit, (float)level->n, lanes);
@@ -212,8 +212,7 @@ static void store_result(const Reduction *level, LLVMValueRef x,
              emit_address(emit, level->target, index, 4), lanes, mask);
 }
 
-/* ---- along the list
- * ----------------------------------------------------------------- */
+/* ---- along the list ------------------------------------------------------ */
 
 /* Unit = result * chunks + chunk; partial results lie in that order. */
 static void lists_loop(Reduction *level, StageBody body) {
@@ -237,138 +236,169 @@ static void lists_loop(Reduction *level, StageBody body) {
   emit_loop_end(emit, &loop);
 }
 
-/* ---- across results
- * ------------------------------------------------------------------ */
+/* ---- across results ------------------------------------------------------ */
 
-/* `lanes` neighbouring results at one chunk: 16 vectors are the 16 lanes. */
+/* Results that are summed together: their 16 lanes fit in the first-level
+ * cache, and the operand is read in runs of this many elements. */
+enum { SLAB = 128 };
+
+/* A slab of one row of results, at one chunk. Lane l of result c is the float
+ * at scratch[l * SLAB + c]. */
 typedef struct {
-  unsigned lanes;
-  LLVMValueRef slot[SUM_LANES];
-  LLVMValueRef base, mask;
-} Strip;
+  const Reduction *level;
+  LLVMValueRef scratch, base; /* base: of its first result in the operand */
+  LLVMValueRef width, full;   /* results; those in whole vectors */
+  bool ragged;                /* may they differ? */
+} Slab;
 
-static void column_add(const Reduction *level, const Strip *column,
-                       LLVMValueRef index, int lane) {
-  Emit *emit = level->emit;
-  LLVMValueRef number = emit_add(emit, index, emit_i64(emit, lane));
-  LLVMValueRef offset = axes_offset(emit, &level->summands, number, 1);
-  LLVMValueRef address = emit_address(emit, column->base, offset,
-                                      (int64_t)format_bytes(level->format));
-  LLVMValueRef x =
-      emit_load_f32(emit, level->format, address, column->lanes, column->mask);
-  LLVMTypeRef type = emit_vector_type(emit->f32, column->lanes);
-  LLVMValueRef acc =
-      LLVMBuildLoad2(emit->builder, type, column->slot[lane], "acc");
-  LLVMBuildStore(emit->builder, combine_sum(emit, acc, x), column->slot[lane]);
+/* Slabs of a row, and all of them. */
+static int64_t row_width(const Reduction *level) {
+  return level->results.size[level->results.count - 1];
 }
 
-static LLVMValueRef column_fold(const Reduction *level, const Strip *column) {
+static int64_t row_slabs(const Reduction *level) {
+  return (row_width(level) + SLAB - 1) / SLAB;
+}
+
+static LLVMValueRef lane_address(const Slab *slab, LLVMValueRef lane,
+                                 LLVMValueRef column) {
+  Emit *emit = slab->level->emit;
+  LLVMValueRef index = emit_add(emit, emit_mul(emit, lane, SLAB), column);
+  return emit_address(emit, slab->scratch, index, 4);
+}
+
+/* Calls `body` for every vector of columns, the last one under a mask. */
+typedef void ColumnBody(const Slab *slab, void *user, LLVMValueRef column,
+                        LLVMValueRef mask);
+
+static void columns_walk(const Slab *slab, ColumnBody *body, void *user) {
+  Emit *emit = slab->level->emit;
+  unsigned lanes = emit->target.lanes;
+  Loop loop = emit_loop_begin(emit, emit_i64(emit, 0), slab->full,
+                              emit_i64(emit, lanes), "column");
+  body(slab, user, loop.index, NULL);
+  emit_loop_end(emit, &loop);
+  if (!slab->ragged)
+    return;
+  LLVMValueRef left =
+      LLVMBuildSub(emit->builder, slab->width, slab->full, "left");
+  LLVMValueRef some =
+      LLVMBuildICmp(emit->builder, LLVMIntNE, left, emit_i64(emit, 0), "some");
+  Branch branch = emit_if(emit, some, "tail");
+  body(slab, user, slab->full, emit_mask(emit, left, lanes));
+  emit_endif(emit, &branch);
+}
+
+static void clear_column(const Slab *slab, void *user, LLVMValueRef column,
+                         LLVMValueRef mask) {
+  (void)user, (void)mask;
+  Emit *emit = slab->level->emit;
+  LLVMTypeRef type = emit_vector_type(emit->f32, emit->target.lanes);
+  for (int lane = 0; lane < SUM_LANES; lane++)
+    emit_store(emit, LLVMConstNull(type), emit->f32,
+               lane_address(slab, emit_i64(emit, lane), column),
+               emit->target.lanes, NULL);
+}
+
+/* One summand of each result. */
+typedef struct {
+  LLVMValueRef lane, offset;
+} Summand;
+
+static void add_column(const Slab *slab, void *user, LLVMValueRef column,
+                       LLVMValueRef mask) {
+  const Summand *summands = user;
+  const Reduction *level = slab->level;
   Emit *emit = level->emit;
-  LLVMTypeRef type = emit_vector_type(emit->f32, column->lanes);
+  unsigned lanes = emit->target.lanes;
+  LLVMValueRef from =
+      emit_address(emit, slab->base, emit_add(emit, summands->offset, column),
+                   (int64_t)format_bytes(level->format));
+  LLVMValueRef to = lane_address(slab, summands->lane, column);
+  LLVMValueRef x = emit_load_f32(emit, level->format, from, lanes, mask);
+  LLVMValueRef acc = emit_load(emit, emit->f32, to, lanes, NULL);
+  emit_store(emit, combine_sum(emit, acc, x), emit->f32, to, lanes, NULL);
+}
+
+/* Folds the lanes; user is the number of the slab's first result. */
+static void fold_column(const Slab *slab, void *user, LLVMValueRef column,
+                        LLVMValueRef mask) {
+  Emit *emit = slab->level->emit;
+  unsigned lanes = emit->target.lanes;
   LLVMValueRef lane[SUM_LANES];
   for (int i = 0; i < SUM_LANES; i++)
-    lane[i] = LLVMBuildLoad2(emit->builder, type, column->slot[i], "acc");
+    lane[i] =
+        emit_load(emit, emit->f32,
+                  lane_address(slab, emit_i64(emit, i), column), lanes, NULL);
   for (int count = SUM_LANES / 2; count > 0; count /= 2)
     for (int i = 0; i < count; i++)
       lane[i] = combine_sum(emit, lane[i], lane[i + count]);
-  return lane[0];
+  store_result(slab->level, lane[0], emit_add(emit, user, column), lanes, mask);
 }
 
-/* Summands [from, to) of every result of the column. */
-static LLVMValueRef column_chunk(const Reduction *level, const Strip *column,
-                                 LLVMValueRef from, LLVMValueRef to) {
-  Emit *emit = level->emit;
-  int64_t n = level->summands.elements, left = n % SUM_LANES;
-  LLVMTypeRef type = emit_vector_type(emit->f32, column->lanes);
-  for (int i = 0; i < SUM_LANES; i++)
-    LLVMBuildStore(emit->builder, LLVMConstNull(type), column->slot[i]);
-  LLVMValueRef full = emit_i64(emit, n - left);
-  if (n > left) {
-    Loop loop = emit_loop_begin(emit, from, emit_min_i64(emit, to, full),
-                                emit_i64(emit, SUM_LANES), "sum");
-    for (int lane = 0; lane < SUM_LANES; lane++)
-      column_add(level, column, loop.index, lane);
-    emit_loop_end(emit, &loop);
-  }
-  if (left > 0) {
-    Branch branch = emit_if(
-        emit,
-        LLVMBuildICmp(emit->builder, LLVMIntEQ, to, emit_i64(emit, n), "last"),
-        "tail");
-    for (int lane = 0; lane < (int)left; lane++)
-      column_add(level, column, full, lane);
-    emit_endif(emit, &branch);
-  }
-  return column_fold(level, column);
-}
-
-/* Results per row, in blocks of `lanes`. */
-typedef struct {
-  unsigned lanes;
-  int64_t width, blocks;
-} Blocks;
-
-static Blocks level_blocks(const Reduction *level) {
-  unsigned lanes = level->emit->target.lanes;
-  int64_t width = level->results.size[level->results.count - 1];
-  return (Blocks){lanes, width, (width + lanes - 1) / lanes};
-}
-
-/* One block at one chunk; `first` is the number of its first result. */
-static void emit_column(Reduction *level, const Strip *column,
-                        LLVMValueRef first, LLVMValueRef chunk) {
+/* The chunk's summands in order: each is one run of the operand. */
+static void add_summands(const Slab *slab, LLVMValueRef chunk) {
+  const Reduction *level = slab->level;
   Emit *emit = level->emit;
   LLVMValueRef from = emit_mul(emit, chunk, SUM_CHUNK);
-  LLVMValueRef to =
-      emit_min_i64(emit, emit_add(emit, from, emit_i64(emit, SUM_CHUNK)),
-                   emit_i64(emit, level->summands.elements));
-  LLVMValueRef sum = column_chunk(level, column, from, to);
-  LLVMValueRef index =
-      emit_add(emit, emit_mul(emit, chunk, level->results.elements), first);
-  store_result(level, sum, index, column->lanes, column->mask);
-}
-
-/* Unit = (row * blocks + block) * chunks + chunk. */
-static void columns_loop(Reduction *level, StageBody body) {
-  Emit *emit = level->emit;
-  LLVMBuilderRef builder = emit->builder;
-  Blocks blocks = level_blocks(level);
-  Strip column = {.lanes = blocks.lanes};
-  LLVMTypeRef type = emit_vector_type(emit->f32, blocks.lanes);
-  for (int i = 0; i < SUM_LANES; i++)
-    column.slot[i] = emit_slot(emit, type, 1, "lane");
-  Loop loop =
-      emit_loop_begin(emit, body.begin, body.end, emit_i64(emit, 1), "column");
-  LLVMValueRef chunks = emit_i64(emit, level->chunks);
-  LLVMValueRef count = emit_i64(emit, blocks.blocks);
-  LLVMValueRef chunk = LLVMBuildURem(builder, loop.index, chunks, "chunk");
-  LLVMValueRef at = LLVMBuildUDiv(builder, loop.index, chunks, "at");
-  LLVMValueRef row = LLVMBuildUDiv(builder, at, count, "row");
-  LLVMValueRef block = LLVMBuildURem(builder, at, count, "block");
-  LLVMValueRef place = emit_mul(emit, block, blocks.lanes);
-  LLVMValueRef first = emit_add(emit, emit_mul(emit, row, blocks.width), place);
-  column.base = emit_address(emit, level->source,
-                             axes_offset(emit, &level->results, first, 1),
-                             (int64_t)format_bytes(level->format));
-  LLVMValueRef left =
-      LLVMBuildSub(builder, emit_i64(emit, blocks.width), place, "left");
-  LLVMValueRef whole = LLVMBuildICmp(builder, LLVMIntSGE, left,
-                                     emit_i64(emit, blocks.lanes), "whole");
-  Branch branch = emit_if(emit, whole, "block");
-  emit_column(level, &column, first, chunk);
-  if (blocks.width % blocks.lanes != 0) {
-    emit_else(emit, &branch);
-    column.mask = emit_mask(emit, left, blocks.lanes);
-    emit_column(level, &column, first, chunk);
-  }
-  emit_endif(emit, &branch);
+  LLVMValueRef end = emit_add(emit, from, emit_i64(emit, SUM_CHUNK));
+  LLVMValueRef n = emit_i64(emit, level->summands.elements);
+  Loop loop = emit_loop_begin(emit, from, emit_min_i64(emit, end, n),
+                              emit_i64(emit, 1), "summand");
+  LLVMValueRef lane = LLVMBuildAnd(emit->builder, loop.index,
+                                   emit_i64(emit, SUM_LANES - 1), "lane");
+  Summand summands = {lane, axes_offset(emit, &level->summands, loop.index, 1)};
+  columns_walk(slab, add_column, &summands);
   emit_loop_end(emit, &loop);
 }
 
-/* ---- levels
- * ---------------------------------------------------------------------------
- */
+static Slab slab_at(const Reduction *level, StageBody body, LLVMValueRef first,
+                    LLVMValueRef place) {
+  Emit *emit = level->emit;
+  int64_t width = row_width(level);
+  unsigned lanes = emit->target.lanes;
+  Slab slab = {.level = level, .scratch = body.scratch};
+  LLVMValueRef left =
+      LLVMBuildSub(emit->builder, emit_i64(emit, width), place, "left");
+  slab.width = emit_min_i64(emit, left, emit_i64(emit, SLAB));
+  slab.full = LLVMBuildAnd(emit->builder, slab.width,
+                           emit_i64(emit, -(int64_t)lanes), "full");
+  slab.ragged = width % lanes != 0;
+  slab.base = emit_address(emit, level->source,
+                           axes_offset(emit, &level->results, first, 1),
+                           (int64_t)format_bytes(level->format));
+  return slab;
+}
 
+/* Unit = (row * slabs + slab) * chunks + chunk; partial results of a chunk lie
+ * together. */
+static void slabs_loop(Reduction *level, StageBody body) {
+  Emit *emit = level->emit;
+  LLVMBuilderRef builder = emit->builder;
+  Loop loop =
+      emit_loop_begin(emit, body.begin, body.end, emit_i64(emit, 1), "slab");
+  LLVMValueRef chunks = emit_i64(emit, level->chunks);
+  LLVMValueRef slabs = emit_i64(emit, row_slabs(level));
+  LLVMValueRef chunk = LLVMBuildURem(builder, loop.index, chunks, "chunk");
+  LLVMValueRef at = LLVMBuildUDiv(builder, loop.index, chunks, "at");
+  LLVMValueRef row = LLVMBuildUDiv(builder, at, slabs, "row");
+  LLVMValueRef place =
+      emit_mul(emit, LLVMBuildURem(builder, at, slabs, "slab"), SLAB);
+  LLVMValueRef first =
+      emit_add(emit, emit_mul(emit, row, row_width(level)), place);
+  Slab slab = slab_at(level, body, first, place);
+  columns_walk(&slab, clear_column, NULL);
+  add_summands(&slab, chunk);
+  LLVMValueRef index =
+      emit_add(emit, emit_mul(emit, chunk, level->results.elements), first);
+  columns_walk(&slab, fold_column, index);
+  emit_loop_end(emit, &loop);
+}
+
+/* ---- levels -------------------------------------------------------------- */
+
+/* One stage. The places are those of source and target in the shared area, in
+ * floats, where they are not operand and result. */
 static void emit_level(Reduction *level, int64_t source_place,
                        int64_t target_place) {
   Emit *emit = level->emit;
@@ -376,10 +406,11 @@ static void emit_level(Reduction *level, int64_t source_place,
   bool across = level->walk == WALK_RESULTS;
   int64_t lists = level->results.elements;
   if (across)
-    lists = lists / level_blocks(level).width * level_blocks(level).blocks;
-  StageBody body = kernel_stage_begin(
-      emit, code, lists * level->chunks,
-      2 * level->results.elements * level->summands.elements, 0);
+    lists = lists / row_width(level) * row_slabs(level);
+  StageBody body =
+      kernel_stage_begin(emit, code, lists * level->chunks,
+                         2 * level->results.elements * level->summands.elements,
+                         across ? SUM_LANES * SLAB * 4 : 0);
   LLVMValueRef shared = NULL;
   if (!level->first || !level->last)
     shared = kernel_shared(emit, code);
@@ -391,7 +422,7 @@ static void emit_level(Reduction *level, int64_t source_place,
       level->last ? kernel_pointer(emit, code, level->id)
                   : emit_address(emit, shared, emit_i64(emit, target_place), 4);
   if (across)
-    columns_loop(level, body);
+    slabs_loop(level, body);
   else
     lists_loop(level, body);
   kernel_stage_end(emit, code);
@@ -410,6 +441,7 @@ static void level_next(Reduction *level) {
   level->first = false;
 }
 
+/* Stages until one number per result is left. */
 static bool emit_levels(Reduction level) {
   int64_t place = 0, next = 0;
   level.first = true;
@@ -434,8 +466,7 @@ static bool emit_levels(Reduction level) {
   }
 }
 
-/* ---- the two lowerings
- * ------------------------------------------------------------------ */
+/* ---- the two lowerings --------------------------------------------------- */
 
 static Reduction level_make(Emit *emit, KernelCode *code) {
   Reduction level = {.emit = emit, .code = code, .id = code->first};

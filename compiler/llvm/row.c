@@ -7,8 +7,7 @@
  */
 #include "compiler/llvm/sum.h"
 
-/* ---- argmax
- * ------------------------------------------------------------------ */
+/* ---- argmax -------------------------------------------------------------- */
 
 typedef struct {
   Emit *emit;
@@ -49,6 +48,7 @@ static LLVMValueRef argmax_base(Emit *emit, LLVMValueRef result, int64_t n,
   return emit_add(emit, emit_mul(emit, outer, inner * n), rest);
 }
 
+/* Leaves the number of the first largest in search->where. */
 static void argmax_row(Emit *emit, const Type *type, int64_t inner, int64_t n,
                        LLVMValueRef row, const Search *search) {
   int64_t bytes = (int64_t)format_bytes(type->format);
@@ -91,8 +91,7 @@ static bool lower_argmax(Emit *emit, KernelCode *code, ValueId id) {
   return true;
 }
 
-/* ---- softmax cross-entropy
- * ------------------------------------------------------ */
+/* ---- softmax cross-entropy ----------------------------------------------- */
 
 /* One row of logits. */
 typedef struct {
@@ -134,6 +133,7 @@ static void row_walk(Row *row, RowBody *body, void *user) {
          emit_mask(emit, emit_i64(emit, left), SUM_LANES));
 }
 
+/* x > than ? x : than, lane by lane: a NaN in x is passed over. */
 static LLVMValueRef larger(Emit *emit, LLVMValueRef x, LLVMValueRef than) {
   LLVMValueRef is =
       LLVMBuildFCmp(emit->builder, LLVMRealOGT, x, than, "larger");
@@ -183,6 +183,7 @@ static LLVMValueRef less_largest(const Row *row, LLVMValueRef x,
   return LLVMBuildFSub(row->emit->builder, x, largest, "less");
 }
 
+/* The summands of a row's sum, kept for the gradient. */
 static LLVMValueRef load_exponential(Emit *emit, void *user, LLVMValueRef index,
                                      LLVMValueRef mask) {
   Row *row = user;
@@ -198,6 +199,7 @@ static LLVMValueRef load_exponential(Emit *emit, void *user, LLVMValueRef index,
   return e;
 }
 
+/* log(sum) - (x[label] - largest) */
 static LLVMValueRef row_loss(const Row *row, LLVMValueRef sum) {
   LLVMValueRef x = logits(row, row->label, 1, NULL);
   return LLVMBuildFSub(row->emit->builder, emit_log(row->emit, sum, 1),
@@ -258,6 +260,7 @@ static int64_t exponential_bytes(int64_t n) {
   return (n + SUM_LANES - 1) / SUM_LANES * SUM_LANES * 4;
 }
 
+/* The loss of a row, or its gradient. */
 static void emit_result(Row *row, LLVMValueRef number, LLVMValueRef sum) {
   Emit *emit = row->emit;
   const Node *node = graph_node(row->code->graph, row->id);

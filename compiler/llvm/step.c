@@ -23,8 +23,7 @@ typedef struct {
   const KernelCode **code;          /* by kernel */
 } Step;
 
-/* ---- exponents
- * ---------------------------------------------------------------- */
+/* ---- exponents ----------------------------------------------------------- */
 
 static void number_exponents(Step *step) {
   const Graph *graph = step->graph;
@@ -71,8 +70,7 @@ static void emit_max_exponent(const Step *step, ValueId id) {
              NULL);
 }
 
-/* ---- addresses
- * ----------------------------------------------------------------- */
+/* ---- addresses ----------------------------------------------------------- */
 
 static LLVMValueRef table_entry(const Step *step, LLVMValueRef table,
                                 int index) {
@@ -98,6 +96,7 @@ static LLVMValueRef value_address(const Step *step, ValueId id) {
                       1);
 }
 
+/* False for what exists in registers of its kernel only. */
 static bool has_address(const Step *step, ValueId id) {
   const Node *node = graph_node(step->graph, id);
   bool elsewhere = node->op == OP_PARAM || node->op == OP_STORE ||
@@ -105,8 +104,7 @@ static bool has_address(const Step *step, ValueId id) {
   return elsewhere || step->graph->placement[id].arena;
 }
 
-/* ---- calls
- * --------------------------------------------------------------------- */
+/* ---- calls --------------------------------------------------------------- */
 
 static LLVMValueRef runtime_function(Emit *emit, const char *name,
                                      LLVMTypeRef type) {
@@ -145,6 +143,7 @@ static void call_stage(const Step *step, const Stage *stage) {
                  "");
 }
 
+/* In the order of the kernel's pointers, the shared work area last. */
 static void fill_pointers(const Step *step, const KernelCode *code) {
   Emit *emit = step->emit;
   size_t count = code->pointer.length;
@@ -176,6 +175,7 @@ static void fill_arguments(const Step *step, const KernelCode *code) {
   }
 }
 
+/* The calls of one kernel. */
 static bool emit_kernel(const Step *step, const KernelCode *code) {
   for (size_t i = 0; i < code->pointer.length; i++) {
     ValueId id = code->pointer.data[i].value;
@@ -191,8 +191,7 @@ static bool emit_kernel(const Step *step, const KernelCode *code) {
   return true;
 }
 
-/* ---- the function
- * ----------------------------------------------------------------- */
+/* ---- the function -------------------------------------------------------- */
 
 /* Every kernel's code, before the step function is begun: one function is
  * emitted at a time. */
@@ -226,6 +225,7 @@ static void find_sizes(const Step *step, size_t *pointers, size_t *arguments) {
                                                    ARENA_ALIGN * ARENA_ALIGN;
 }
 
+/* Opens the function and loads what the frame points to. */
 static void begin_function(Step *step) {
   Emit *emit = step->emit;
   LLVMTypeRef type = LLVMFunctionType(emit->none, &emit->pointer, 1, false);

@@ -30,6 +30,7 @@ static LLVMValueRef half(Emit *emit, LLVMValueRef vector, unsigned begin,
                                 LLVMConstVector(numbers, count), "half");
 }
 
+/* 16 lanes to one: 8, 4, 2, 1. */
 static LLVMValueRef fold_lanes(Emit *emit, ListCombine *combine,
                                LLVMValueRef acc) {
   for (unsigned count = SUM_LANES / 2; count > 0; count /= 2)
@@ -39,6 +40,7 @@ static LLVMValueRef fold_lanes(Emit *emit, ListCombine *combine,
                                  "folded");
 }
 
+/* Adds 16 summands to the lanes in `slot`. */
 static void accumulate(Emit *emit, const List *list, LLVMValueRef slot,
                        LLVMValueRef index, LLVMValueRef mask) {
   LLVMTypeRef type = LLVMVectorType(emit->f32, SUM_LANES);

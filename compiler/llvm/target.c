@@ -41,6 +41,7 @@ static const Cpu cpu_table[] = {
 };
 enum { CPU_COUNT = sizeof cpu_table / sizeof cpu_table[0] };
 
+/* What a psABI level offers (System V ABI for AMD64, section 3.1.1). */
 static void set_level(Target *target, IsaLevel level, bool vbmi) {
   static const char *const cpu[] = {"x86-64", "x86-64-v2", "x86-64-v3",
                                     "x86-64-v4"};
@@ -78,6 +79,7 @@ static bool has_features(const char *features, const char *names) {
   return true;
 }
 
+/* The highest level all of whose features are there. */
 static IsaLevel features_level(const char *features) {
   if (!has_features(features, "sse4.2 ssse3 popcnt cx16"))
     return LEVEL_1;
@@ -108,6 +110,7 @@ static void choose_host(Target *target, Arena *arena) {
   LLVMDisposeMessage(features);
 }
 
+/* Names all CPUs, and the one that was probably meant. */
 static void unknown_cpu(const char *march, Diagnostics *diagnostics,
                         Arena *arena) {
   const char *names[CPU_COUNT + 1];

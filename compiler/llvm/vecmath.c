@@ -18,7 +18,8 @@ LLVMValueRef emit_fma(Emit *emit, LLVMValueRef a, LLVMValueRef b,
                         emit_vector_type(emit->f32, lanes), all, 3);
 }
 
-/* ---- exp and log ------------------------------------------------------------- */
+/* ---- exp and log
+ * ------------------------------------------------------------- */
 
 static LLVMValueRef fma_to(const Lanes *l, LLVMValueRef a, LLVMValueRef b,
                            float c) {
@@ -66,8 +67,7 @@ LLVMValueRef emit_exp(Emit *emit, LLVMValueRef x, unsigned lanes) {
   LLVMValueRef min = lanes_float(&l, F32_EXP_MIN);
   LLVMValueRef a = choose(&l, LLVMRealOGT, x, max, max, x);
   a = choose(&l, LLVMRealOLT, a, min, min, a);
-  LLVMValueRef t =
-      fma_to(&l, a, lanes_float(&l, F32_EXP_LOG2E), F32_EXP_ROUND);
+  LLVMValueRef t = fma_to(&l, a, lanes_float(&l, F32_EXP_LOG2E), F32_EXP_ROUND);
   LLVMValueRef n =
       LLVMBuildFSub(l.builder, t, lanes_float(&l, F32_EXP_ROUND), "n");
   LLVMValueRef r =
@@ -93,13 +93,12 @@ static void log_reduce(const Lanes *l, LLVMValueRef x, LLVMValueRef *n,
   LLVMValueRef s = LLVMBuildSelect(b, small, scaled, x, "s");
   LLVMValueRef d = LLVMBuildSelect(
       b, small, lanes_word(l, F32_LOG_SUBNORMAL_SHIFT), lanes_word(l, 0), "d");
-  LLVMValueRef i = LLVMBuildAdd(b, lanes_bits(l, s),
-                                lanes_word(l, F32_LOG_OFFSET), "i");
+  LLVMValueRef i =
+      LLVMBuildAdd(b, lanes_bits(l, s), lanes_word(l, F32_LOG_OFFSET), "i");
   LLVMValueRef k = LLVMBuildLShr(b, i, lanes_word(l, 23), "k");
   k = LLVMBuildSub(b, k, lanes_word(l, 127), "k");
   k = LLVMBuildSub(b, k, d, "k");
-  LLVMValueRef m =
-      LLVMBuildAnd(b, i, lanes_word(l, F32_LOG_MANTISSA), "m");
+  LLVMValueRef m = LLVMBuildAnd(b, i, lanes_word(l, F32_LOG_MANTISSA), "m");
   m = LLVMBuildAdd(b, m, lanes_word(l, F32_LOG_TWO_THIRDS), "m");
   *f = LLVMBuildFSub(b, lanes_of_bits(l, m), lanes_float(l, 1.0f), "f");
   *n = LLVMBuildSIToFP(b, k, l->f32, "n");
@@ -110,8 +109,8 @@ static LLVMValueRef log_specials(const Lanes *l, LLVMValueRef x,
                                  LLVMValueRef y) {
   LLVMValueRef zero = lanes_float(l, 0.0f);
   LLVMValueRef infinity = lanes_of_bits(l, lanes_word(l, F32_INF_BITS));
-  LLVMValueRef minus_infinity = lanes_of_bits(
-      l, lanes_word(l, F32_INF_BITS | UINT32_C(0x80000000)));
+  LLVMValueRef minus_infinity =
+      lanes_of_bits(l, lanes_word(l, F32_INF_BITS | UINT32_C(0x80000000)));
   LLVMValueRef nan = lanes_of_bits(l, lanes_word(l, F32_NAN_BITS));
   y = choose(l, LLVMRealOEQ, x, infinity, x, y);
   y = choose(l, LLVMRealOEQ, x, zero, minus_infinity, y);
@@ -125,11 +124,9 @@ LLVMValueRef emit_log(Emit *emit, LLVMValueRef x, unsigned lanes) {
   LLVMValueRef n, f;
   log_reduce(&l, x, &n, &f);
   LLVMValueRef q = polynomial(&l, f, coefficient, COUNT(coefficient));
-  LLVMValueRef h =
-      LLVMBuildFMul(b, n, lanes_float(&l, F32_LOG_LN2_HIGH), "h");
+  LLVMValueRef h = LLVMBuildFMul(b, n, lanes_float(&l, F32_LOG_LN2_HIGH), "h");
   LLVMValueRef u = LLVMBuildFAdd(b, h, f, "u");
-  LLVMValueRef e =
-      LLVMBuildFSub(b, f, LLVMBuildFSub(b, u, h, "f'"), "e");
+  LLVMValueRef e = LLVMBuildFSub(b, f, LLVMBuildFSub(b, u, h, "f'"), "e");
   LLVMValueRef low =
       LLVMBuildFMul(b, n, lanes_float(&l, F32_LOG_LN2_LOW), "low");
   LLVMValueRef square = LLVMBuildFMul(b, f, f, "square");
@@ -138,7 +135,8 @@ LLVMValueRef emit_log(Emit *emit, LLVMValueRef x, unsigned lanes) {
   return log_specials(&l, x, y);
 }
 
-/* ---- shifts ---------------------------------------------------------------------- */
+/* ---- shifts
+ * ---------------------------------------------------------------------- */
 
 static LLVMValueRef clamp_exponent(const Lanes *l, LLVMValueRef k) {
   k = lanes_pair(l, "llvm.smax", k, lanes_word(l, (uint32_t)-126));
@@ -146,8 +144,7 @@ static LLVMValueRef clamp_exponent(const Lanes *l, LLVMValueRef k) {
 }
 
 static LLVMValueRef power_of_two(const Lanes *l, LLVMValueRef k) {
-  LLVMValueRef field =
-      LLVMBuildAdd(l->builder, k, lanes_word(l, 127), "field");
+  LLVMValueRef field = LLVMBuildAdd(l->builder, k, lanes_word(l, 127), "field");
   return lanes_of_bits(
       l, LLVMBuildShl(l->builder, field, lanes_word(l, 23), "power"));
 }
@@ -169,7 +166,8 @@ LLVMValueRef emit_scale2(Emit *emit, LLVMValueRef x, ShiftFactors factors,
   return LLVMBuildFMul(emit->builder, x, second, "scaled");
 }
 
-/* ---- random numbers: Philox4x32-10, see ir/rng.c --------------------------------- */
+/* ---- random numbers: Philox4x32-10, see ir/rng.c
+ * --------------------------------- */
 
 #define PHILOX_M0 UINT32_C(0xD2511F53)
 #define PHILOX_M1 UINT32_C(0xCD9E8D57)
@@ -214,8 +212,7 @@ static void philox_blocks(const Lanes *l, LLVMValueRef key0, LLVMValueRef key1,
                           LLVMValueRef first, LLVMValueRef word[4]) {
   LLVMBuilderRef b = l->builder;
   LLVMTypeRef i64 = l->emit->i64;
-  LLVMValueRef block =
-      LLVMBuildLShr(b, first, emit_i64(l->emit, 2), "block");
+  LLVMValueRef block = LLVMBuildLShr(b, first, emit_i64(l->emit, 2), "block");
   LLVMValueRef blocks =
       LLVMBuildAdd(b, emit_splat(l->emit, block, l->count),
                    emit_lane_numbers(l->emit, i64, l->count), "blocks");
@@ -229,14 +226,12 @@ static void philox_blocks(const Lanes *l, LLVMValueRef key0, LLVMValueRef key1,
 /* `run` lanes of a, `run` lanes of b, the next of a, and so on. */
 static LLVMValueRef interleave(const Lanes *l, LLVMValueRef a, LLVMValueRef b,
                                unsigned lanes, unsigned run) {
-  LLVMValueRef *index = NEW_ARRAY(l->emit->arena, LLVMValueRef, 2 * lanes);
+  unsigned *lane = NEW_ARRAY(l->emit->arena, unsigned, 2 * lanes);
   for (unsigned i = 0; i < 2 * lanes; i++) {
     unsigned group = i / (2 * run), at = i % (2 * run);
-    unsigned lane = group * run + at % run + (at < run ? 0 : lanes);
-    index[i] = emit_i32(l->emit, (int32_t)lane);
+    lane[i] = group * run + at % run + (at < run ? 0 : lanes);
   }
-  return LLVMBuildShuffleVector(l->builder, a, b,
-                                LLVMConstVector(index, 2 * lanes), "woven");
+  return lanes_shuffle(l->emit, a, b, lane, 2 * lanes);
 }
 
 /* One lane: word first % 4 of its block. */
@@ -249,8 +244,8 @@ static LLVMValueRef random_scalar(Emit *emit, LLVMValueRef key0,
       LLVMBuildAnd(l.builder, first, emit_i64(emit, 3), "place");
   LLVMValueRef result = word[0];
   for (int i = 1; i < 4; i++) {
-    LLVMValueRef here = LLVMBuildICmp(l.builder, LLVMIntEQ, place,
-                                      emit_i64(emit, i), "here");
+    LLVMValueRef here =
+        LLVMBuildICmp(l.builder, LLVMIntEQ, place, emit_i64(emit, i), "here");
     result = LLVMBuildSelect(l.builder, here, word[i], result, "random");
   }
   return result;

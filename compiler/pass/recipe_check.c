@@ -66,11 +66,11 @@ static NameList all_names(const Program *program) {
   return names;
 }
 
-/* The file to ask for its names. */
-static const char *source_name(const Program *program, Span span) {
-  if (!program->sources || span.source == 0)
-    return program->name;
-  return sources_get(program->sources, span.source)->name;
+/* The main file: it is the first source of every compilation. */
+static const char *main_name(const Program *program) {
+  const Source *source =
+      program->sources ? sources_get(program->sources, 1) : NULL;
+  return source ? source->name : program->name;
 }
 
 static void report_unknown(Check *check, const Selector *selector) {
@@ -88,7 +88,7 @@ static void report_unknown(Check *check, const Selector *selector) {
   error.label_count = 1;
   error.note[0] =
       arena_printf(arena, "names are listed by `sgc %s --emit=names`",
-                   source_name(program, selector->span));
+                   main_name(program));
   error.note_count = 1;
   diagnose(check->context->diagnostics, &error);
   check->fine = false;

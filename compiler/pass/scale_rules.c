@@ -281,23 +281,21 @@ static Meeting meet(Scaler *scaler, const Node *node) {
                    false};
 }
 
+/* L with a run-time exponent taken at what it is expected to be. */
+static double predicted_level(const Scaler *scaler, const Node *node) {
+  if (!is_contribution(node))
+    return -INFINITY;
+  return scaler_predicted(scaler, node->scale).exponent +
+         node->estimate.log2_rms;
+}
+
 /* A new parameter value is demanded at the parameter's exponent; there the
  * run-time exponents of the gradient end. */
 static void sum_on_demand(Scaler *scaler, Node *node, Scale demand,
                           bool nonnegative) {
-  const Node *a = scaler_operand(scaler, node, 0);
-  const Node *b = scaler_operand(scaler, node, 1);
-  double level = -INFINITY;
-  if (is_contribution(a) && is_contribution(b))
-    level = a->scale.symbol == 0 && b->scale.symbol == 0
-                ? root_of_squares(node_level(a), node_level(b))
-                : demand.exponent + root_of_squares(a->estimate.log2_rms,
-                                                    b->estimate.log2_rms);
-  else if (is_contribution(a) || is_contribution(b)) {
-    const Node *only = is_contribution(a) ? a : b;
-    level = only->scale.symbol == 0 ? node_level(only)
-                                    : demand.exponent + only->estimate.log2_rms;
-  }
+  double a = predicted_level(scaler, scaler_operand(scaler, node, 0));
+  double b = predicted_level(scaler, scaler_operand(scaler, node, 1));
+  double level = isinf(a) ? b : isinf(b) ? a : root_of_squares(a, b);
   set(node, demand, level - demand.exponent, nonnegative);
   scaler_align(scaler, node, 0, demand);
   scaler_align(scaler, node, 1, demand);

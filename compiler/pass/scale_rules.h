@@ -51,6 +51,9 @@ static inline Node *scaler_operand(const Scaler *scaler, const Node *node,
 /* Operand `operand` at scale `target`: itself where it has that scale or
  * adopts any, a constant split anew, else a rebalanced helper. */
 void scaler_align(Scaler *scaler, Node *node, int operand, Scale target);
+/* The scale with all of its exponent static: a run-time one is taken at what
+ * it is expected to be. */
+Scale scaler_predicted(const Scaler *scaler, Scale scale);
 /* The operand at a static exponent: the one it is expected to have. */
 void scaler_make_static(Scaler *scaler, Node *node, int operand);
 /* The larger of two exponents; a new `$name` where that is not known now. */

@@ -62,6 +62,9 @@ static const char *helper_name(Scaler *scaler, const Node *node,
   return name_helper(scaler->names, base);
 }
 
+/* `operand` at scale `target`, in the phase of *node. Where both have the same
+ * run-time exponent the estimate moves with the exponent; otherwise the data
+ * are expected to be what they were. */
 static ValueId add_rebalance(Scaler *scaler, const Node *node, ValueId operand,
                              Scale target) {
   Node from = *graph_node(scaler->copy.new, operand);
@@ -87,6 +90,7 @@ static ValueId add_constant(Scaler *scaler, const Node *constant,
   return graph_add(scaler->copy.new, &node);
 }
 
+/* Data of zeros, infinities and NaN are the same at every exponent. */
 static void align(Scaler *scaler, Node *node, int operand, Scale target) {
   ValueId id = node->input[operand];
   const Node *from = graph_node(scaler->copy.new, id);
@@ -114,8 +118,7 @@ static int32_t predicted_exponent(const Scaler *scaler, ValueId symbol) {
   return 0;
 }
 
-/* The expected exponent of a scale, all of it static. */
-static Scale scale_predicted(const Scaler *scaler, Scale scale) {
+Scale scaler_predicted(const Scaler *scaler, Scale scale) {
   return scale_static(scale.exponent +
                       predicted_exponent(scaler, scale.symbol));
 }
@@ -124,18 +127,22 @@ void scaler_make_static(Scaler *scaler, Node *node, int operand) {
   ValueId id = node->input[operand];
   Scale scale = graph_node(scaler->copy.new, id)->scale;
   node->input[operand] =
-      add_rebalance(scaler, node, id, scale_predicted(scaler, scale));
+      add_rebalance(scaler, node, id, scaler_predicted(scaler, scale));
 }
 
+/* Remembers what `symbol` is expected to be: the exponent of data of rms
+ * 2^log2_rms at `scale`. Only where a rule needs a static exponent does this
+ * matter, and there for precision alone, never for the value. */
 static void predict(Scaler *scaler, ValueId symbol, Scale scale,
                     double log2_rms, ScaleRounding rounding) {
-  double level = scale_predicted(scaler, scale).exponent;
+  double level = scaler_predicted(scaler, scale).exponent;
   if (!isinf(log2_rms))
     level += log2_rms;
   Prediction prediction = {symbol, level_exponent(level, rounding)};
   vec_push(&scaler->predicted, prediction);
 }
 
+/* `$name` beside `%name`: the two kinds of names do not meet. */
 static ValueId add_exponent(Scaler *scaler, const Node *node, Op op) {
   TypeTable *types = scaler->context->program->types;
   Node exponent =
@@ -152,8 +159,8 @@ Scale scaler_larger(Scaler *scaler, const Node *node, Scale a, Scale b) {
   Node *larger = graph_node(scaler->copy.new, id);
   larger->attr.term[0] = a;
   larger->attr.term[1] = b;
-  int32_t first = scale_predicted(scaler, a).exponent;
-  int32_t second = scale_predicted(scaler, b).exponent;
+  int32_t first = scaler_predicted(scaler, a).exponent;
+  int32_t second = scaler_predicted(scaler, b).exponent;
   predict(scaler, id, scale_static(first > second ? first : second), 0,
           SCALE_DOWN);
   return (Scale){SCALE_NORMAL, id, 0};
@@ -198,6 +205,8 @@ const Recipe *storage_recipe(const Program *program) {
              : NULL;
 }
 
+/* floor(log2 rms) of the initial distribution, 2^0 for zeros: a parameter
+ * keeps this exponent for good, so that forward exponents are constants. */
 static int32_t initial_exponent(const Parameter *param,
                                 const Settings *settings) {
   if (settings->scaling == SCALING_FIXED && settings->has_exponent)
@@ -305,6 +314,8 @@ static void bridge_param(Scaler *scaler, ValueId old, bool scaled) {
   scaler->copy.map[old] = add_rebalance(scaler, &reader, id, target);
 }
 
+/* One node of a scaled entry: the rule of its op, with the rounding mode that
+ * the recipe has for this value. */
 static void scale_node(Scaler *scaler, const Graph *old, ValueId id) {
   Node node = graph_copy_prepare(&scaler->copy, id);
   scaler->rounding =
@@ -323,6 +334,7 @@ static void copy_node(Scaler *scaler, ValueId id) {
   bridge_param(scaler, id, false);
 }
 
+/* The new graph of one entry; the names of the old one are all kept. */
 static Graph *scale_graph(PassContext *context, const Graph *old) {
   Program *program = context->program;
   Scaler scaler = {.context = context};

@@ -12,16 +12,8 @@ typedef struct Block {
   _Alignas(max_align_t) unsigned char data[];
 } Block;
 
-/* One arena_defer, newest first. */
-typedef struct Deferred {
-  struct Deferred *next;
-  void (*release)(void *object);
-  void *object;
-} Deferred;
-
 struct Arena {
   Block *head;
-  Deferred *deferred;
   size_t used;
 };
 
@@ -48,8 +40,6 @@ Arena *arena_new(void) {
 void arena_free(Arena *arena) {
   if (!arena)
     return;
-  for (Deferred *last = arena->deferred; last; last = last->next)
-    last->release(last->object);
   for (Block *block = arena->head, *next; block; block = next) {
     next = block->next;
 #ifdef SG_POISON_ARENAS
@@ -115,12 +105,6 @@ char *arena_printf(Arena *arena, const char *format, ...) {
                             buffer.length);
   buffer_free(&buffer);
   return copy;
-}
-
-void arena_defer(Arena *arena, void (*release)(void *object), void *object) {
-  Deferred *deferred = NEW(arena, Deferred);
-  *deferred = (Deferred){arena->deferred, release, object};
-  arena->deferred = deferred;
 }
 
 size_t arena_used(const Arena *arena) {

@@ -30,9 +30,6 @@ void *arena_copy(Arena *arena, const void *data, size_t size);
 char *arena_string(Arena *arena, const char *text, size_t length);
 char *arena_printf(Arena *arena, const char *format, ...) SG_PRINTF(2, 3);
 size_t arena_used(const Arena *arena);
-/* Calls release(object) when the arena is freed, last deferred first: for the
- * heap memory (VECs) that an object in the arena owns. */
-void arena_defer(Arena *arena, void (*release)(void *object), void *object);
 
 #define NEW(arena, type) ((type *)arena_alloc((arena), sizeof(type)))
 #define NEW_ARRAY(arena, type, count)                                          \

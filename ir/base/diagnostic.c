@@ -109,15 +109,40 @@ static size_t columns(const char *text, size_t n) {
   return count;
 }
 
+/* Bytes of the UTF-8 sequence at `text`; 0 if it is none. Overlong forms are
+ * let through: this is for display. */
+static size_t utf8_length(const char *text, size_t left) {
+  unsigned char c = (unsigned char)text[0];
+  size_t n = c < 0x80   ? 1
+             : c < 0xc2 ? 0
+             : c < 0xe0 ? 2
+             : c < 0xf0 ? 3
+             : c < 0xf5 ? 4
+                        : 0;
+  if (n > left)
+    return 0;
+  for (size_t i = 1; i < n; i++)
+    if (((unsigned char)text[i] & 0xc0) != 0x80)
+      return 0;
+  return n;
+}
+
 static void print_line(const Page *page, const Source *source, uint32_t line) {
   const char *text;
   size_t length = line_text(source, line, &text);
   gutter(page, line);
   if (length)
     buffer_char(page->out, ' ');
-  for (size_t i = 0; i < length; i++) {
+  for (size_t i = 0; i < length;) {
+    size_t bytes = utf8_length(text + i, length - i);
     unsigned char c = (unsigned char)text[i];
-    buffer_char(page->out, c == '\t' || c < 0x20 || c == 0x7f ? ' ' : (char)c);
+    if (bytes == 0) /* no UTF-8: one replacement character a byte */
+      buffer_text(page->out, "\xef\xbf\xbd");
+    else if (c < 0x20 || c == 0x7f)
+      buffer_char(page->out, ' ');
+    else
+      buffer_add(page->out, text + i, bytes);
+    i += bytes ? bytes : 1;
   }
   buffer_char(page->out, '\n');
 }

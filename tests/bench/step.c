@@ -19,11 +19,12 @@ enum { THREADS = 2, BENCH_ROUNDS = 7, WARM = 20, STEPS = 60 };
 typedef struct {
   void *library;
   const SgProgram *program;
-  int (*session_open)(Session *, const SgProgram *, uint64_t, int);
+  int (*session_open)(Session *, const SgProgram *, int);
+  void (*session_initialize)(Session *, uint64_t);
   void (*session_close)(Session *);
   int (*run_open)(Run *, const SgEntry *);
   void (*run_close)(Run *);
-  void (*run_step)(const Session *, Run *, uint64_t);
+  int (*run_step)(const Session *, Run *, uint64_t);
 } Loaded;
 
 /* Object file and runtime to a shared object, all symbols of it kept. */
@@ -58,6 +59,8 @@ static bool load(Loaded *loaded, const char *recipe, Report *report) {
   }
   loaded->program = dlsym(loaded->library, "sg_program");
   *(void **)&loaded->session_open = dlsym(loaded->library, "session_open");
+  *(void **)&loaded->session_initialize =
+      dlsym(loaded->library, "session_initialize");
   *(void **)&loaded->session_close = dlsym(loaded->library, "session_close");
   *(void **)&loaded->run_open = dlsym(loaded->library, "run_open");
   *(void **)&loaded->run_close = dlsym(loaded->library, "run_close");
@@ -94,11 +97,12 @@ static void measure(const Loaded *loaded, const char *recipe, Report *report) {
   Session session;
   Run run;
   const SgEntry *entry = train_entry(loaded->program);
-  if (loaded->session_open(&session, loaded->program, 1, THREADS) != 0 ||
+  if (loaded->session_open(&session, loaded->program, THREADS) != 0 ||
       loaded->run_open(&run, entry) != 0) {
     report_failure(report, "step", "the program could not be opened");
     return;
   }
+  loaded->session_initialize(&session, 1);
   fill_inputs(&run);
   uint64_t step = 0;
   double rate[BENCH_ROUNDS], peak[BENCH_ROUNDS], ratio[BENCH_ROUNDS];

@@ -9,17 +9,22 @@ A fenced block that follows a comment of the form
     <!-- sgc ARGUMENTS | from REGEX | head N -->
 
 is replaced by the output of that command, run in the source folder; with
---check the files are only compared. `<!-- file PATH -->` quotes a file.
+--check the files are only compared. `<!-- file PATH -->` quotes a file. After
+`<!-- session -->` each line of the block that begins with `$ ` is a command:
+all are run in turn, by bash, in a copy of docs/examples with sgc in reach.
 """
 import difflib
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
+import tempfile
 
-BLOCK = re.compile(r"(<!-- (sgc|file) ([^\n]*?) -->\n```[a-z]*\n)(.*?)(```\n)",
-                   re.DOTALL)
+BLOCK = re.compile(
+    r"(<!-- (sgc|file|session) ?([^\n]*?) ?-->\n```[a-z]*\n)(.*?)(```\n)",
+    re.DOTALL)
 
 
 def select(text, filters):
@@ -52,6 +57,30 @@ def output(sgc, kind, command):
     return select(result.stdout, filters)
 
 
+def session(sgc, block):
+    """The commands of a block, each followed by what it prints."""
+    path = os.path.dirname(sgc) + os.pathsep + os.environ.get("PATH", "")
+    out = ""
+    with tempfile.TemporaryDirectory() as folder:
+        shutil.copytree("docs/examples", folder, dirs_exist_ok=True)
+        for line in block.splitlines():
+            if not line.startswith("$ "):
+                continue
+            result = subprocess.run(["bash", "-c", line[2:]], cwd=folder,
+                                    env=dict(os.environ, PATH=path), text=True,
+                                    stdout=subprocess.PIPE,
+                                    stderr=subprocess.STDOUT)
+            out += line + "\n" + result.stdout
+    return out
+
+
+def replacement(sgc, match):
+    head, kind, command, block, tail = match.groups()
+    if kind == "session":
+        return head + session(sgc, block) + tail
+    return head + output(sgc, kind, command) + tail
+
+
 def main():
     args = sys.argv[1:]
     check = args[0] == "--check"
@@ -62,8 +91,7 @@ def main():
     for path in files:
         with open(path) as file:
             old = file.read()
-        new = BLOCK.sub(
-            lambda m: m[1] + output(sgc, m[2], m[3]) + m[5], old)
+        new = BLOCK.sub(lambda match: replacement(sgc, match), old)
         if check and new != old:
             failed = True
             sys.stdout.writelines(difflib.unified_diff(

@@ -17,7 +17,6 @@
 #include "compiler/llvm/backend.h"
 #include "compiler/pass/pass.h"
 #include "ir/rng.h"
-#include "runtime/abi.h"
 
 enum { SEED = 1 }; /* lab_run's */
 
@@ -166,8 +165,34 @@ static void expect_tensor(const char *what, const Type *type,
   }
 }
 
-/* ---- running
- * ------------------------------------------------------------------ */
+/* ---- placing ------------------------------------------------------------- */
+
+/* Every op on its own, every value in memory of its own. */
+void lab_place_apart(Lab *lab) {
+  Graph *graph = lab->graph;
+  graph->placement = NEW_ARRAY(lab->arena, Placement, graph->count);
+  vec_push(&graph->kernel, (Kernel){KERNEL_NONE, 0, 0});
+  int64_t offset = 0;
+  for (ValueId id = 1; id < graph->count; id++) {
+    Node *node = graph_node(graph, id);
+    KernelForm form = op_kernel_form(node->op);
+    Placement *place = &graph->placement[id];
+    bool leaf = node->op == OP_PARAM || node->op == OP_INPUT;
+    place->materialized = form != KERNEL_NONE || leaf;
+    place->arena = form != KERNEL_NONE && node->op != OP_STORE;
+    place->materialized &= node->op != OP_STORE;
+    place->offset = offset;
+    if (place->arena)
+      offset += ((int64_t)type_bytes(node->type) + 63) / 64 * 64;
+    if (form == KERNEL_NONE)
+      continue;
+    node->kernel = (uint32_t)graph->kernel.length;
+    vec_push(&graph->kernel, (Kernel){form, id, id});
+  }
+  graph->arena_bytes = offset;
+}
+
+/* ---- running ------------------------------------------------------------- */
 
 /* Memory of a step, filled with a pattern that is NaN in every format. */
 typedef struct {
@@ -209,6 +234,7 @@ static const char *result_data(const Memory *memory, const SgResult *result) {
 
 static void compare(Lab *lab, const SgEntry *entry, const Memory *memory) {
   const Graph *graph = lab->program->graph.data[0];
+  assert_true(entry->result_count > 0);
   for (int64_t i = 0; i < entry->result_count; i++) {
     const SgResult *result = &entry->result[i];
     const Tensor *tensor =
@@ -231,6 +257,14 @@ static void compare(Lab *lab, const SgEntry *entry, const Memory *memory) {
   }
 }
 
+const SgProgram *lab_open(Lab *lab, void **handle) {
+  Built built = {.handle = NULL};
+  lab_place_apart(lab);
+  build(lab, (Target){"x86-64", 2}, &built);
+  *handle = built.handle;
+  return built.program;
+}
+
 static void run_and_compare(Lab *lab, Target target) {
   Built built = {.handle = NULL};
   build(lab, target, &built);
@@ -249,8 +283,7 @@ static void run_and_compare(Lab *lab, Target target) {
   dlclose(built.handle);
 }
 
-/* ---- the comparisons
- * -------------------------------------------------------------- */
+/* ---- the comparisons ----------------------------------------------------- */
 
 static const Target targets[] = {
     {"x86-64", 2}, {"x86-64-v3", 2}, {"native", 2}, {"native", 0}};
@@ -273,31 +306,6 @@ static void compare_everywhere(Lab *lab) {
       run_and_compare(lab, targets[i]);
 }
 
-/* Every op on its own, every value in memory of its own. */
-static void place_apart(Lab *lab) {
-  Graph *graph = lab->graph;
-  graph->placement = NEW_ARRAY(lab->arena, Placement, graph->count);
-  vec_push(&graph->kernel, (Kernel){KERNEL_NONE, 0, 0});
-  int64_t offset = 0;
-  for (ValueId id = 1; id < graph->count; id++) {
-    Node *node = graph_node(graph, id);
-    KernelForm form = op_kernel_form(node->op);
-    Placement *place = &graph->placement[id];
-    bool leaf = node->op == OP_PARAM || node->op == OP_INPUT;
-    place->materialized = form != KERNEL_NONE || leaf;
-    place->arena = form != KERNEL_NONE && node->op != OP_STORE;
-    place->materialized &= node->op != OP_STORE;
-    place->offset = offset;
-    if (place->arena)
-      offset += ((int64_t)type_bytes(node->type) + 63) / 64 * 64;
-    if (form == KERNEL_NONE)
-      continue;
-    node->kernel = (uint32_t)graph->kernel.length;
-    vec_push(&graph->kernel, (Kernel){form, id, id});
-  }
-  graph->arena_bytes = offset;
-}
-
 static void return_all(Lab *lab) {
   for (ValueId id = 1; id < lab->graph->count; id++) {
     const Node *node = lab_node(lab, id);
@@ -311,11 +319,7 @@ static void return_all(Lab *lab) {
 void lab_compare_apart(Lab *lab) {
   if (lab->graph->result.length == 0)
     return_all(lab);
-  place_apart(lab);
-  compare_everywhere(lab);
-}
-
-void lab_compare_placed(Lab *lab) {
+  lab_place_apart(lab);
   compare_everywhere(lab);
 }
 

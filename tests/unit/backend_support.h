@@ -11,6 +11,7 @@
 #ifndef SG_TESTS_BACKEND_SUPPORT_H
 #define SG_TESTS_BACKEND_SUPPORT_H
 
+#include "runtime/abi.h"
 #include "tests/unit/eval_support.h"
 
 typedef struct {
@@ -23,8 +24,11 @@ void lab_compare_apart(Lab *lab);
 /* Kernels as `fuse` and `plan` make them; results and parameters are
  * compared. */
 void lab_compare_fused(Lab *lab);
-/* A program that has kernels and a plan already. */
-void lab_compare_placed(Lab *lab);
+/* Gives each op a kernel and each value a place. */
+void lab_place_apart(Lab *lab);
+/* The description inside the compiled program; the caller closes the handle
+ * with dlclose. */
+const SgProgram *lab_open(Lab *lab, void **handle);
 void lab_return(Lab *lab, ValueId id);
 
 #endif

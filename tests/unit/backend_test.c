@@ -14,8 +14,7 @@
 #include "ir/rng.h"
 #include "tests/unit/backend_support.h"
 
-/* ---- numbers
- * ------------------------------------------------------------------ */
+/* ---- numbers ------------------------------------------------------------- */
 
 static const double specials[] = {
     0.0,      -0.0,      1.0,       -1.0,     INFINITY, -INFINITY, NAN,
@@ -66,8 +65,7 @@ static ValueId reduced(Lab *lab, Op op, Shape shape, ValueId x,
   return id;
 }
 
-/* ---- elementwise
- * ---------------------------------------------------------------- */
+/* ---- elementwise --------------------------------------------------------- */
 
 static void unary_ops(Lab *lab, Shape shape, ValueId x) {
   static const Op op[] = {OP_NEG, OP_RELU, OP_SQRT, OP_EXP, OP_LOG};
@@ -142,8 +140,7 @@ static void test_wide_rows(void **state) {
   lab_free(lab);
 }
 
-/* ---- conversions
- * ------------------------------------------------------------------ */
+/* ---- conversions --------------------------------------------------------- */
 
 static const Format narrow[] = {FORMAT_F16, FORMAT_BF16, FORMAT_E4M3,
                                 FORMAT_E5M2};
@@ -213,8 +210,7 @@ static void test_conversions(void **state) {
   lab_free(lab);
 }
 
-/* ---- exponents
- * ---------------------------------------------------------------------- */
+/* ---- exponents ----------------------------------------------------------- */
 
 /* Static and measured exponents of every kind; the shifts that follow. */
 static void test_exponents(void **state) {
@@ -283,8 +279,7 @@ static void test_unmeasured(void **state) {
   lab_free(lab);
 }
 
-/* ---- reductions
- * ------------------------------------------------------------------------ */
+/* ---- reductions ---------------------------------------------------------- */
 
 static void sums(Lab *lab, int64_t a, int64_t b, Format format, uint64_t seed) {
   size_t n = (size_t)(a * b);
@@ -365,9 +360,7 @@ static void test_long_norms(void **state) {
   lab_free(lab);
 }
 
-/* ---- rows
- * ----------------------------------------------------------------------------
- */
+/* ---- rows ---------------------------------------------------------------- */
 
 static void softmax(Lab *lab, int64_t rows, int64_t n, const double *data,
                     Format labels, int32_t exponent) {
@@ -421,8 +414,7 @@ static void test_argmax(void **state) {
   lab_free(lab);
 }
 
-/* ---- permutations
- * ------------------------------------------------------------------------ */
+/* ---- permutations -------------------------------------------------------- */
 
 static void test_permute(void **state) {
   (void)state;
@@ -458,73 +450,96 @@ static void test_permute(void **state) {
   lab_free(lab);
 }
 
-/* ---- whole steps
- * ------------------------------------------------------------------------- */
+/* ---- whole steps --------------------------------------------------------- */
 
 /* A layer, its gradient and its update, as the passes leave it: contractions
  * with epilogues, fused chains, stores that round, shared code. */
+typedef struct {
+  Lab *lab;
+  ValueId w, b, x_q, mask, h; /* parameters, and what forward saves */
+  Scale gradient;             /* of d.h */
+  ValueId dw, db;
+} Layer;
+
+static ValueId scaled_op(Lab *lab, Op op, Format format, Shape shape, ValueId a,
+                         ValueId b, Scale scale) {
+  ValueId id = lab_op(lab, op, format, shape, a, b, 0);
+  lab_node(lab, id)->scale = scale;
+  return id;
+}
+
+static ValueId product(Lab *lab, Shape shape, ValueId a, ValueId b,
+                       const char *pattern, Scale scale) {
+  ValueId id = scaled_op(lab, OP_EINSUM, FORMAT_F32, shape, a, b, scale);
+  lab_node(lab, id)->attr.pattern = intern(lab->program->interner, pattern);
+  return id;
+}
+
+static void layer_forward(Layer *layer) {
+  Lab *lab = layer->lab;
+  Scale e = scale_static(-3);
+  Shape out = SHAPE(9, 19);
+  ValueId x = lab_input(lab, FORMAT_F32, SHAPE(9, 23), tame(lab, 9 * 23, 1));
+  lab_scale(lab, x, 0);
+  layer->x_q =
+      scaled_op(lab, OP_CAST, FORMAT_E4M3, SHAPE(9, 23), x, 0, scale_static(0));
+  ValueId w_q =
+      scaled_op(lab, OP_CAST, FORMAT_E4M3, SHAPE(19, 23), layer->w, 0, e);
+  ValueId y = product(lab, out, layer->x_q, w_q, "b i, o i -> b o", e);
+  ValueId sum = scaled_op(lab, OP_ADD, FORMAT_F32, out, y, layer->b, e);
+  layer->h = scaled_op(lab, OP_RELU, FORMAT_F32, out, sum, 0, e);
+  layer->mask = lab_op(lab, OP_POSITIVE, FORMAT_BOOL, out, sum, 0, 0);
+  ValueId loss = reduced(lab, OP_MEAN, SCALAR, layer->h, "a b ->");
+  lab_scale(lab, loss, -4);
+  lab_return(lab, loss);
+  lab_return(lab, layer->h);
+}
+
+static void layer_backward(Layer *layer) {
+  Lab *lab = layer->lab;
+  Shape out = SHAPE(9, 19);
+  ValueId measured =
+      lab_op(lab, OP_NORM_EXPONENT, FORMAT_I32, SCALAR, layer->h, 0, 0);
+  Scale e = {SCALE_NORMAL, measured, 0}, more = {SCALE_NORMAL, measured, 2};
+  layer->gradient = e;
+  ValueId d = scaled_op(lab, OP_REBALANCE, FORMAT_F32, out, layer->h, 0, e);
+  ValueId dr = scaled_op(lab, OP_RELU_GRAD, FORMAT_F32, out, d, layer->mask, e);
+  ValueId dq = scaled_op(lab, OP_CAST, FORMAT_E5M2, out, dr, 0, e);
+  layer->dw =
+      product(lab, SHAPE(19, 23), dq, layer->x_q, "b o, b i -> o i", more);
+  layer->db = reduced(lab, OP_SUM, SHAPE(19), dr, "b o -> o");
+  lab_node(lab, layer->db)->scale = more;
+}
+
+/* p - 1.6 * 2^-4 * gradient at the parameter's exponent. */
+static ValueId updated(const Layer *layer, Shape shape, ValueId param,
+                       ValueId gradient) {
+  Lab *lab = layer->lab;
+  ValueId rate = real_const(lab, 1.6);
+  lab_scale(lab, rate, -4);
+  Scale e = {SCALE_NORMAL, layer->gradient.symbol, -2};
+  ValueId step = scaled_op(lab, OP_MUL, FORMAT_F32, shape, gradient, rate, e);
+  Scale own = scale_static(-3);
+  ValueId at = scaled_op(lab, OP_REBALANCE, FORMAT_F32, shape, step, 0, own);
+  return scaled_op(lab, OP_SUB, FORMAT_F32, shape, param, at, own);
+}
+
 static void test_step(void **state) {
   (void)state;
-  for (int stochastic = 0; stochastic < 2; stochastic++) {
+  for (int round = ROUND_NEAREST; round <= ROUND_STOCHASTIC; round++) {
     Lab *lab = lab_new(LEVEL_FINAL);
     Init init = {INIT_NORMAL, 0.1, 0};
-    Scale scale = scale_static(-3);
-    int wi = lab_new_param(lab, "w", FORMAT_F16, SHAPE(19, 23), init, scale);
-    int bi = lab_new_param(lab, "b", FORMAT_F32, SHAPE(19), init, scale);
-    if (stochastic)
-      lab->program->param.data[wi].round = ROUND_STOCHASTIC;
-    ValueId x = lab_input(lab, FORMAT_F32, SHAPE(9, 23), tame(lab, 9 * 23, 1));
-    lab_scale(lab, x, 0);
-    ValueId w = lab_param(lab, wi), b = lab_param(lab, bi);
-    ValueId q = lab_op(lab, OP_CAST, FORMAT_E4M3, SHAPE(9, 23), x, 0, 0);
-    lab_scale(lab, q, 0);
-    ValueId wq = lab_op(lab, OP_CAST, FORMAT_E4M3, SHAPE(19, 23), w, 0, 0);
-    lab_scale(lab, wq, -3);
-    ValueId y = lab_op(lab, OP_EINSUM, FORMAT_F32, SHAPE(9, 19), q, wq, 0);
-    lab_node(lab, y)->attr.pattern =
-        intern(lab->program->interner, "b i, o i -> b o");
-    lab_scale(lab, y, -3);
-    ValueId sum = lab_op(lab, OP_ADD, FORMAT_F32, SHAPE(9, 19), y, b, 0);
-    lab_scale(lab, sum, -3);
-    ValueId h = lab_op(lab, OP_RELU, FORMAT_F32, SHAPE(9, 19), sum, 0, 0);
-    lab_scale(lab, h, -3);
-    ValueId mask =
-        lab_op(lab, OP_POSITIVE, FORMAT_BOOL, SHAPE(9, 19), sum, 0, 0);
-    ValueId loss = reduced(lab, OP_MEAN, SCALAR, h, "a b ->");
-    lab_scale(lab, loss, -4);
-    ValueId e = lab_op(lab, OP_NORM_EXPONENT, FORMAT_I32, SCALAR, h, 0, 0);
-    ValueId d = lab_op(lab, OP_REBALANCE, FORMAT_F32, SHAPE(9, 19), h, 0, 0);
-    Scale run_time = {SCALE_NORMAL, e, 0};
-    lab_node(lab, d)->scale = run_time;
-    ValueId dr =
-        lab_op(lab, OP_RELU_GRAD, FORMAT_F32, SHAPE(9, 19), d, mask, 0);
-    lab_node(lab, dr)->scale = run_time;
-    ValueId dq = lab_op(lab, OP_CAST, FORMAT_E5M2, SHAPE(9, 19), dr, 0, 0);
-    lab_node(lab, dq)->scale = run_time;
-    ValueId dw = lab_op(lab, OP_EINSUM, FORMAT_F32, SHAPE(19, 23), dq, q, 0);
-    lab_node(lab, dw)->attr.pattern =
-        intern(lab->program->interner, "b o, b i -> o i");
-    lab_node(lab, dw)->scale = (Scale){SCALE_NORMAL, e, 2};
-    ValueId db = reduced(lab, OP_SUM, SHAPE(19), dr, "b o -> o");
-    lab_node(lab, db)->scale = (Scale){SCALE_NORMAL, e, 2};
-    ValueId updated[2], old[] = {w, b}, gradient[] = {dw, db};
-    for (int i = 0; i < 2; i++) {
-      Shape shape = i == 0 ? SHAPE(19, 23) : SHAPE(19);
-      ValueId rate = real_const(lab, 1.6);
-      lab_scale(lab, rate, -4);
-      ValueId s = lab_op(lab, OP_MUL, FORMAT_F32, shape, gradient[i], rate, 0);
-      lab_node(lab, s)->scale = (Scale){SCALE_NORMAL, e, -2};
-      ValueId r = lab_op(lab, OP_REBALANCE, FORMAT_F32, shape, s, 0, 0);
-      lab_scale(lab, r, -3);
-      updated[i] = lab_op(lab, OP_SUB, FORMAT_F32, shape, old[i], r, 0);
-      lab_scale(lab, updated[i], -3);
-    }
-    lab_store(lab, bi, updated[1]);
-    ValueId store = lab_store(lab, wi, updated[0]);
-    if (stochastic)
-      lab_node(lab, store)->attr.round = ROUND_STOCHASTIC;
-    lab_return(lab, loss);
-    lab_return(lab, h);
+    Scale e = scale_static(-3);
+    int w = lab_new_param(lab, "w", FORMAT_F16, SHAPE(19, 23), init, e);
+    int b = lab_new_param(lab, "b", FORMAT_F32, SHAPE(19), init, e);
+    Layer layer = {.lab = lab, .w = lab_param(lab, w), .b = lab_param(lab, b)};
+    layer_forward(&layer);
+    layer_backward(&layer);
+    ValueId new_w = updated(&layer, SHAPE(19, 23), layer.w, layer.dw);
+    ValueId new_b = updated(&layer, SHAPE(19), layer.b, layer.db);
+    lab_store(lab, b, new_b);
+    ValueId store = lab_store(lab, w, new_w);
+    lab_node(lab, store)->attr.round = (Rounding)round;
     lab_compare_fused(lab);
     lab_free(lab);
   }

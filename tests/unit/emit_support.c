@@ -76,9 +76,8 @@ LLVMValueRef workshop_begin(Workshop *w, const char *name) {
   Emit *emit = &w->emit;
   LLVMTypeRef parameter[] = {emit->pointer, emit->pointer, emit->pointer,
                              emit->pointer, emit->i64};
-  LLVMValueRef function =
-      LLVMAddFunction(emit->module, name,
-                      LLVMFunctionType(emit->none, parameter, 5, false));
+  LLVMValueRef function = LLVMAddFunction(
+      emit->module, name, LLVMFunctionType(emit->none, parameter, 5, false));
   emit_function_attributes(emit, function);
   emit_function_begin(emit, function);
   return function;
@@ -95,7 +94,8 @@ void workshop_load(Workshop *w) {
   ContextErrors errors = {0};
   object_watch_errors(w->emit.context, &errors);
   Buffer code = {0};
-  bool done = object_verify(&w->emit) && object_optimize(&w->emit, w->machine) &&
+  bool done = object_verify(&w->emit) &&
+              object_optimize(&w->emit, w->machine) &&
               object_bytes(&w->emit, w->machine, OUTPUT_OBJECT, &errors, &code);
   if (!done)
     fail_msg("%s", w->messages.data);

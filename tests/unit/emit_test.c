@@ -19,13 +19,14 @@
 
 static const char *const march_table[] = {"x86-64", "x86-64-v3", "native"};
 enum { MARCHES = 3 };
-static const unsigned lanes_table[] = {1, 4, 8, 16};
-enum { WIDTHS = 4 };
+static const unsigned lanes_table[] = {1, 4, 8, 16, 64};
+enum { WIDTHS = 5 };
 static const Format format_table[] = {FORMAT_F32, FORMAT_F16, FORMAT_BF16,
                                       FORMAT_E4M3, FORMAT_E5M2};
 enum { FORMATS = 5 };
 
-/* ---- patterns ------------------------------------------------------------------ */
+/* ---- patterns
+ * ------------------------------------------------------------------ */
 
 enum { PATTERNS = 1 << 22, UPPER = 1 << 16 };
 
@@ -37,7 +38,7 @@ static uint64_t next_random(uint64_t *state) {
   return z ^ (z >> 31);
 }
 
-/* A multiple of 16 of them: spread evenly over all 2^32, then every upper half
+/* A multiple of 64 of them: spread evenly over all 2^32, then every upper half
  * with lower halves around 0, 1/4, 1/2 and 1 of its last place: the ends of all
  * formats, halfway points, zeros, infinities, NaNs. */
 static uint32_t *patterns(size_t *count) {
@@ -56,7 +57,8 @@ static uint32_t *patterns(size_t *count) {
   return all;
 }
 
-/* ---- functions under test --------------------------------------------------------- */
+/* ---- functions under test
+ * --------------------------------------------------------- */
 
 typedef enum {
   KIND_DECODE,
@@ -109,16 +111,14 @@ static void case_emit(Workshop *w, Case c) {
   case_name(name, sizeof name, c);
   LLVMValueRef f = workshop_begin(w, name);
   LLVMBasicBlockRef body = emit_enter_entry(emit);
-  LLVMValueRef shift =
-      emit_load(emit, emit->i32, LLVMGetParam(f, 3), 1, NULL);
+  LLVMValueRef shift = emit_load(emit, emit->i32, LLVMGetParam(f, 3), 1, NULL);
   ShiftFactors factors = emit_shift_factors(emit, shift);
   emit_leave_entry(emit, body);
   LLVMTypeRef code = emit_code_type(emit, c.format);
   int64_t code_bytes = (int64_t)format_bytes(c.format);
   LLVMTypeRef in = c.kind == KIND_DECODE ? code : emit->f32;
-  LLVMTypeRef out = c.kind == KIND_NEAREST || c.kind == KIND_STOCHASTIC
-                        ? code
-                        : emit->f32;
+  LLVMTypeRef out =
+      c.kind == KIND_NEAREST || c.kind == KIND_STOCHASTIC ? code : emit->f32;
   Loop loop = emit_loop_begin(emit, emit_i64(emit, 0), LLVMGetParam(f, 4),
                               emit_i64(emit, c.lanes), "i");
   LLVMValueRef at = emit_address(emit, LLVMGetParam(f, 0), loop.index,
@@ -143,8 +143,8 @@ static void case_run(Workshop *w, Case c, const void *a, const void *b,
   f(a, b, out, &shift, (int64_t)n);
 }
 
-static void expect_same(const char *march, Case c, const void *a,
-                        const void *b, size_t bytes, size_t n) {
+static void expect_same(const char *march, Case c, const void *a, const void *b,
+                        size_t bytes, size_t n) {
   if (memcmp(a, b, bytes * n) == 0)
     return;
   for (size_t i = 0; i < n; i++)
@@ -154,8 +154,8 @@ static void expect_same(const char *march, Case c, const void *a,
       memcpy(&found, (const char *)a + bytes * i, bytes);
       memcpy(&wanted, (const char *)b + bytes * i, bytes);
       fail_msg("%s kind %d %s overflow %d lanes %u: element %zu is %x, not %x",
-               march, (int)c.kind, format_info(c.format)->text,
-               (int)c.overflow, c.lanes, i, found, wanted);
+               march, (int)c.kind, format_info(c.format)->text, (int)c.overflow,
+               c.lanes, i, found, wanted);
     }
 }
 
@@ -179,7 +179,8 @@ static void each_march(const Case *cases, size_t count, MarchTest *test) {
   }
 }
 
-/* ---- decoding ----------------------------------------------------------------------- */
+/* ---- decoding
+ * ----------------------------------------------------------------------- */
 
 /* All codes of 8- and 16-bit formats, spread ones of f32. */
 static void decode_floats(Workshop *w, const char *march) {
@@ -251,7 +252,8 @@ static void integers_decode_by_value(void **state) {
   each_march(cases, INTEGERS, decode_integers);
 }
 
-/* ---- encoding ----------------------------------------------------------------------- */
+/* ---- encoding
+ * ----------------------------------------------------------------------- */
 
 enum { ENCODINGS = 2 * FORMATS };
 
@@ -329,7 +331,8 @@ static void stochastic_encoding_compares_dropped_bits(void **state) {
   each_march(cases, ENCODINGS, encode_stochastic);
 }
 
-/* ---- functions --------------------------------------------------------------------- */
+/* ---- functions
+ * --------------------------------------------------------------------- */
 
 /* A NaN operand of a product may come out with any payload, so products are
  * compared up to that. */
@@ -366,9 +369,9 @@ static void exp_and_log_take_the_listed_steps(void **state) {
 }
 
 static void shifts_agree(Workshop *w, const char *march) {
-  static const int32_t shift[] = {0,    1,    -1,   5,    -126, -127,      127,
-                                  128,  -149, -252, 253,  254,  -253,      300,
-                                  -300, 1000, 126,  -128, 40,   INT32_MAX, INT32_MIN};
+  static const int32_t shift[] = {
+      0,   1,    -1,  5,    -126, -127, 127,  128, -149,      -252,     253,
+      254, -253, 300, -300, 1000, 126,  -128, 40,  INT32_MAX, INT32_MIN};
   enum { COUNT = 1 << 14 };
   static uint32_t bits[COUNT];
   static float x[COUNT], found[COUNT], wanted[COUNT];
@@ -394,7 +397,8 @@ static void shifts_multiply_twice(void **state) {
   each_march(cases, 1, shifts_agree);
 }
 
-/* ---- random numbers ------------------------------------------------------------------- */
+/* ---- random numbers
+ * ------------------------------------------------------------------- */
 
 typedef void Draw(const uint32_t key[2], const int64_t *first, uint32_t *out,
                   void *unused, int64_t n);
@@ -410,8 +414,7 @@ static void draw_emit(Workshop *w, unsigned lanes) {
     key[i] = emit_load(
         emit, emit->i32,
         emit_address(emit, LLVMGetParam(f, 0), emit_i64(emit, i), 4), 1, NULL);
-  LLVMValueRef first =
-      emit_load(emit, emit->i64, LLVMGetParam(f, 1), 1, NULL);
+  LLVMValueRef first = emit_load(emit, emit->i64, LLVMGetParam(f, 1), 1, NULL);
   LLVMValueRef draws = emit_random(emit, key[0], key[1], first, lanes);
   emit_store(emit, draws, emit->i32, LLVMGetParam(f, 2), lanes, NULL);
   emit_function_end(emit);
@@ -426,15 +429,16 @@ static void draws_agree(Workshop *w, unsigned lanes, const char *march) {
   for (int64_t i = 0; i < 2000; i++) {
     RngKey key = rng_key(next_random(&random), 3, 4);
     /* Small numbers, and ones around the carry into the second word. */
-    int64_t first = i < 100 ? i : (int64_t)(next_random(&random) >> (i % 60 + 1));
+    int64_t first =
+        i < 100 ? i : (int64_t)(next_random(&random) >> (i % 60 + 1));
     if (i % 5 == 0)
       first = ((int64_t)1 << 34) - i / 5 % 20;
-    uint32_t out[16];
+    uint32_t out[64];
     draw(key.word, &first, out, NULL, 0);
     for (unsigned l = 0; l < lanes; l++)
       if (out[l] != rng_u32(key, (uint64_t)first + l))
-        fail_msg("%s lanes %u: draw %lld + %u", march, lanes,
-                 (long long)first, l);
+        fail_msg("%s lanes %u: draw %lld + %u", march, lanes, (long long)first,
+                 l);
   }
 }
 

@@ -92,6 +92,22 @@ static void nothing_fuses_across_a_reduction_of_its_own(void **state) {
   sketch_free(s);
 }
 
+/* %d would join the kernels of %a and %c, but the sum has to run between. */
+static void kernels_with_one_between_them_stay_two(void **state) {
+  (void)state;
+  Sketch *s = entry();
+  ValueId x = sketch_input(s, "x", EXTENT(6));
+  ValueId y = sketch_input(s, "y", EXTENT(6));
+  ValueId a = sketch_op(s, "a", OP_NEG, x, 0, 0);
+  ValueId n = sketch_pattern(s, "n", OP_SUM, a, 0, "i ->");
+  ValueId c = sketch_op(s, "c", OP_MUL, y, n, 0);
+  sketch_return(s, "d", sketch_op(s, "d", OP_ADD, a, c, 0));
+  fuse(s);
+  assert_int_not_equal(kernel_of(s, "a"), kernel_of(s, "d"));
+  assert_int_equal(kernel_of(s, "c"), kernel_of(s, "d"));
+  sketch_free(s);
+}
+
 /* The exponent of a rescale is measured on the whole value first. */
 static void nothing_fuses_across_a_measured_exponent(void **state) {
   (void)state;
@@ -373,6 +389,7 @@ int main(void) {
       cmocka_unit_test(chains_that_meet_are_one_kernel),
       cmocka_unit_test(smaller_producers_stay_outside),
       cmocka_unit_test(nothing_fuses_across_a_reduction_of_its_own),
+      cmocka_unit_test(kernels_with_one_between_them_stay_two),
       cmocka_unit_test(nothing_fuses_across_a_measured_exponent),
       cmocka_unit_test(phases_have_kernels_of_their_own),
       cmocka_unit_test(epilogues_follow_their_contraction),

@@ -134,6 +134,25 @@ static void a_copy_maps_operands_and_symbols(void **state) {
   text_free(text);
 }
 
+/* A pass that forgets an exponent does not get a static one instead. */
+static void a_lost_symbol_is_reported(void **state) {
+  (void)state;
+  Text *text = text_read(scaled_text);
+  Graph *old = text_graph(text);
+  GraphCopy copy = graph_copy_begin(text->arena, old);
+  for (ValueId id = 1; id < old->count; id++)
+    if (id != text_value(text, "$m"))
+      graph_copy_node(&copy, id);
+  graph_copy_finish(&copy);
+  text->program->graph.data[0] = copy.new;
+  graph_free(old);
+  assert_string_equal(text_verify(text),
+                      "f: %a: its exponent is not defined before it\n"
+                      "f: %y: its exponent is not defined before it\n"
+                      "f: %twice: its exponent is not defined before it\n");
+  text_free(text);
+}
+
 static void a_copy_maps_minimize(void **state) {
   (void)state;
   Text *text = text_read("sgir 1 plain\n"
@@ -242,6 +261,7 @@ int main(void) {
       cmocka_unit_test(last_users_know_results),
       cmocka_unit_test(minimize_reads_its_values),
       cmocka_unit_test(a_copy_maps_operands_and_symbols),
+      cmocka_unit_test(a_lost_symbol_is_reported),
       cmocka_unit_test(a_copy_maps_minimize),
       cmocka_unit_test(regions_have_edges),
       cmocka_unit_test(a_copy_renews_kernels),

@@ -191,6 +191,24 @@ static void contraction_over_five_takes_one_octave(void **state) {
   sketch_free(s);
 }
 
+/* Squares of one sign: 16 summands of level 0 (less half an octave a relu). */
+static void contraction_without_sign_counts_in_full(void **state) {
+  (void)state;
+  Sketch *s = sketch_new(ENTRY_PLAIN);
+  ValueId a = sketch_normal(s, "a", EXTENT(3, 16), 0);
+  ValueId p = sketch_op(s, "p", OP_RELU, a, 0, 0);
+  sketch_return(s, "r",
+                sketch_pattern(s, "r", OP_EINSUM, p, p, "m k, n k -> m n"));
+  sketch_return(s, "q",
+                sketch_pattern(s, "q", OP_EINSUM, p, a, "m k, n k -> m n"));
+  scalify(s);
+  assert_exponent(s, "r", 3); /* 4 - 1 */
+  assert_true(sketch_node(s, "r")->estimate.nonnegative);
+  assert_exponent(s, "q", 1); /* 2 - 1/2 */
+  assert_false(sketch_node(s, "q")->estimate.nonnegative);
+  sketch_free(s);
+}
+
 static void sum_of_five_at_2_is_at_4(void **state) {
   (void)state;
   Sketch *s = sketch_new(ENTRY_PLAIN);
@@ -496,6 +514,7 @@ int main(void) {
       cmocka_unit_test(sum_grows_where_both_sides_drifted),
       cmocka_unit_test(products_add_and_quotients_subtract),
       cmocka_unit_test(contraction_over_five_takes_one_octave),
+      cmocka_unit_test(contraction_without_sign_counts_in_full),
       cmocka_unit_test(sum_of_five_at_2_is_at_4),
       cmocka_unit_test(rounding_of_the_level_follows_the_recipe),
       cmocka_unit_test(exact_powers_of_two_are_not_rounded_up),

@@ -49,16 +49,19 @@ typedef struct {
   void *library;
   const SgProgram *program;
   const SgEntry *entry;
-  int (*session_open)(Session *, const SgProgram *, uint64_t, int);
+  int (*session_open)(Session *, const SgProgram *, int);
+  void (*session_initialize)(Session *, uint64_t);
   void (*session_close)(Session *);
   int (*run_open)(Run *, const SgEntry *);
   void (*run_close)(Run *);
-  void (*run_step)(const Session *, Run *, uint64_t);
+  int (*run_step)(const Session *, Run *, uint64_t);
 } Loaded;
 
 static void load_functions(Loaded *loaded) {
   loaded->program = dlsym(loaded->library, "sg_program");
   *(void **)&loaded->session_open = dlsym(loaded->library, "session_open");
+  *(void **)&loaded->session_initialize =
+      dlsym(loaded->library, "session_initialize");
   *(void **)&loaded->session_close = dlsym(loaded->library, "session_close");
   *(void **)&loaded->run_open = dlsym(loaded->library, "run_open");
   *(void **)&loaded->run_close = dlsym(loaded->library, "run_close");
@@ -177,7 +180,8 @@ static void compare_runs(const char *recipe, const char *march, int threads,
   load(&loaded, recipe, march, size);
   const Graph *graph = loaded.graph;
   assert_int_equal(
-      loaded.session_open(&session, loaded.program, 1, threads), 0);
+      loaded.session_open(&session, loaded.program, threads), 0);
+  loaded.session_initialize(&session, 1);
   assert_int_equal(loaded.run_open(&run, loaded.entry), 0);
   Evaluator *evaluator =
       evaluator_new(loaded.sg->program, PRECISION_EDGES, 1);
@@ -191,7 +195,7 @@ static void compare_runs(const char *recipe, const char *march, int threads,
   for (int step = 1; step <= STEPS; step++) {
     const char *error = NULL;
     fill(&loaded, &run, tensor, (uint64_t)step);
-    loaded.run_step(&session, &run, (uint64_t)step);
+    assert_int_equal(loaded.run_step(&session, &run, (uint64_t)step), 0);
     if (!evaluator_step(evaluator, graph, (uint64_t)step, tensor, &error))
       fail_msg("%s", error);
     compare_results(&loaded, &session, &run, evaluator, step);
