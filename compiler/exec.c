@@ -6,6 +6,7 @@
  */
 #include "compiler/context.h"
 
+#include "ir/eval.h"
 #include "ir/npy.h"
 #include "ir/rng.h"
 

@@ -8,7 +8,7 @@
 #ifndef SG_IR_EVAL_INTERNAL_H
 #define SG_IR_EVAL_INTERNAL_H
 
-#include "ir/ir.h"
+#include "ir/eval.h"
 
 /* One value of the step. `raw` is the data before the value's own rounding
  * (level formatted); NULL where the two are the same. */

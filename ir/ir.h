@@ -10,6 +10,7 @@
 
 #include "ir/base/base.h"
 #include "ir/codec.h"
+#include "ir/recipe.h"
 
 /* ---- levels ------------------------------------------------------------- */
 
@@ -383,95 +384,6 @@ bool pattern_parse(Interner *interner, const char *text, Pattern *out,
 bool pattern_sizes(const Pattern *pattern, const Type *const *operand,
                    int64_t *size, Arena *arena, const char **error);
 
-/* ---- recipes ------------------------------------------------------------------ */
-
-typedef enum {
-  SELECT_DEFAULT,
-  SELECT_MATMUL,
-  SELECT_CONV,
-  SELECT_GATHER,
-  SELECT_ELEMENTWISE,
-  SELECT_REDUCE,
-  SELECT_SOFTMAX,
-  SELECT_NORM,
-  SELECT_LOSS,
-  SELECT_PARAM,
-  SELECT_STATE,
-  SELECT_INPUT,
-  SELECT_ACTIVATION,
-  SELECT_UPDATE,
-  SELECT_PATH,    /* path: names and globs, matched by selector_matches */
-  SELECT_GRADIENT /* grad(path) */
-} SelectorKind;
-
-typedef struct {
-  SelectorKind kind;
-  const char *path; /* "net.l3.w", "gpt.**.proj.w", "gpt.layers[0..3]" */
-  Span span;
-} Selector;
-
-typedef enum {
-  SCALING_UNSET,
-  SCALING_NONE,
-  SCALING_PROPAGATE,
-  SCALING_FIXED, /* with has_exponent: fixed(e) */
-  SCALING_RMS,
-  SCALING_AMAX
-} Scaling;
-
-typedef enum { SCALE_DOWN, SCALE_NEAREST, SCALE_UP } ScaleRounding;
-
-/* The settings of one rule. Unset fields leave earlier rules in force; a rule
- * that names one format sets both directions to it. */
-typedef struct {
-  Format forward, gradient; /* FORMAT_NONE: unset */
-  Format accumulate, wgrad, dgrad;
-  Scaling scaling;
-  ScaleRounding scale_rounding;
-  bool has_exponent;
-  int32_t exponent;
-  const char *amax_granularity; /* "tensor", "row", ...; NULL: unset */
-  int32_t amax_group, amax_history;
-  int rescale, rescale_grad; /* Norm, or -1: unset */
-  int32_t every;             /* 0: unset */
-  int round;                 /* Rounding, or -1 */
-  int overflow;              /* Overflow, or -1 */
-  int subnormals;            /* 0, 1, or -1 */
-} Settings;
-
-typedef struct {
-  VEC(Selector) selector;
-  Settings settings;
-  bool own; /* written in the main file or --recipe-set: a path that matches
-               nothing is an error */
-  Span span;
-} Rule;
-
-/* A resolved recipe: parents' rules first. The last match wins. */
-typedef struct {
-  const char *name; /* "fp8", "mnist_fp8" */
-  VEC(Rule) rule;
-} Recipe;
-
-Settings settings_unset(void);
-/* Does the path selector match the value or parameter `name`? A selector that
- * names a module matches everything below it. `a[i]` is step `a.i`, `[a..b]`
- * any of a to b - 1, `[*]` any number, `.*` one step, `.**` any number of
- * steps. A name matches all its bindings ('2, '3); helpers (~1) are matched by
- * globs and by what lies above them only. Gradients ("d." names) are
- * matched by their forward name with SELECT_PATH (the gradient format then
- * applies), by SELECT_GRADIENT exactly. */
-bool selector_matches(const char *path, const char *name);
-/* "e4m3 / e5m2, scale = fixed": as in a rule; `_` is an unset direction. */
-void settings_print(Buffer *out, const Settings *settings);
-void selector_print(Buffer *out, const Selector *selector);
-/* The class or role called `text`; false if there is none. */
-bool selector_named(const char *text, SelectorKind *out);
-const char *scaling_name(Scaling scaling);
-const char *scale_rounding_name(ScaleRounding rounding);
-const char *rounding_name(Rounding rounding);
-const char *overflow_name(Overflow overflow);
-
 /* ---- programs (program.c) -------------------------------------------------------- */
 
 typedef enum {
@@ -641,53 +553,5 @@ Shift operand_shift(const Graph *graph, ValueId id, int operand);
 bool shift_is_zero(Shift shift);
 /* "-4", "$a", "($a - 1)", "(-$b + 3)", "($a - $b + 3)". */
 void shift_print(Buffer *out, const Graph *graph, Shift shift);
-
-/* ---- evaluation (eval.c): the meaning of every level ---------------------------------- */
-
-typedef enum {
-  PRECISION_F64,  /* reference: everything in binary64, no rounding below */
-  PRECISION_F32,  /* arithmetic in binary32, formats ignored */
-  PRECISION_EDGES /* bit-true: casts and stores round, operands `as` */
-} Precision;
-
-/* A tensor held by the evaluator: one double per element in F64 mode, else one
- * float per element kept in the same array of doubles (every f32, narrow float
- * and integer of up to 53 bits is exact in a double). */
-typedef struct {
-  const Type *type;
-  double *data; /* type->elements of them */
-  int32_t exponent; /* value = data * 2^exponent */
-} Tensor;
-
-typedef struct Evaluator Evaluator;
-
-/* Parameters start from their initialisers under `seed`. The program must
- * outlive the evaluator. */
-Evaluator *evaluator_new(const Program *program, Precision precision,
-                         uint64_t seed);
-void evaluator_free(Evaluator *evaluator);
-/* Parameter `index`, to read or overwrite between calls. */
-Tensor *evaluator_param(Evaluator *evaluator, int index);
-/* Runs one step of `graph` at 1-based `step`. `inputs` has one tensor per
- * Graph.input (exponent 0, plain values; SOURCE_STEP ones are filled in by the
- * evaluator and may have data NULL). Returns false with *error set on bad
- * input (label out of range, wrong shape). */
-bool evaluator_step(Evaluator *evaluator, const Graph *graph, uint64_t step,
-                    const Tensor *inputs, const char **error);
-/* Any value of the last step; NULL if it was not computed. */
-const Tensor *evaluator_value(const Evaluator *evaluator, const Graph *graph,
-                              ValueId id);
-
-/* What happened since the evaluator was made. */
-typedef struct {
-  uint64_t flagged;    /* nodes whose arithmetic overflowed or underflowed */
-  uint64_t unmeasured; /* norm_exponents of a zero or non-finite statistic */
-  uint64_t saturated;  /* elements that stores clipped to the largest value */
-} EvaluatorCounts;
-
-EvaluatorCounts evaluator_counts(const Evaluator *evaluator);
-/* Did no operation overflow or underflow, in no step so far? Then scaling by
- * powers of two has changed no bit (testing.md O1). */
-bool evaluator_certified(const Evaluator *evaluator);
 
 #endif

@@ -10,7 +10,7 @@
 #ifndef SG_TESTS_EVAL_SUPPORT_H
 #define SG_TESTS_EVAL_SUPPORT_H
 
-#include "ir/ir.h"
+#include "ir/eval.h"
 
 typedef struct {
   int rank;

@@ -14,6 +14,7 @@
 #define SG_TESTS_PASS_SUPPORT_H
 
 #include "compiler/pass/pass.h"
+#include "ir/eval.h"
 
 typedef struct {
   int rank;

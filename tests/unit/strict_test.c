@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "compiler/context.h"
+#include "ir/eval.h"
 #include "ir/rng.h"
 #include "runtime/runtime.h"
 
