@@ -23,8 +23,15 @@ target_include_directories(llvm_c SYSTEM INTERFACE ${LLVM_INCLUDE_DIRS})
 target_compile_options(llvm_c INTERFACE ${llvm_definitions})
 target_link_libraries(llvm_c INTERFACE LLVM)
 
+# OpenMP's library, part of gcc; the archive, as for jansson and zlib below.
+execute_process(COMMAND ${CMAKE_C_COMPILER} -print-file-name=libgomp.a
+                OUTPUT_VARIABLE GOMP_LINK OUTPUT_STRIP_TRAILING_WHITESPACE)
+if(NOT EXISTS "${GOMP_LINK}")
+  set(GOMP_LINK "-lgomp")
+endif()
+
 # jansson and zlib go into the runtime; static archives are preferred, so that
-# an executable needs nothing but the C library and libgomp.
+# an executable needs nothing but the C library.
 find_path(JANSSON_INCLUDE jansson.h)
 find_library(JANSSON_LINK NAMES libjansson.a jansson)
 find_library(ZLIB_LINK NAMES libz.a z)

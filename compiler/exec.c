@@ -53,15 +53,17 @@ static const Graph *choose_entry(sg_context *sg, const char *name) {
   Buffer list = {0};
   for (size_t i = 0; i < program->graph.length; i++)
     buffer_printf(&list, "%s%s", i ? ", " : "", program->graph.data[i]->name);
-  context_message(sg, SG_ERROR, name ? "no entry is called %s; there are: %s"
-                                     : "which entry%s? --entry=NAME; there "
-                                       "are: %s",
+  context_message(sg, SG_ERROR,
+                  name ? "no entry is called %s; there are: %s"
+                       : "which entry%s? --entry=NAME; there "
+                         "are: %s",
                   name ? name : "", list.data ? list.data : "none");
   buffer_free(&list);
   return NULL;
 }
 
-/* ---- inputs --------------------------------------------------------------------- */
+/* ---- inputs
+ * --------------------------------------------------------------------- */
 
 /* Labels must lie below the number of classes: the last axis of the logits
  * that a softmax_xent compares this input with; 0 if it is not a label. */
@@ -73,7 +75,8 @@ static int64_t label_limit(const Graph *graph, ValueId input) {
   derived[input] = true;
   for (ValueId id = input + 1; id < graph->count; id++) {
     const Node *node = graph_node(graph, id);
-    bool labels = node->op == OP_SOFTMAX_XENT || node->op == OP_SOFTMAX_XENT_GRAD;
+    bool labels =
+        node->op == OP_SOFTMAX_XENT || node->op == OP_SOFTMAX_XENT_GRAD;
     if ((node->op == OP_CONVERT || node->op == OP_RESHAPE) &&
         derived[node->input[0]])
       derived[id] = true;
@@ -120,8 +123,10 @@ static sg_status load_input(Execution *run, const char *text) {
   int index =
       equals ? find_input(run->graph, text, (size_t)(equals - text)) : -1;
   if (index < 0) {
-    context_message(sg, SG_ERROR, "%s: %s has no such input; an input is given "
-                    "as NAME=FILE.npy", text, run->graph->name);
+    context_message(sg, SG_ERROR,
+                    "%s: %s has no such input; an input is given "
+                    "as NAME=FILE.npy",
+                    text, run->graph->name);
     return SG_USAGE;
   }
   NpyArray array;
@@ -156,9 +161,9 @@ static sg_status prepare_inputs(Execution *run) {
   run->given = NEW_ARRAY(arena, bool, count + 1);
   for (size_t i = 0; i < count; i++) {
     const Type *type = graph_node(graph, graph->input.data[i].value)->type;
-    run->input[i] = (Tensor){
-        .type = type,
-        .data = NEW_ARRAY(arena, double, (size_t)type->elements + 1)};
+    run->input[i] =
+        (Tensor){.type = type,
+                 .data = NEW_ARRAY(arena, double, (size_t)type->elements + 1)};
   }
   sg_status status = SG_OK;
   for (size_t i = 0; i < run->options->input_count && status == SG_OK; i++)
@@ -166,7 +171,8 @@ static sg_status prepare_inputs(Execution *run) {
   return status;
 }
 
-/* ---- results ---------------------------------------------------------------------- */
+/* ---- results
+ * ---------------------------------------------------------------------- */
 
 /* Values of a tensor with the exponent folded in. */
 static double *folded(Arena *arena, const Tensor *tensor) {
@@ -180,8 +186,8 @@ static sg_status dump_tensor(Execution *run, const char *name,
                              const Tensor *tensor) {
   bool integer = !format_is_float(tensor->type->format) &&
                  tensor->type->format != FORMAT_REAL;
-  char *path = arena_printf(run->sg->arena, "%s/%s.npy", run->options->dump,
-                            name);
+  char *path =
+      arena_printf(run->sg->arena, "%s/%s.npy", run->options->dump, name);
   char error[256];
   if (npy_write_double(path, integer ? FORMAT_I64 : FORMAT_F64,
                        tensor->type->rank, tensor->type->dim,
@@ -191,6 +197,15 @@ static sg_status dump_tensor(Execution *run, const char *name,
   return SG_FILE;
 }
 
+/* Integers as such, reals as the shortest decimal that reads back. */
+static void print_number(Buffer *out, const Tensor *tensor, double value) {
+  FormatKind kind = format_info(tensor->type->format)->kind;
+  if (kind == KIND_FLOAT || kind == KIND_ABSTRACT)
+    buffer_float(out, value);
+  else
+    buffer_printf(out, "%lld", (long long)value);
+}
+
 /* `  loss 2.302585` per scalar; tensors of up to 16 elements in full; larger
  * ones by shape (use --dump for their elements). */
 static void print_result(Buffer *out, Arena *arena, const Result *result,
@@ -198,7 +213,7 @@ static void print_result(Buffer *out, Arena *arena, const Result *result,
   buffer_printf(out, "  %s ", result->name);
   double *value = folded(arena, tensor);
   if (tensor->type->rank == 0) {
-    buffer_float(out, value[0]);
+    print_number(out, tensor, value[0]);
     return;
   }
   type_print(out, tensor->type);
@@ -206,7 +221,7 @@ static void print_result(Buffer *out, Arena *arena, const Result *result,
     return;
   for (int64_t i = 0; i < tensor->type->elements; i++) {
     buffer_char(out, i ? ' ' : '=');
-    buffer_float(out, value[i]);
+    print_number(out, tensor, value[i]);
   }
 }
 
@@ -259,8 +274,10 @@ static sg_status advance(sg_context *sg, const char *stage) {
   static const struct {
     const char *name;
     PassId last;
-  } row[] = {{"ir", PASS_rescale},   {"scaled", PASS_scalify},
-             {"formatted", PASS_formats}, {"final", PASS_fuse},
+  } row[] = {{"ir", PASS_rescale},
+             {"scaled", PASS_scalify},
+             {"formatted", PASS_formats},
+             {"final", PASS_fuse},
              {"plan", PASS_plan}};
   if (!stage)
     return sg->is_sgir && !sg->option.pipeline ? SG_OK
@@ -278,8 +295,10 @@ static sg_status advance(sg_context *sg, const char *stage) {
 sg_status sg_exec(sg_context *sg, const sg_exec_options *options) {
   Precision precision;
   if (!precision_named(options->precision, &precision)) {
-    context_message(sg, SG_ERROR, "--precision needs f64, f32 or edges, not "
-                    "`%s`", options->precision);
+    context_message(sg, SG_ERROR,
+                    "--precision needs f64, f32 or edges, not "
+                    "`%s`",
+                    options->precision);
     return SG_USAGE;
   }
   sg_status status = context_program(sg);

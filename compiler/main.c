@@ -9,7 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
-/* ---- messages ------------------------------------------------------------------ */
+/* ---- messages
+ * ------------------------------------------------------------------ */
 
 static void on_message(void *user, sg_severity severity, const char *text) {
   (void)user;
@@ -22,13 +23,32 @@ static void print_version(FILE *stream, struct argp_state *state) {
   fprintf(stream, "sgc %s (LLVM %s)\n", sg_version(), sg_llvm_version());
 }
 
-/* ---- sgc FILE -------------------------------------------------------------------- */
+/* ---- sgc FILE
+ * -------------------------------------------------------------------- */
 
 enum {
-  KEY_EMIT = 256, KEY_ENTRY, KEY_RECIPE, KEY_RECIPE_SET, KEY_PIPELINE,
-  KEY_PRINT_BEFORE, KEY_PRINT_AFTER, KEY_STOP_AFTER, KEY_VERIFY, KEY_TIME,
-  KEY_LOCS, KEY_STRICT, KEY_COLOR, KEY_CC, KEY_RUNTIME, KEY_MARCH, KEY_STEPS,
-  KEY_PRECISION, KEY_SEED, KEY_DUMP, KEY_STAGE, KEY_MAX_ERRORS
+  KEY_EMIT = 256,
+  KEY_ENTRY,
+  KEY_RECIPE,
+  KEY_RECIPE_SET,
+  KEY_PIPELINE,
+  KEY_PRINT_BEFORE,
+  KEY_PRINT_AFTER,
+  KEY_STOP_AFTER,
+  KEY_VERIFY,
+  KEY_TIME,
+  KEY_LOCS,
+  KEY_STRICT,
+  KEY_COLOR,
+  KEY_CC,
+  KEY_RUNTIME,
+  KEY_MARCH,
+  KEY_STEPS,
+  KEY_PRECISION,
+  KEY_SEED,
+  KEY_DUMP,
+  KEY_STAGE,
+  KEY_MAX_ERRORS
 };
 
 typedef struct {
@@ -78,7 +98,8 @@ static const struct argp_option compile_options[] = {
     {"output", 'o', "FILE", 0, "where to write (`-`: standard output)", 1},
     {"emit", KEY_EMIT, "LIST", 0,
      "stop at these stages and write them: tokens, ast, names, ir, scaled, "
-     "formatted, final, plan, report, llvm, asm, obj, exe", 1},
+     "formatted, final, plan, report, llvm, asm, obj, exe",
+     1},
     {0, 'c', 0, 0, "make an object file", 1},
     {0, 'S', 0, 0, "make assembly", 1},
     {0, 0, 0, 0, "Code:", 4},
@@ -101,37 +122,55 @@ static const struct argp_option exec_options[] = {
     {"seed", KEY_SEED, "N", 0, "of initial values and random inputs", 1},
     {"stage", KEY_STAGE, "STAGE", 0,
      "evaluate at ir, scaled, formatted, final or plan", 1},
-    {"dump", KEY_DUMP, "DIR", 0,
-     "write results and parameters as .npy files", 1},
+    {"dump", KEY_DUMP, "DIR", 0, "write results and parameters as .npy files",
+     1},
     {0}};
 
 /* Long options of sg.h that take their value as it is. */
 static const char *plain_option(int key) {
   switch (key) {
-  case 'D': return "define";
-  case 'I': return "include";
-  case 'O': return "O";
-  case KEY_ENTRY: return "entry";
-  case KEY_RECIPE: return "recipe";
-  case KEY_RECIPE_SET: return "recipe-set";
-  case KEY_PIPELINE: return "pass-pipeline";
-  case KEY_PRINT_BEFORE: return "print-before";
-  case KEY_PRINT_AFTER: return "print-after";
-  case KEY_STOP_AFTER: return "stop-after";
-  case KEY_CC: return "cc";
-  case KEY_RUNTIME: return "runtime";
-  case KEY_MARCH: return "march";
+  case 'D':
+    return "define";
+  case 'I':
+    return "include";
+  case 'O':
+    return "O";
+  case KEY_ENTRY:
+    return "entry";
+  case KEY_RECIPE:
+    return "recipe";
+  case KEY_RECIPE_SET:
+    return "recipe-set";
+  case KEY_PIPELINE:
+    return "pass-pipeline";
+  case KEY_PRINT_BEFORE:
+    return "print-before";
+  case KEY_PRINT_AFTER:
+    return "print-after";
+  case KEY_STOP_AFTER:
+    return "stop-after";
+  case KEY_CC:
+    return "cc";
+  case KEY_RUNTIME:
+    return "runtime";
+  case KEY_MARCH:
+    return "march";
   }
   return NULL;
 }
 
 static const char *flag_option(int key) {
   switch (key) {
-  case KEY_VERIFY: return "verify-each";
-  case KEY_TIME: return "time-passes";
-  case KEY_LOCS: return "print-locs";
-  case KEY_STRICT: return "strict";
-  case 'v': return "verbose";
+  case KEY_VERIFY:
+    return "verify-each";
+  case KEY_TIME:
+    return "time-passes";
+  case KEY_LOCS:
+    return "print-locs";
+  case KEY_STRICT:
+    return "strict";
+  case 'v':
+    return "verbose";
   }
   return NULL;
 }
@@ -265,7 +304,8 @@ static error_t parse_exec(int key, char *text, struct argp_state *state) {
   return parse_common(key, text, state);
 }
 
-/* ---- carrying it out -------------------------------------------------------------- */
+/* ---- carrying it out
+ * -------------------------------------------------------------- */
 
 /* The base name of the input without folder and suffix, plus `suffix`. */
 static char *output_name(const char *file, const char *suffix) {
@@ -368,8 +408,8 @@ int main(int argc, char **argv) {
   struct argp_option *options =
       is_exec ? joined(exec_options, COUNT(exec_options), common_options,
                        COUNT(common_options))
-              : joined(compile_options, COUNT(compile_options),
-                       common_options, COUNT(common_options));
+              : joined(compile_options, COUNT(compile_options), common_options,
+                       COUNT(common_options));
   struct argp argp = {
       .options = options,
       .parser = is_exec ? parse_exec : parse_compile,
@@ -383,8 +423,7 @@ int main(int argc, char **argv) {
                    "runs the reference evaluator; see `sgc exec --help`."};
   if (is_exec)
     argv[1] = argv[0];
-  sg_status status =
-      run(argc - is_exec, argv + is_exec, &argp, is_exec);
+  sg_status status = run(argc - is_exec, argv + is_exec, &argp, is_exec);
   free(options);
   return status;
 }

@@ -41,8 +41,8 @@ static bool is_helper(const Graph *graph, const char *name) {
 }
 
 /* The format in which contractions read `name`, else its own. */
-static Format used_format(const Report *report, const Node *node,
-                          char *scratch, size_t size) {
+static Format used_format(const Report *report, const Node *node, char *scratch,
+                          size_t size) {
   snprintf(scratch, size, "%s.q", node->name);
   const Node *copy = find(report->graph, scratch);
   return copy ? copy->type->format : node->type->format;
@@ -79,9 +79,9 @@ static void print_row(const Report *report, const Node *node) {
   Buffer shape = {0};
   type_print(&shape, node->type);
   const char *dims = strchr(shape.data, '[');
-  buffer_printf(report->out, "%-22s %-14s %-6s", node->name, dims ? dims : "",
-                format_info(used_format(report, node, name, sizeof name))
-                    ->text);
+  buffer_printf(
+      report->out, "%-22s %-14s %-6s", node->name, dims ? dims : "",
+      format_info(used_format(report, node, name, sizeof name))->text);
   buffer_free(&shape);
   print_scale(report, node->scale);
   snprintf(name, sizeof name, "d.%s", node->name);
@@ -98,7 +98,7 @@ static void print_row(const Report *report, const Node *node) {
     buffer_printf(report->out, " %6lld", (long long)k);
   else
     buffer_printf(report->out, " %6s", "-");
-  const char *note = node->op == OP_PARAM ? "master"
+  const char *note = node->op == OP_PARAM   ? "master"
                      : node->op == OP_INPUT ? "input"
                                             : op_info(node->op)->text;
   buffer_printf(report->out, "  %s", note);
@@ -162,8 +162,7 @@ static void print_entry(const Report *report) {
   buffer_printf(report->out, "%s %s, recipe %s\n", kind[graph->kind],
                 graph->name, graph->recipe ? graph->recipe : "f32");
   buffer_printf(report->out, "%-22s %-14s %-6s %-16s %-6s %-16s %6s  %s\n",
-                "value", "shape", "fwd", "scale", "grad", "scale", "K",
-                "note");
+                "value", "shape", "fwd", "scale", "grad", "scale", "K", "note");
   for (ValueId id = 1; id < graph->count; id++) {
     const Node *node = graph_node(graph, id);
     bool shown = node->name && node->phase == PHASE_FORWARD &&

@@ -68,7 +68,8 @@ void sg_close(sg_context *sg) {
   arena_free(sg->arena);
 }
 
-/* ---- options -------------------------------------------------------------- */
+/* ---- options --------------------------------------------------------------
+ */
 
 /* The text option called `name`, or NULL. */
 static const char **text_option(Options *option, const char *name) {
@@ -140,9 +141,8 @@ static sg_status set_define(sg_context *sg, const char *value) {
   return SG_OK;
 }
 
-static sg_status set_number(sg_context *sg, const char *name,
-                            const char *value, long low, long high,
-                            long *out) {
+static sg_status set_number(sg_context *sg, const char *name, const char *value,
+                            long low, long high, long *out) {
   char *end;
   errno = 0;
   long number = strtol(value, &end, 10);
@@ -167,8 +167,8 @@ static sg_status set_flag(sg_context *sg, const char *name, const char *value,
 
 sg_status sg_set(sg_context *sg, const char *name, const char *value) {
   Options *option = &sg->option;
-  bool names_pass = strncmp(name, "print-", 6) == 0 &&
-                    strcmp(name, "print-locs") != 0;
+  bool names_pass =
+      strncmp(name, "print-", 6) == 0 && strcmp(name, "print-locs") != 0;
   if ((names_pass || strcmp(name, "stop-after") == 0) &&
       !known_pass(sg, name, value))
     return SG_USAGE;
@@ -210,7 +210,8 @@ sg_status sg_set(sg_context *sg, const char *name, const char *value) {
   return SG_USAGE;
 }
 
-/* ---- loading ----------------------------------------------------------------- */
+/* ---- loading
+ * ----------------------------------------------------------------- */
 
 /* Is this text .sgir? Its first word is `sgir`, after blanks and comments. */
 static bool looks_like_sgir(const char *text, size_t length) {
@@ -253,8 +254,8 @@ sg_status sg_load(sg_context *sg, const char *file) {
     context_message(sg, SG_ERROR, "cannot read %s: %s", file, error);
     return SG_FILE;
   }
-  sg_status status = sg_load_text(
-      sg, strcmp(file, "-") == 0 ? "<stdin>" : file, text, length);
+  sg_status status =
+      sg_load_text(sg, strcmp(file, "-") == 0 ? "<stdin>" : file, text, length);
   free(text);
   return status;
 }

@@ -10,24 +10,36 @@
 #include <string.h>
 #include <unistd.h>
 
-/* ---- stages ------------------------------------------------------------------ */
+/* ---- stages
+ * ------------------------------------------------------------------ */
 
 typedef enum {
-  STAGE_TOKENS, STAGE_AST, STAGE_NAMES, STAGE_IR, STAGE_SCALED,
-  STAGE_FORMATTED, STAGE_FINAL, STAGE_PLAN, STAGE_REPORT, STAGE_LLVM,
-  STAGE_ASM, STAGE_OBJ, STAGE_EXE, STAGE_COUNT
+  STAGE_TOKENS,
+  STAGE_AST,
+  STAGE_NAMES,
+  STAGE_IR,
+  STAGE_SCALED,
+  STAGE_FORMATTED,
+  STAGE_FINAL,
+  STAGE_PLAN,
+  STAGE_REPORT,
+  STAGE_LLVM,
+  STAGE_ASM,
+  STAGE_OBJ,
+  STAGE_EXE,
+  STAGE_COUNT
 } Stage;
 
 static const struct {
   const char *name;
   PassId last; /* the last pass it needs */
 } stage_table[] = {
-    {"tokens", PASS_COUNT},          {"ast", PASS_COUNT},
-    {"names", PASS_rescale},         {"ir", PASS_rescale},
-    {"scaled", PASS_scalify},        {"formatted", PASS_formats},
-    {"final", PASS_fuse},            {"plan", PASS_plan},
-    {"report", PASS_fuse},           {"llvm", PASS_plan},
-    {"asm", PASS_plan},              {"obj", PASS_plan},
+    {"tokens", PASS_COUNT},   {"ast", PASS_COUNT},
+    {"names", PASS_rescale},  {"ir", PASS_rescale},
+    {"scaled", PASS_scalify}, {"formatted", PASS_formats},
+    {"final", PASS_fuse},     {"plan", PASS_plan},
+    {"report", PASS_fuse},    {"llvm", PASS_plan},
+    {"asm", PASS_plan},       {"obj", PASS_plan},
     {"exe", PASS_plan},
 };
 
@@ -45,7 +57,8 @@ static Stage stage_named(const char *name) {
   return STAGE_COUNT;
 }
 
-/* ---- the program ------------------------------------------------------------- */
+/* ---- the program
+ * ------------------------------------------------------------- */
 
 /* How many passes a .sgir file has behind it, by its level and contents. */
 static int passes_behind(const Program *program) {
@@ -125,7 +138,8 @@ sg_status context_program(sg_context *sg) {
   return sg->program ? SG_OK : SG_PROGRAM;
 }
 
-/* ---- running passes ------------------------------------------------------------ */
+/* ---- running passes
+ * ------------------------------------------------------------ */
 
 static bool listed(const TextList *list, const char *pass) {
   for (size_t i = 0; i < list->length; i++)
@@ -151,8 +165,8 @@ static void before_pass(void *user, const PassInfo *pass,
     print_program(sg, "before", pass, program);
 }
 
-static void after_pass(void *user, const PassInfo *pass,
-                       const Program *program, double seconds) {
+static void after_pass(void *user, const PassInfo *pass, const Program *program,
+                       double seconds) {
   const sg_context *sg = user;
   if (listed(&sg->option.print_after, pass->name))
     print_program(sg, "after", pass, program);
@@ -167,8 +181,8 @@ static sg_status internal_error(sg_context *sg) {
   PrintOptions options = {.locations = true};
   Buffer text = {0};
   program_print(&text, sg->program, &options);
-  bool written = file >= 0 && write(file, text.data, text.length) ==
-                                  (ssize_t)text.length;
+  bool written =
+      file >= 0 && write(file, text.data, text.length) == (ssize_t)text.length;
   if (file >= 0)
     close(file);
   buffer_free(&text);
@@ -201,10 +215,9 @@ static sg_status run_pipeline(sg_context *sg, const char *text) {
     if (pass == PASS_COUNT) {
       char *name = arena_string(sg->arena, text, length);
       const char *near = nearest_name(name, sg_passes(), PASS_COUNT);
-      context_message(sg, SG_ERROR,
-                      "--pass-pipeline: no pass is called `%s`%s%s%s", name,
-                      near ? "; did you mean `" : "", near ? near : "",
-                      near ? "`?" : "");
+      context_message(
+          sg, SG_ERROR, "--pass-pipeline: no pass is called `%s`%s%s%s", name,
+          near ? "; did you mean `" : "", near ? near : "", near ? "`?" : "");
       status = SG_USAGE;
     }
     vec_push(&list, pass);
@@ -240,7 +253,8 @@ sg_status context_run(sg_context *sg, PassId last) {
   return run_list(sg, list, count);
 }
 
-/* ---- writing ---------------------------------------------------------------------- */
+/* ---- writing
+ * ---------------------------------------------------------------------- */
 
 sg_status context_write(sg_context *sg, const char *path, const Buffer *text) {
   const char *data = text->data ? text->data : "";
@@ -272,8 +286,7 @@ static sg_status emit_syntax(sg_context *sg, Stage stage, const char *path) {
   }
   Buffer text = {0};
   if (stage == STAGE_TOKENS) {
-    tokens_print(&text, &sg->sources, sg->main, sg->interner,
-                 sg->diagnostics);
+    tokens_print(&text, &sg->sources, sg->main, sg->interner, sg->diagnostics);
   } else {
     File *file = parse_file(sg->ast, sg->interner, &sg->sources, sg->main,
                             sg->diagnostics);
@@ -298,12 +311,13 @@ static void names_print(Buffer *out, const Program *program) {
   }
   for (size_t g = 0; g < program->graph.length; g++) {
     const Graph *graph = program->graph.data[g];
+    static const char *const kind[] = {"entry", "train", "eval"};
+    buffer_printf(out, "%s %s\n", kind[graph->kind], graph->name);
     for (ValueId id = 1; id < graph->count; id++) {
       const Node *node = graph_node(graph, id);
       if (!node->name || node->op == OP_PARAM)
         continue;
-      buffer_printf(out, "%-9s %s.%s : ", phase_name(node->phase), graph->name,
-                    node->name);
+      buffer_printf(out, "%-9s %s : ", phase_name(node->phase), node->name);
       type_print(out, node->type);
       buffer_char(out, '\n');
     }
@@ -350,11 +364,11 @@ static const char *find_runtime(sg_context *sg) {
 }
 
 static sg_status emit_code(sg_context *sg, Stage stage, const char *path) {
-  static const OutputKind kind[] = {
-      [STAGE_LLVM - STAGE_LLVM] = OUTPUT_LLVM,
-      [STAGE_ASM - STAGE_LLVM] = OUTPUT_ASSEMBLY,
-      [STAGE_OBJ - STAGE_LLVM] = OUTPUT_OBJECT,
-      [STAGE_EXE - STAGE_LLVM] = OUTPUT_EXECUTABLE};
+  static const OutputKind kind[] = {[STAGE_LLVM - STAGE_LLVM] = OUTPUT_LLVM,
+                                    [STAGE_ASM - STAGE_LLVM] = OUTPUT_ASSEMBLY,
+                                    [STAGE_OBJ - STAGE_LLVM] = OUTPUT_OBJECT,
+                                    [STAGE_EXE - STAGE_LLVM] =
+                                        OUTPUT_EXECUTABLE};
   if (sg->program->level != LEVEL_FINAL) {
     context_message(sg, SG_ERROR,
                     "--emit=%s needs level final; the passes asked for end at "
@@ -376,16 +390,16 @@ static sg_status emit_code(sg_context *sg, Stage stage, const char *path) {
                     "compiler; name it with --runtime=FILE");
     return SG_FILE;
   }
-  double seconds[4] = {0};
+  BackendReport report = {{0}, false};
   bool good = backend_write(sg->program, &options, kind[stage - STAGE_LLVM],
-                            path, seconds, sg->diagnostics);
+                            path, &report, sg->diagnostics);
   if (sg->option.time_passes)
     fprintf(stderr,
             "lower      %8.3f ms\nllvm       %8.3f ms\ncodegen    %8.3f ms\n"
             "link       %8.3f ms\n",
-            seconds[0] * 1e3, seconds[1] * 1e3, seconds[2] * 1e3,
-            seconds[3] * 1e3);
-  return good ? SG_OK : SG_PROGRAM;
+            report.seconds[0] * 1e3, report.seconds[1] * 1e3,
+            report.seconds[2] * 1e3, report.seconds[3] * 1e3);
+  return good ? SG_OK : report.unwritable ? SG_FILE : SG_PROGRAM;
 }
 
 static sg_status emit_stage(sg_context *sg, const char *name,
@@ -393,8 +407,8 @@ static sg_status emit_stage(sg_context *sg, const char *name,
   Stage stage = stage_named(name);
   if (stage == STAGE_COUNT) {
     const char *near = nearest_name(name, sg_stages(), STAGE_COUNT);
-    context_message(sg, SG_ERROR, "--emit: no stage is called `%s`%s%s%s",
-                    name, near ? "; did you mean `" : "", near ? near : "",
+    context_message(sg, SG_ERROR, "--emit: no stage is called `%s`%s%s%s", name,
+                    near ? "; did you mean `" : "", near ? near : "",
                     near ? "`?" : "");
     return SG_USAGE;
   }

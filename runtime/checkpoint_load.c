@@ -119,7 +119,7 @@ static int take_position(Loading *loading, const char *resume) {
 
 /* ---- which tensor is whose ----------------------------------------------- */
 
-static bool same_shape(const SgParam *param, const FileTensor *tensor) {
+static bool same_shape(const SgParam *param, const Tensor *tensor) {
   bool same = param->rank == tensor->rank && param->rank <= TENSOR_RANK;
   for (int64_t i = 0; same && i < param->rank; i++)
     same = param->dim[i] == tensor->dim[i];
@@ -127,7 +127,7 @@ static bool same_shape(const SgParam *param, const FileTensor *tensor) {
 }
 
 static int wrong_program(const Loading *loading, const SgParam *param,
-                         const FileTensor *tensor) {
+                         const Tensor *tensor) {
   char wanted[128], found[128];
   type_text(wanted, sizeof wanted, param->format, param->rank, param->dim);
   if (!tensor) {
@@ -151,7 +151,7 @@ static int find_exponent(Loading *loading, int64_t i) {
   char *name = text_join(loading->session->program->param[i].name, ".exp");
   if (!name)
     return out_of_memory();
-  FileTensor *tensor = safetensors_find(&loading->header, name);
+  Tensor *tensor = safetensors_find(&loading->header, name);
   sgrt_io.release(name);
   if (!tensor)
     return EXIT_FINE;
@@ -170,25 +170,34 @@ static int find_exponent(Loading *loading, int64_t i) {
   return EXIT_FINE;
 }
 
+/* Shape and kind fit; only floats can be re-expressed. */
+static int match_param(Loading *loading, int64_t i) {
+  const SgParam *param = &loading->session->program->param[i];
+  Tensor *tensor = safetensors_find(&loading->header, param->name);
+  if (!tensor || !same_shape(param, tensor))
+    return wrong_program(loading, param, tensor);
+  tensor->owner = i;
+  int status = find_exponent(loading, i);
+  if (status != EXIT_FINE)
+    return status;
+  bool floats = tensor->format >= 0 &&
+                format_is_float((Format)tensor->format) &&
+                format_is_float((Format)param->format);
+  if (!floats && (tensor->format != param->format ||
+                  loading->exponent[i] != param->exponent))
+    return wrong_program(loading, param, tensor);
+  return EXIT_FINE;
+}
+
 /* Every parameter has its tensor, and every tensor its parameter: weights are
  * neither missing nor lost silently. */
 static int match_tensors(Loading *loading) {
-  const SgProgram *program = loading->session->program;
-  for (int64_t i = 0; i < program->param_count; i++) {
-    const SgParam *param = &program->param[i];
-    FileTensor *tensor = safetensors_find(&loading->header, param->name);
-    if (!tensor || !same_shape(param, tensor))
-      return wrong_program(loading, param, tensor);
-    bool floats = tensor->format >= 0 &&
-                  format_is_float((Format)tensor->format) &&
-                  format_is_float((Format)param->format);
-    if (tensor->format != param->format && !floats)
-      return wrong_program(loading, param, tensor);
-    tensor->owner = i;
-    int status = find_exponent(loading, i);
-    if (status != EXIT_FINE)
-      return status;
-  }
+  int64_t count = loading->session->program->param_count;
+  int status = EXIT_FINE;
+  for (int64_t i = 0; i < count && status == EXIT_FINE; i++)
+    status = match_param(loading, i);
+  if (status != EXIT_FINE)
+    return status;
   for (size_t i = 0; i < loading->header.count; i++)
     if (loading->header.tensor[i].owner < 0) {
       complain("%s: a checkpoint of another program: it has %s, which is "
@@ -226,7 +235,7 @@ static bool store_value(Format format, double value, char *out) {
 
 /* Re-expresses each element in our format and exponent. */
 static int convert_elements(const Loading *loading, const SgParam *param,
-                            const FileTensor *tensor, const char *in,
+                            const Tensor *tensor, const char *in,
                             int64_t exponent, char *out) {
   int64_t count = elements(param->rank, param->dim), lossy = 0;
   size_t width = format_bytes((Format)param->format);
@@ -248,7 +257,7 @@ static int convert_elements(const Loading *loading, const SgParam *param,
 }
 
 /* The next tensor of the file into `out`. */
-static int read_data(Loading *loading, const FileTensor *tensor, void *out) {
+static int read_data(Loading *loading, const Tensor *tensor, void *out) {
   size_t bytes = (size_t)(tensor->end - tensor->begin);
   ssize_t n = io_read_at(loading->file, out, bytes, tensor->begin);
   if (n < 0) {
@@ -262,7 +271,7 @@ static int read_data(Loading *loading, const FileTensor *tensor, void *out) {
 }
 
 /* Straight into the parameter, or through a buffer if it must be converted. */
-static int load_tensor(Loading *loading, const FileTensor *tensor) {
+static int load_tensor(Loading *loading, const Tensor *tensor) {
   const SgProgram *program = loading->session->program;
   int64_t i = tensor->owner;
   int32_t exponent;

@@ -271,12 +271,16 @@ static int dispatch(const SgProgram *program, int argc, char **argv) {
 }
 
 int sgrt_main(int argc, char **argv) {
+  return program_main(&sg_program, argc, argv);
+}
+
+int program_main(const SgProgram *program, int argc, char **argv) {
   open_standard_files();
-  if (sg_program.abi_version != SG_ABI_VERSION) {
+  if (program->abi_version != SG_ABI_VERSION) {
     complain("compiled for another version of the runtime library");
     return EXIT_FAILED;
   }
-  int status = dispatch(&sg_program, argc, argv);
+  int status = dispatch(program, argc, argv);
   if (fflush(stdout) != 0 || ferror(stdout)) {
     complain("cannot write to standard output: %s", strerror(errno));
     clearerr(stdout);

@@ -48,23 +48,24 @@ static bool store_value(const SgInput *input, double value, int64_t i,
   return true;
 }
 
+/* Labels must lie in [0, limit), numbers in the range of the format; what is
+ * in that format already does (and large integers would round on their way
+ * through binary64). */
 static int store_array(const SgInput *input, const NpyArray *array,
                        const char *path, char *out) {
-  Format format = (Format)input->format;
-  bool whole = !format_is_float(format);
+  bool same = array->format == (Format)input->format;
   for (int64_t i = 0; i < (int64_t)array->elements; i++) {
     double value = element_value(array->format, array->data, i);
-    bool label = !whole || input->limit <= 0 ||
-                 (value >= 0 && value < (double)input->limit);
-    if (label && store_value(input, value, i, out))
+    bool label =
+        input->limit <= 0 || (value >= 0 && value < (double)input->limit);
+    if (label && (same || store_value(input, value, i, out)))
       continue;
     complain("%s: element %" PRId64 " is %.17g, which is not in the range of "
              "input %s",
              path, i, value, input->name);
     return EXIT_DATA;
   }
-  /* Through binary64, large 64-bit integers would round. */
-  if (array->format == format)
+  if (same)
     memcpy(out, array->data, array->bytes);
   return EXIT_FINE;
 }

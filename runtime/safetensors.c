@@ -111,7 +111,7 @@ static bool read_size(const json_t *json, uint64_t *out) {
 }
 
 /* The bits that the shape asks for; false if they are too many to count. */
-static bool read_shape(const json_t *shape, uint64_t bits, FileTensor *out,
+static bool read_shape(const json_t *shape, uint64_t bits, Tensor *out,
                        uint64_t *total) {
   size_t rank = json_array_size(shape);
   *total = 1;
@@ -128,7 +128,7 @@ static bool read_shape(const json_t *shape, uint64_t bits, FileTensor *out,
 }
 
 /* Fills *out, offsets relative to the data; NULL or what is wrong. */
-static const char *read_tensor(const json_t *json, FileTensor *out) {
+static const char *read_tensor(const json_t *json, Tensor *out) {
   const char *dtype = json_string_value(json_object_get(json, "dtype"));
   const json_t *shape = json_object_get(json, "shape");
   const json_t *offsets = json_object_get(json, "data_offsets");
@@ -174,7 +174,7 @@ static int read_tensors(Safetensors *file) {
   if (!file->tensor)
     return out_of_memory();
   json_object_foreach(file->json, key, value) {
-    FileTensor *tensor = &file->tensor[file->count];
+    Tensor *tensor = &file->tensor[file->count];
     if (strcmp(key, "__metadata__") == 0) {
       int status = read_metadata(file, value);
       if (status != EXIT_FINE)
@@ -192,7 +192,7 @@ static int read_tensors(Safetensors *file) {
 }
 
 static int compare_places(const void *a, const void *b) {
-  const FileTensor *left = a, *right = b;
+  const Tensor *left = a, *right = b;
   if (left->begin != right->begin)
     return left->begin < right->begin ? -1 : 1;
   return (left->end > right->end) - (left->end < right->end);
@@ -204,7 +204,7 @@ static int check_layout(Safetensors *file, uint64_t size) {
   uint64_t data = 8 + file->length, at = 0;
   qsort(file->tensor, file->count, sizeof *file->tensor, compare_places);
   for (size_t i = 0; i < file->count; i++) {
-    FileTensor *tensor = &file->tensor[i];
+    Tensor *tensor = &file->tensor[i];
     if (tensor->begin != at)
       return refused(file, tensor->name,
                      tensor->begin < at ? "overlaps another one"
@@ -221,11 +221,27 @@ static int check_layout(Safetensors *file, uint64_t size) {
   return EXIT_FINE;
 }
 
+/* The JSON library drops characters of a text when its memory runs out, and
+ * goes on: so this is noted here. */
+static bool json_starved;
+
+static void *json_allocate(size_t size) {
+  void *memory = sgrt_io.allocate(size);
+  json_starved |= !memory;
+  return memory;
+}
+
+static void json_release(void *memory) {
+  sgrt_io.release(memory);
+}
+
 static int read_json(Safetensors *file) {
   json_error_t error;
+  json_set_alloc_funcs(json_allocate, json_release);
+  json_starved = false;
   file->json =
       json_loadb(file->text, file->length, JSON_REJECT_DUPLICATES, &error);
-  if (!file->json && json_error_code(&error) == json_error_out_of_memory)
+  if (json_starved)
     return out_of_memory();
   if (!file->json) {
     complain("%s: not a usable checkpoint: its header is no JSON: %s",
@@ -268,14 +284,6 @@ static int read_text(Safetensors *out, int file, uint64_t size) {
                : refused(out, NULL, "it is truncated within its header");
 }
 
-static void *json_allocate(size_t size) {
-  return sgrt_io.allocate(size);
-}
-
-static void json_release(void *memory) {
-  sgrt_io.release(memory);
-}
-
 int safetensors_open(Safetensors *out, const char *path, int file) {
   struct stat about;
   *out = (Safetensors){.path = path};
@@ -283,7 +291,6 @@ int safetensors_open(Safetensors *out, const char *path, int file) {
     return unreadable(out);
   if (!S_ISREG(about.st_mode))
     return refused(out, NULL, "it is no regular file");
-  json_set_alloc_funcs(json_allocate, json_release);
   int status = read_text(out, file, (uint64_t)about.st_size);
   if (status == EXIT_FINE)
     status = read_json(out);
@@ -303,7 +310,7 @@ void safetensors_close(Safetensors *file) {
   *file = (Safetensors){.path = file->path};
 }
 
-FileTensor *safetensors_find(const Safetensors *file, const char *name) {
+Tensor *safetensors_find(const Safetensors *file, const char *name) {
   for (size_t i = 0; i < file->count; i++)
     if (strcmp(file->tensor[i].name, name) == 0)
       return &file->tensor[i];

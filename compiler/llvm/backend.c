@@ -74,7 +74,7 @@ typedef struct {
   const BackendOptions *options;
   OutputKind kind;
   const char *path;
-  double seconds[4];
+  BackendReport report;
   Arena *arena;
   Diagnostics *diagnostics;
 } Job;
@@ -92,9 +92,9 @@ static bool generate(Job *job, Emit *emit, LLVMTargetMachineRef machine,
   done = done && object_optimize(emit, machine);
   double passed = now();
   done = done && object_bytes(emit, machine, job->kind, &errors, out);
-  job->seconds[0] = lowered - start;
-  job->seconds[1] = passed - lowered;
-  job->seconds[2] = now() - passed;
+  job->report.seconds[0] = lowered - start;
+  job->report.seconds[1] = passed - lowered;
+  job->report.seconds[2] = now() - passed;
   emit_end(emit);
   free(errors.first);
   return done;
@@ -125,7 +125,8 @@ static bool compile(Job *job, const Program *program, Buffer *out) {
 /* ---- files --------------------------------------------------------------- */
 
 /* Diagnoses errno; returns false for the caller to hand on. */
-static bool file_error(const Job *job, const char *path) {
+static bool file_error(Job *job, const char *path) {
+  job->report.unwritable = true;
   diagnose_error(job->diagnostics, (Span){0}, "E0796", "cannot write %s: %s",
                  path, strerror(errno));
   return false;
@@ -144,7 +145,7 @@ static bool write_all(int file, const Buffer *data) {
 }
 
 /* Writes `path`, with the flags of open. */
-static bool write_file(const Job *job, const char *path, int flags,
+static bool write_file(Job *job, const char *path, int flags,
                        const Buffer *data) {
   int file = open(path, O_WRONLY | O_CLOEXEC | flags, 0666);
   if (file < 0)
@@ -160,7 +161,7 @@ static bool write_file(const Job *job, const char *path, int flags,
 }
 
 /* A new folder beside `path`, for names that rename can move to it. */
-static char *work_folder(const Job *job, const char *path) {
+static char *work_folder(Job *job, const char *path) {
   char *folder = arena_printf(job->arena, "%s.XXXXXX", path);
   if (mkdtemp(folder))
     return folder;
@@ -168,7 +169,7 @@ static char *work_folder(const Job *job, const char *path) {
   return NULL;
 }
 
-static bool finish_file(const Job *job, const char *made, const char *path) {
+static bool finish_file(Job *job, const char *made, const char *path) {
   return rename(made, path) == 0 || file_error(job, path);
 }
 
@@ -182,7 +183,7 @@ static bool make_output(Job *job, const char *folder, const char *out,
   bool done =
       write_file(job, object, O_CREAT | O_EXCL, code) &&
       link_executable(job->options, object, out, job->arena, job->diagnostics);
-  job->seconds[3] = now() - start;
+  job->report.seconds[3] = now() - start;
   unlink(object);
   return done;
 }
@@ -208,7 +209,7 @@ static bool write_output(Job *job, const Buffer *code) {
 }
 
 bool backend_write(const Program *program, const BackendOptions *options,
-                   OutputKind kind, const char *path, double seconds[4],
+                   OutputKind kind, const char *path, BackendReport *report,
                    Diagnostics *diagnostics) {
   Buffer code = {0};
   Job job = {.options = options,
@@ -218,8 +219,8 @@ bool backend_write(const Program *program, const BackendOptions *options,
              .diagnostics = diagnostics};
   bool done = compile(&job, program, &code) && write_output(&job, &code);
   buffer_free(&code);
-  if (seconds)
-    memcpy(seconds, job.seconds, sizeof job.seconds);
+  if (report)
+    *report = job.report;
   arena_free(job.arena);
   return done;
 }

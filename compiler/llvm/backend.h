@@ -25,12 +25,18 @@ typedef enum {
   OUTPUT_EXECUTABLE
 } OutputKind;
 
+/* How a call went: the seconds of lowering, LLVM's passes, code generation and
+ * linking; whether it failed because `path` could not be written. */
+typedef struct {
+  double seconds[4];
+  bool unwritable;
+} BackendReport;
+
 /* Compiles and writes `path` (temp file and rename, so a failure leaves no
  * partial output; "-" is standard output for text). Diagnoses what it cannot
- * lower, naming the op and value. `seconds`, if not NULL, gets the times of
- * lowering, LLVM passes, code generation and linking. */
+ * lower, naming the op and value. `report` may be NULL. */
 bool backend_write(const Program *program, const BackendOptions *options,
-                   OutputKind kind, const char *path, double seconds[4],
+                   OutputKind kind, const char *path, BackendReport *report,
                    Diagnostics *diagnostics);
 
 /* "19.1.7" */

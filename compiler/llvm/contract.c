@@ -14,8 +14,7 @@
 
 #include <string.h>
 
-/* ---- letters to axes
- * ------------------------------------------------------------- */
+/* ---- letters to axes ---------------------------------------------------- */
 
 typedef struct {
   int64_t size;
@@ -32,6 +31,8 @@ typedef struct {
   int results;
 } Letters;
 
+/* Notes sizes and strides of one operand's letters. A letter that an operand
+ * has twice moves along both axes at once. */
 static void letters_operand(Letters *letters, const Pattern *pattern,
                             const Type *type, int operand) {
   int64_t elements = 1;
@@ -112,11 +113,15 @@ static void take_rows(Letters *letters, int place, Contraction *c) {
     take_run(letters, best, c->row_operand, AXIS_ROW, &c->row);
 }
 
+/* A letter that is an axis of its own. */
 static ContractAxis letter_axis(const Contraction *c, const Letter *letter) {
   return (ContractAxis){letter->size, letter->stride[c->row_operand],
                         letter->stride[c->column_operand]};
 }
 
+/* Divides the result's letters among columns, rows and outer loops. If both
+ * operands have the innermost one, there are no columns: one result at a time,
+ * slow and right. */
 static void take_results(Letters *letters, Contraction *c) {
   int last = letters->results - 1;
   c->column_operand = last >= 0 && belongs(letters, last, 0) ? 0 : 1;
@@ -167,6 +172,7 @@ static void take_sums(const Letters *letters, Contraction *c) {
     c->sum[c->sums++] = (ContractAxis){1, 0, 0};
 }
 
+/* The whole of it; false if the pattern does not parse. */
 static bool contraction_read(Emit *emit, const KernelCode *code, ValueId id,
                              Contraction *c) {
   const Graph *graph = code->graph;
@@ -187,8 +193,7 @@ static bool contraction_read(Emit *emit, const KernelCode *code, ValueId id,
   return true;
 }
 
-/* ---- tiling
- * ------------------------------------------------------------------------- */
+/* ---- tiling ------------------------------------------------------------- */
 
 static int64_t divide_up(int64_t a, int64_t b) {
   return (a + b - 1) / b;
@@ -206,6 +211,7 @@ static int64_t tile_cost(int64_t rows, int64_t vectors) {
   return most > 8 ? most : 8;
 }
 
+/* Likewise of all tiles of one panel. */
 static int64_t blocks_cost(const Tiling *t, int64_t rows, int64_t vectors) {
   int64_t blocks = divide_up(rows, t->rows);
   int64_t last = rows - (blocks - 1) * t->rows;
@@ -235,6 +241,8 @@ static int64_t try_tile(const Target *target, const Contraction *c, Tiling *t,
          blocks_cost(t, c->row.size, t->last_vectors);
 }
 
+/* The cheapest width of a tile by this count; among equals the narrowest, which
+ * reads the fewest bytes of packed columns per multiply-add. */
 static void choose_tile(const Target *target, const Contraction *c, Tiling *t) {
   t->lanes = c->column.size > 1 ? target->lanes : 1;
   t->all_vectors = divide_up(c->column.size, t->lanes);
@@ -253,29 +261,44 @@ static void choose_tile(const Target *target, const Contraction *c, Tiling *t) {
   t->last_rows = c->row.size - (t->blocks - 1) * t->rows;
 }
 
-/* Tiles read rows as f32 with steps known at compile time, straight from the
- * operand if it is f32. Rows that are a multiple of 1024 bytes apart share few
- * cache sets, so their copy is padded: by one cache line. */
-static void choose_copy(Contraction *c, Tiling *t) {
-  ContractAxis *axis[2 * CONTRACT_AXES];
+/* Every axis that the row operand may have; returns how many. */
+static int row_axes(Contraction *c, ContractAxis *axis[2 * CONTRACT_AXES + 1]) {
   int count = 0;
   axis[count++] = &c->row;
   for (int i = 0; i < c->outers; i++)
     axis[count++] = &c->outer[i];
   for (int i = 0; i < c->sums; i++)
     axis[count++] = &c->sum[i];
+  return count;
+}
+
+/* The size of the axis along which the row operand is contiguous if the rows
+ * of a tile are apart by a multiple of 1024 bytes, so that they share few sets
+ * of a cache; else 0. */
+static int64_t crowded_size(Contraction *c) {
+  ContractAxis *axis[2 * CONTRACT_AXES + 1];
+  int count = row_axes(c, axis), contiguous = 0;
   int64_t size = 0;
-  int units = 0;
   for (int i = 0; i < count; i++)
     if (axis[i]->rows == 1) {
       size = axis[i]->size;
-      units++;
+      contiguous++;
     }
-  bool crowded = units == 1 && size % 256 == 0 && c->row.rows != 1;
+  if (contiguous != 1 || size % 256 != 0 || c->row.rows == 1)
+    return 0;
   for (int i = 0; i < count; i++)
-    crowded = crowded && (axis[i]->rows == 1 || axis[i]->rows % size == 0);
-  t->copies = c->row_format != FORMAT_F32 || (crowded && t->panels > 2);
-  if (!crowded) {
+    if (axis[i]->rows != 1 && axis[i]->rows % size != 0)
+      return 0;
+  return size;
+}
+
+/* Tiles read rows as f32 with steps known at compile time, straight from the
+ * operand if it is f32 and its rows lie well; else from a copy, padded by one
+ * cache line. */
+static void choose_copy(Contraction *c, Tiling *t) {
+  int64_t size = crowded_size(c);
+  t->copies = c->row_format != FORMAT_F32 || (size != 0 && t->panels > 2);
+  if (size == 0) {
     t->copy_size = t->copy_stride = 4096;
     t->copy_rows = divide_up(c->row_elements, t->copy_size);
     return;
@@ -283,6 +306,8 @@ static void choose_copy(Contraction *c, Tiling *t) {
   t->copy_size = size;
   t->copy_stride = size + 16;
   t->copy_rows = c->row_elements / size;
+  ContractAxis *axis[2 * CONTRACT_AXES + 1];
+  int count = row_axes(c, axis);
   for (int i = 0; i < count && t->copies; i++)
     if (axis[i]->rows != 1)
       axis[i]->rows = axis[i]->rows / size * t->copy_stride;
@@ -296,6 +321,9 @@ enum {
   UNITS = 64                /* enough for an even split among threads */
 };
 
+/* How many contracted indices a panel holds, and how many panels a unit has:
+ * more of them where the rows do not fit into a cache and are read from far
+ * away for each group. */
 static void choose_depth(const Contraction *c, Tiling *t) {
   int64_t k = c->sum[c->sums - 1].size;
   int64_t panel = 4 * (int64_t)t->lanes * t->vectors;
@@ -308,6 +336,8 @@ static void choose_depth(const Contraction *c, Tiling *t) {
   t->groups = divide_up(t->panels, t->group);
 }
 
+/* How many blocks of rows a unit has. Runs of one group follow each other, so
+ * that a thread packs each of its groups once. */
 static void choose_units(const Contraction *c, Tiling *t) {
   int64_t units = t->groups * c->outer_count;
   t->run = divide_up(t->blocks, least(t->blocks, divide_up(UNITS, units)));
@@ -340,8 +370,7 @@ static Tiling tiling_choose(const Emit *emit, Contraction *c) {
   return t;
 }
 
-/* ---- the kernel
- * ------------------------------------------------------------------------ */
+/* ---- the kernel --------------------------------------------------------- */
 
 static ValueId find_einsum(const KernelCode *code) {
   for (ValueId id = code->first; id <= code->last; id++)

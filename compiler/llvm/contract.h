@@ -66,8 +66,7 @@ typedef struct {
   int64_t copy_rows, copy_size, copy_stride;
 } Tiling;
 
-/* ---- contract_tile.c
- * ------------------------------------------------------------ */
+/* ---- contract_tile.c ---------------------------------------------------- */
 
 /* Begins the function `name` of `count` parameters while another one is being
  * written, and goes back to that. Parameters: pointers, the last one i64. */
@@ -97,8 +96,7 @@ typedef struct {
 /* The function of a tile; equal tiles are one function. */
 LLVMValueRef tile_function(Emit *emit, const Tile *tile);
 
-/* ---- contract_pack.c
- * ------------------------------------------------------------- */
+/* ---- contract_pack.c ---------------------------------------------------- */
 
 /* Packing of one vector of columns: void(ptr source, ptr panel, i64 k).
  * panel[i][lane] = source[i, lane] as f32 for i = 0 .. k - 1 and lanes below
@@ -116,8 +114,7 @@ LLVMValueRef pack_function(Emit *emit, const Pack *pack);
 void contract_copy_stage(Emit *emit, KernelCode *code,
                          const Contraction *contraction, const Tiling *tiling);
 
-/* ---- contract_nest.c
- * ---------------------------------------------------------------- */
+/* ---- contract_nest.c ---------------------------------------------------- */
 
 /* The stage that multiplies. */
 bool contract_multiply_stage(Emit *emit, KernelCode *code,

@@ -23,6 +23,7 @@ typedef struct {
   LLVMValueRef depth; /* contracted indices of this go */
 } Nest;
 
+/* a * factor + b */
 static LLVMValueRef plus(Nest *n, LLVMValueRef a, int64_t factor,
                          LLVMValueRef b) {
   return emit_add(n->emit, emit_mul(n->emit, a, factor), b);
@@ -52,8 +53,7 @@ static LLVMValueRef take(Nest *n, LLVMValueRef index, int64_t size,
   return LLVMBuildURem(builder, index, constant(n, size), "part");
 }
 
-/* ---- packing
- * ------------------------------------------------------------------------ */
+/* ---- packing ------------------------------------------------------------ */
 
 static int64_t column_bytes(const Nest *n) {
   return (int64_t)format_bytes(n->contraction->column_format);
@@ -68,6 +68,7 @@ static LLVMValueRef column_address(Nest *n, LLVMValueRef column) {
   return emit_address(n->emit, n->column_base, index, column_bytes(n));
 }
 
+/* The function that packs vectors of `count` columns. */
 static LLVMValueRef packer(Nest *n, int64_t count) {
   const Contraction *c = n->contraction;
   const Tiling *t = n->tiling;
@@ -80,6 +81,7 @@ static LLVMValueRef packer(Nest *n, int64_t count) {
   return pack_function(n->emit, &pack);
 }
 
+/* Packs vector number `vector` of all columns. */
 static void pack_vector(Nest *n, int64_t count, LLVMValueRef vector,
                         LLVMValueRef to) {
   LLVMValueRef column = emit_mul(n->emit, vector, n->tiling->lanes);
@@ -97,6 +99,7 @@ static LLVMValueRef panel_vectors(Nest *n, LLVMValueRef panel) {
                          constant(n, t->vectors), "vectors");
 }
 
+/* Where a panel of the unit's group is in scratch. */
 static LLVMValueRef panel_address(Nest *n, LLVMValueRef panel) {
   LLVMValueRef place = minus(n, panel, n->first_panel);
   return emit_address(n->emit, n->panels,
@@ -130,9 +133,9 @@ static void pack_panels(Nest *n) {
   emit_loop_end(emit, &panel);
 }
 
-/* ---- tiles
- * -------------------------------------------------------------------------- */
+/* ---- tiles -------------------------------------------------------------- */
 
+/* The sums of one block and panel, of these sizes, go to `sums`. */
 static void call_tile(Nest *n, LLVMValueRef block, LLVMValueRef panel,
                       LLVMValueRef sums, int64_t rows, int64_t vectors) {
   Emit *emit = n->emit;
@@ -202,9 +205,10 @@ static LLVMValueRef tile_sums(Nest *n, LLVMValueRef block, LLVMValueRef panel) {
                       1);
 }
 
-/* ---- results
- * ------------------------------------------------------------------------- */
+/* ---- results ------------------------------------------------------------ */
 
+/* Hands `lanes` sums of one row, from `column` on, to the kernel's other ops.
+ */
 static bool result_vector(Nest *n, LLVMValueRef row, LLVMValueRef column,
                           LLVMValueRef sum, unsigned lanes, LLVMValueRef mask) {
   const Contraction *c = n->contraction;
@@ -245,6 +249,8 @@ static bool result_tail(Nest *n, LLVMValueRef row, LLVMValueRef column,
   return done;
 }
 
+/* All vectors of one row of a tile, a partial last one apart: panels and tiles
+ * are whole, results are not. */
 static bool result_row(Nest *n, LLVMValueRef panel, LLVMValueRef row,
                        LLVMValueRef sums) {
   Emit *emit = n->emit;
@@ -275,6 +281,7 @@ static bool result_row(Nest *n, LLVMValueRef panel, LLVMValueRef row,
   return done;
 }
 
+/* Every row of a tile that is a row of the result. */
 static bool tile_results(Nest *n, LLVMValueRef block, LLVMValueRef panel,
                          LLVMValueRef sums) {
   Emit *emit = n->emit;
@@ -292,14 +299,13 @@ static bool tile_results(Nest *n, LLVMValueRef block, LLVMValueRef panel,
   return done;
 }
 
-/* ---- units
- * -----------------------------------------------------------------------------
- */
+/* ---- units -------------------------------------------------------------- */
 
 typedef struct {
   Loop block, panel;
 } TileLoops;
 
+/* Blocks outside, panels inside: a block's rows stay in the first cache. */
 static TileLoops tiles_begin(Nest *n) {
   TileLoops loops;
   loops.block = emit_loop_begin(n->emit, n->first_block, n->end_block,
@@ -337,6 +343,7 @@ static bool unit_whole(Nest *n, LLVMValueRef packed, LLVMValueRef number) {
   return done;
 }
 
+/* Sums start from +0. */
 static void clear_sums(Nest *n) {
   Emit *emit = n->emit;
   const Tiling *t = n->tiling;
@@ -385,6 +392,7 @@ static void unit_goes(Nest *n, int axis) {
   n->column_offset = columns;
 }
 
+/* The contracted index in several goes, results at the end. */
 static bool unit_split(Nest *n) {
   clear_sums(n);
   unit_goes(n, 0);
@@ -423,9 +431,7 @@ static bool unit_emit(Nest *n, LLVMValueRef unit, LLVMValueRef packed) {
   return t->split ? unit_split(n) : unit_whole(n, packed, number);
 }
 
-/* ---- the stage
- * ---------------------------------------------------------------------------
- */
+/* ---- the stage ---------------------------------------------------------- */
 
 static int64_t round_up_64(int64_t bytes) {
   return (bytes + 63) & ~(int64_t)63;
@@ -445,6 +451,8 @@ static void nest_addresses(Nest *n, const KernelCode *code,
   n->sums = emit_address(emit, scratch, constant(n, panels_bytes), 1);
 }
 
+/* Scratch is laid out here: all panels of a group, then sums of one tile or of
+ * all tiles of a unit. */
 bool contract_multiply_stage(Emit *emit, KernelCode *code,
                              const Contraction *contraction,
                              const Tiling *tiling) {

@@ -9,8 +9,7 @@
 #include "compiler/llvm/contract.h"
 #include "compiler/llvm/lanes.h"
 
-/* ---- one vector of columns
- * ---------------------------------------------------------- */
+/* ---- one vector of columns ---------------------------------------------- */
 
 typedef struct {
   Emit *emit;
@@ -26,6 +25,7 @@ static LLVMValueRef source_at(const Packer *p, LLVMValueRef i) {
   return emit_address(p->emit, p->source, index, p->bytes);
 }
 
+/* Stores all lanes of index i. */
 static void panel_store(const Packer *p, LLVMValueRef i, LLVMValueRef x) {
   LLVMValueRef at = emit_address(p->emit, p->panel,
                                  emit_mul(p->emit, i, p->pack->panel_step), 1);
@@ -73,10 +73,9 @@ static void pack_plain(const Packer *p, LLVMValueRef from, LLVMValueRef to) {
   emit_loop_end(emit, &loop);
 }
 
-/* ---- transposition
- * ---------------------------------------------------------------
- *
- * 16 bytes of each column are a piece: `width` codes along the contracted
+/* ---- transposition ------------------------------------------------------ */
+
+/* 16 bytes of each column are a piece: `width` codes along the contracted
  * index. Vector r (0 .. 3) holds the pieces of columns r, r + 4, r + 8, ...,
  * one in each 128 bits. Interleaving codes of vectors 0 and 1 and of 2 and 3,
  * then pairs of codes of the results, gives vectors in which each 128 bits hold
@@ -170,6 +169,8 @@ static void pack_pieces(const Packer *p, LLVMValueRef first, unsigned width) {
   }
 }
 
+/* Columns that are contiguous along the contracted index; what is left of it
+ * after whole pieces goes element by element. */
 static void pack_transposed(const Packer *p, LLVMValueRef k) {
   Emit *emit = p->emit;
   int64_t width = 16 / p->bytes;
@@ -182,8 +183,7 @@ static void pack_transposed(const Packer *p, LLVMValueRef k) {
   pack_plain(p, whole, k);
 }
 
-/* ---- the function
- * ------------------------------------------------------------------ */
+/* ---- the function ------------------------------------------------------- */
 
 LLVMValueRef pack_function(Emit *emit, const Pack *pack) {
   const char *name =
@@ -211,8 +211,7 @@ LLVMValueRef pack_function(Emit *emit, const Pack *pack) {
   return function;
 }
 
-/* ---- the copy of the row operand
- * ------------------------------------------------------ */
+/* ---- the copy of the row operand ---------------------------------------- */
 
 /* Elements [done, size) of one row, `lanes` at a time; returns where it
  * stopped. */

@@ -51,6 +51,7 @@ static int tile_sums(const Tile *tile) {
   return tile->rows * tile->vectors;
 }
 
+/* Constant displacements from one address: instructions hold them. */
 static LLVMValueRef bytes_on(Emit *emit, LLVMValueRef address, int64_t bytes) {
   return emit_address(emit, address, emit_i64(emit, bytes), 1);
 }
@@ -85,6 +86,7 @@ static TileState tile_step(Emit *emit, const Tile *tile, TileState now) {
   return now;
 }
 
+/* A value of the loop, `first` at its start; the step is added later. */
 static LLVMValueRef tile_phi(Emit *emit, LLVMValueRef first,
                              LLVMBasicBlockRef from) {
   LLVMValueRef phi = LLVMBuildPhi(emit->builder, LLVMTypeOf(first), "");
@@ -93,6 +95,8 @@ static LLVMValueRef tile_phi(Emit *emit, LLVMValueRef first,
 }
 
 /* Runs tile_step until `left` is zero; returns the last state. */
+/* State is in phis, written by hand: `rows * vectors` sums have to be registers
+ * at any level of optimisation that has registers. */
 static TileState tile_loop(Emit *emit, const Tile *tile, TileState first) {
   LLVMBuilderRef builder = emit->builder;
   LLVMBasicBlockRef before = LLVMGetInsertBlock(builder);
@@ -121,6 +125,7 @@ static TileState tile_loop(Emit *emit, const Tile *tile, TileState first) {
   return next;
 }
 
+/* Loads or clears the sums, runs the loop, stores the sums. */
 static void tile_body(Emit *emit, const Tile *tile, LLVMValueRef function) {
   LLVMValueRef sums = LLVMGetParam(function, 2);
   TileState state = {LLVMGetParam(function, 0),

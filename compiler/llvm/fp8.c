@@ -50,8 +50,7 @@ static LLVMTypeRef code_vector(const Lanes *lanes, Format format) {
   return emit_vector_type(emit_code_type(lanes->emit, format), lanes->count);
 }
 
-/* ---- decoding
- * ----------------------------------------------------------------- */
+/* ---- decoding ----------------------------------------------------------- */
 
 /* The quiet NaN with the sign of `bits` where `is_nan`, else `bits`. */
 static LLVMValueRef put_nan(const Lanes *l, LLVMValueRef is_nan,
@@ -86,6 +85,7 @@ static LLVMValueRef extend_half(const Lanes *l, LLVMValueRef words) {
   return LLVMBuildFPExt(l->builder, h, l->f32, "x");
 }
 
+/* e5m2 is the upper byte of f16. */
 static LLVMValueRef half_of_e5m2(const Lanes *l, LLVMValueRef codes) {
   LLVMTypeRef i16 = l->emit->i16;
   LLVMValueRef words = LLVMBuildZExt(l->builder, codes,
@@ -115,7 +115,7 @@ static LLVMValueRef decode_half(const Lanes *l, Format format,
   return put_nan(l, code_is_nan(l, format, codes), lanes_bits(l, x));
 }
 
-/* ---- 64 codes by table ---- */
+/* ---- 64 codes by table -------------------------------------------------- */
 
 /* The upper 16 bits of the f32 value of each of 128 unsigned codes, which hold
  * all of it for formats of 8 bits: byte `byte` of them, 64 from `first` on. */
@@ -184,7 +184,7 @@ static LLVMValueRef decode_table(const Lanes *l, Format format,
   return lanes_shuffle(l->emit, lower, upper, lane, 64);
 }
 
-/* ---- any number of codes by arithmetic ---- */
+/* ---- any number of codes by arithmetic ---------------------------------- */
 
 /* Subnormal codes: (1 + M / 2^m) - 1 at the smallest normal exponent. */
 static LLVMValueRef decode_subnormal(const Lanes *l, LLVMValueRef shifted,
@@ -240,6 +240,7 @@ static LLVMValueRef decode_plain(const Lanes *l, Codes codes,
   return lanes_of_bits(l, LLVMBuildOr(l->builder, bits, sign, "bits"));
 }
 
+/* bf16 is the upper half of binary32; only its NaNs need care. */
 static LLVMValueRef decode_bf16(const Lanes *l, LLVMValueRef codes) {
   LLVMValueRef wide = LLVMBuildZExt(l->builder, codes, l->i32, "wide");
   LLVMValueRef bits = LLVMBuildShl(l->builder, wide, lanes_word(l, 16), "bits");
@@ -277,8 +278,7 @@ LLVMValueRef emit_decode(Emit *emit, Format format, LLVMValueRef codes,
   return decode_plain(&l, codes_of(format), codes);
 }
 
-/* ---- encoding
- * ----------------------------------------------------------------- */
+/* ---- encoding ----------------------------------------------------------- */
 
 /* What is decided after rounding: overflow, NaN, the sign; and the width. */
 static LLVMValueRef finish_code(const Lanes *l, Format format,
@@ -332,6 +332,7 @@ static LLVMValueRef nearest_subnormal(const Lanes *l, Codes codes,
                       "code");
 }
 
+/* To any format of up to 16 bits, with binary32 and integer arithmetic. */
 static LLVMValueRef encode_plain(const Lanes *l, Format format, LLVMValueRef x,
                                  Overflow overflow) {
   Codes codes = codes_of(format);
@@ -385,8 +386,7 @@ LLVMValueRef emit_encode(Emit *emit, Format format, LLVMValueRef x,
   return encode_plain(&l, format, x, overflow);
 }
 
-/* ---- stochastic rounding
- * --------------------------------------------------------- */
+/* ---- stochastic rounding ------------------------------------------------ */
 
 /* A magnitude against the grid of a format, as in ir/codec.c: the code is
  * base + significand / 2^dropped before rounding. */

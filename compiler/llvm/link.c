@@ -22,6 +22,9 @@
 #ifndef SG_ZLIB_LIBRARY
 #define SG_ZLIB_LIBRARY "-lz"
 #endif
+#ifndef SG_GOMP_LIBRARY
+#define SG_GOMP_LIBRARY "-lgomp"
+#endif
 /* Sanitizers that the runtime library was built with: "address,undefined". */
 #ifndef SG_SANITIZE_LINK
 #define SG_SANITIZE_LINK ""
@@ -74,7 +77,7 @@ static Arguments link_arguments(const BackendOptions *options,
                         file_argument(arena, options->runtime),
                         library(SG_JANSSON_LIBRARY, "-ljansson"),
                         library(SG_ZLIB_LIBRARY, "-lz"),
-                        "-lgomp",
+                        library(SG_GOMP_LIBRARY, "-lgomp"),
                         "-lm",
                         "-lpthread"};
   Arguments arguments = {.count = 0};

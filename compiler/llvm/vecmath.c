@@ -18,9 +18,9 @@ LLVMValueRef emit_fma(Emit *emit, LLVMValueRef a, LLVMValueRef b,
                         emit_vector_type(emit->f32, lanes), all, 3);
 }
 
-/* ---- exp and log
- * ------------------------------------------------------------- */
+/* ---- exp and log -------------------------------------------------------- */
 
+/* a * b + c with a constant c. */
 static LLVMValueRef fma_to(const Lanes *l, LLVMValueRef a, LLVMValueRef b,
                            float c) {
   return emit_fma(l->emit, a, b, lanes_float(l, c), l->count);
@@ -135,14 +135,15 @@ LLVMValueRef emit_log(Emit *emit, LLVMValueRef x, unsigned lanes) {
   return log_specials(&l, x, y);
 }
 
-/* ---- shifts
- * ---------------------------------------------------------------------- */
+/* ---- shifts ------------------------------------------------------------- */
 
+/* k limited to what one factor can be. */
 static LLVMValueRef clamp_exponent(const Lanes *l, LLVMValueRef k) {
   k = lanes_pair(l, "llvm.smax", k, lanes_word(l, (uint32_t)-126));
   return lanes_pair(l, "llvm.smin", k, lanes_word(l, 127));
 }
 
+/* 2^k for k in [-126, 127], by its exponent field. */
 static LLVMValueRef power_of_two(const Lanes *l, LLVMValueRef k) {
   LLVMValueRef field = LLVMBuildAdd(l->builder, k, lanes_word(l, 127), "field");
   return lanes_of_bits(
@@ -166,8 +167,7 @@ LLVMValueRef emit_scale2(Emit *emit, LLVMValueRef x, ShiftFactors factors,
   return LLVMBuildFMul(emit->builder, x, second, "scaled");
 }
 
-/* ---- random numbers: Philox4x32-10, see ir/rng.c
- * --------------------------------- */
+/* ---- random numbers: Philox4x32-10, see ir/rng.c ------------------------ */
 
 #define PHILOX_M0 UINT32_C(0xD2511F53)
 #define PHILOX_M1 UINT32_C(0xCD9E8D57)

@@ -18,7 +18,8 @@ def main():
     if len(sys.argv) < 3:
         sys.exit(__doc__)
     number = signal.Signals["SIG" + sys.argv[1]]
-    signal.signal(number, signal.SIG_DFL)
+    if number != signal.SIGKILL:
+        signal.signal(number, signal.SIG_DFL)
     process = subprocess.Popen(sys.argv[2:], stdout=subprocess.PIPE,
                                stderr=subprocess.PIPE, text=True)
     sent = False

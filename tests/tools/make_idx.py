@@ -1,11 +1,12 @@
 """Makes the small data sets of the tests: idx files, whole or broken on purpose.
 
 usage: make_idx.py
-       make_idx.py PREFIX [--count N] [--gz] [--images FAULT] [--labels FAULT]
+       make_idx.py PREFIX [--count N] [--same] [--gz] [--images FAULT]
+                   [--labels FAULT]
 
 Without arguments: `train` with 48 examples and `test` with 32. PREFIX-images
 holds u8[N, 4, 4], PREFIX-labels u8[N]; --gz compresses them (RFC 1952) without
-changing the names. Class k of four lights one half of the image: top, bottom,
+changing the names; --same makes all examples equal to the first. Class k of four lights one half of the image: top, bottom,
 left, right; the rest is noise of a fixed generator.
 
 A FAULT is one of
@@ -75,8 +76,10 @@ def write(path, data):
         file.write(data)
 
 
-def make(prefix, count, compress, images, labels):
-    pixels, classes = examples(prefix, count)
+def make(prefix, count, same, compress, images, labels):
+    pixels, classes = examples(prefix, 1 if same else count)
+    if same:
+        pixels, classes = pixels * count, classes * count
     write(prefix + "-images",
           idx([count, SIDE, SIDE], pixels, images, compress))
     write(prefix + "-labels", idx([count], classes, labels, compress))
@@ -94,18 +97,19 @@ def fault(text):
 
 def main():
     if len(sys.argv) == 1:
-        make("train", 48, False, {}, {})
-        make("test", 32, False, {}, {})
+        make("train", 48, False, False, {}, {})
+        make("test", 32, False, False, {}, {})
         return
     parser = argparse.ArgumentParser(usage=__doc__)
     parser.add_argument("prefix")
     parser.add_argument("--count", type=int, default=48)
+    parser.add_argument("--same", action="store_true")
     parser.add_argument("--gz", action="store_true")
     parser.add_argument("--images", type=fault, default={})
     parser.add_argument("--labels", type=fault, default={})
     options = parser.parse_args()
-    make(options.prefix, options.count, options.gz, options.images,
-         options.labels)
+    make(options.prefix, options.count, options.same, options.gz,
+         options.images, options.labels)
 
 
 if __name__ == "__main__":

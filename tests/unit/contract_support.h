@@ -34,9 +34,10 @@ typedef struct {
   VEC(TrialCode) code;
 } Bench;
 
-Bench *bench_new(const char *march);
+Bench *bench_new(const char *march, bool strict);
 void bench_add(Bench *bench, Trial trial);
-/* Compiles all, runs each in one piece and in many, compares bits. */
+/* Compiles all, runs each in one piece and in many. Compares bits; without
+ * strictness the sums alone, with their worst rounding error. */
 void bench_check(Bench *bench);
 void bench_free(Bench *bench);
 

@@ -19,7 +19,7 @@ static void each_march(AddTrials *add, int marches) {
   for (int m = 0; m < marches; m++) {
     if (!workshop_runs(march_table[m]))
       continue;
-    Bench *bench = bench_new(march_table[m]);
+    Bench *bench = bench_new(march_table[m], true);
     add(bench);
     bench_check(bench);
     bench_free(bench);
@@ -43,8 +43,7 @@ static int64_t up_to(uint64_t *state, uint64_t most) {
   return (int64_t)(next_random(state) % most) + 1;
 }
 
-/* ---- matrix products
- * ----------------------------------------------------------- */
+/* ---- matrix products ---------------------------------------------------- */
 
 /* The four that layers need, forward and backward; letters are numbered in
  * order of appearance, so the sizes are m, k, n or the like. */
@@ -91,8 +90,16 @@ static void products_at_the_edges_of_tiles(void **state) {
   each_march(add_edges, 2);
 }
 
-/* ---- other patterns
- * ---------------------------------------------------------------- */
+/* Default code multiplies and adds apart where the target must. */
+static void products_without_fma_are_near(void **state) {
+  (void)state;
+  Bench *bench = bench_new("x86-64", false);
+  add_products(bench);
+  bench_check(bench);
+  bench_free(bench);
+}
+
+/* ---- other patterns ----------------------------------------------------- */
 
 static void add_patterns(Bench *bench) {
   static const Trial trial[] = {
@@ -146,9 +153,7 @@ static void patterns_of_any_form(void **state) {
   each_march(add_patterns, 3);
 }
 
-/* ---- depth
- * ---------------------------------------------------------------------------
- */
+/* ---- depth -------------------------------------------------------------- */
 
 /* More contracted indices than are done in one go, and rows that are copied
  * because they lie badly. */
@@ -226,6 +231,7 @@ static void products_of_a_perceptron(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(products_of_any_size),
+      cmocka_unit_test(products_without_fma_are_near),
       cmocka_unit_test(products_at_the_edges_of_tiles),
       cmocka_unit_test(patterns_of_any_form),
       cmocka_unit_test(deep_products),

@@ -27,7 +27,8 @@ typedef struct {
 
 /* Can this machine run code for `march`? */
 bool workshop_runs(const char *march);
-/* The code is strict. `program` may be NULL where nothing asks for it. */
+/* The code is strict until emit.strict is changed. `program` may be NULL where
+ * nothing asks for it. */
 Workshop *workshop_new(const char *march, const Program *program);
 /* Begins an external function of four pointers and an i64 named `name`. */
 LLVMValueRef workshop_begin(Workshop *workshop, const char *name);

@@ -25,8 +25,7 @@ static const Format format_table[] = {FORMAT_F32, FORMAT_F16, FORMAT_BF16,
                                       FORMAT_E4M3, FORMAT_E5M2};
 enum { FORMATS = 5 };
 
-/* ---- patterns
- * ------------------------------------------------------------------ */
+/* ---- patterns ----------------------------------------------------------- */
 
 enum { PATTERNS = 1 << 22, UPPER = 1 << 16 };
 
@@ -57,8 +56,7 @@ static uint32_t *patterns(size_t *count) {
   return all;
 }
 
-/* ---- functions under test
- * --------------------------------------------------------- */
+/* ---- functions under test ----------------------------------------------- */
 
 typedef enum {
   KIND_DECODE,
@@ -179,8 +177,7 @@ static void each_march(const Case *cases, size_t count, MarchTest *test) {
   }
 }
 
-/* ---- decoding
- * ----------------------------------------------------------------------- */
+/* ---- decoding ----------------------------------------------------------- */
 
 /* All codes of 8- and 16-bit formats, spread ones of f32. */
 static void decode_floats(Workshop *w, const char *march) {
@@ -252,8 +249,7 @@ static void integers_decode_by_value(void **state) {
   each_march(cases, INTEGERS, decode_integers);
 }
 
-/* ---- encoding
- * ----------------------------------------------------------------------- */
+/* ---- encoding ----------------------------------------------------------- */
 
 enum { ENCODINGS = 2 * FORMATS };
 
@@ -331,8 +327,7 @@ static void stochastic_encoding_compares_dropped_bits(void **state) {
   each_march(cases, ENCODINGS, encode_stochastic);
 }
 
-/* ---- functions
- * --------------------------------------------------------------------- */
+/* ---- functions ---------------------------------------------------------- */
 
 /* A NaN operand of a product may come out with any payload, so products are
  * compared up to that. */
@@ -397,8 +392,7 @@ static void shifts_multiply_twice(void **state) {
   each_march(cases, 1, shifts_agree);
 }
 
-/* ---- random numbers
- * ------------------------------------------------------------------- */
+/* ---- random numbers ----------------------------------------------------- */
 
 typedef void Draw(const uint32_t key[2], const int64_t *first, uint32_t *out,
                   void *unused, int64_t n);
