@@ -59,6 +59,15 @@ Node node_make(Op op, Phase phase, const Type *type, ValueId a, ValueId b,
   return node;
 }
 
+unsigned node_attributes(Level level, const Node *node) {
+  Format format = node->type ? node->type->format : FORMAT_NONE;
+  bool narrow = format != FORMAT_NONE && format_is_float(format) &&
+                format_bytes(format) < sizeof(float);
+  bool rounds = level == LEVEL_FORMATTED && narrow;
+  return op_info(node->op)->attributes |
+         (rounds ? ATTR_ROUND | ATTR_OVERFLOW : ATTR_NONE);
+}
+
 bool node_defines_exponent(const Node *node) {
   return node->op == OP_NORM_EXPONENT || node->op == OP_MAX_EXPONENT;
 }

@@ -305,6 +305,9 @@ void region_reads(const Graph *graph, const Region *region,
  * or as exponent symbol; a node that reads a value twice counts once. */
 uint32_t *graph_user_counts(Arena *arena, const Graph *graph);
 bool node_defines_exponent(const Node *node);
+/* The attributes a node may have at a level: those of its op and, at level
+ * formatted, how a value of a narrow format is rounded at its definition. */
+unsigned node_attributes(Level level, const Node *node);
 /* PARAM, INPUT or CONST: made by no computation. */
 bool node_is_leaf(const Node *node);
 /* The stand-in for a gradient that autodiff has yet to derive. */

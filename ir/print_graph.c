@@ -93,7 +93,7 @@ static void print_terms(GraphPrinter *printer, const Node *node) {
 /* In a fixed order: pattern, axis, by, rounding, terms, pinned, shift. */
 static void print_attributes(GraphPrinter *printer, ValueId id) {
   const Node *node = graph_node(printer->graph, id);
-  unsigned attributes = op_info(node->op)->attributes;
+  unsigned attributes = node_attributes(printer->program->level, node);
   Buffer *out = printer->out;
   if (attributes & ATTR_PATTERN) {
     const char *pattern = node->attr.pattern ? node->attr.pattern : "";

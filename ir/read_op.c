@@ -188,7 +188,7 @@ static void read_attribute(OpText *op, const Argument *argument) {
     if (strcmp(attribute[i].name, argument->name.text) != 0)
       continue;
     unsigned bit = attribute[i].bit;
-    if (!(info->attributes & bit))
+    if (!(node_attributes(op->reader->program->level, op->node) & bit))
       read_error(op->reader, argument->name.span, "E0803",
                  "`%s` has no attribute `%s`", info->text, names[i]);
     else if (op->given & bit)
@@ -463,8 +463,8 @@ static ValueId build_operation(SgirReader *reader, Span span, Op code,
   OpText op = {.reader = reader, .node = &node, .span = span};
   if (reader->phase < 0)
     read_error(reader, span, "E0801", "an operation before the first phase");
-  bool arguments = read_arguments(&op);
   bool defined = apply_definition(&op, definition);
+  bool arguments = read_arguments(&op);
   if (!arguments || !defined || !check_type(&op, definition->name.span))
     return POISON;
   ValueId id = add_node(&op, location);
