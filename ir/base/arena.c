@@ -30,7 +30,11 @@ static void *checked(void *memory) {
 }
 
 bool checked_mul(size_t a, size_t b, size_t *out) {
-  return !__builtin_mul_overflow(a, b, out);
+  size_t product;
+  if (__builtin_mul_overflow(a, b, &product))
+    return false;
+  *out = product;
+  return true;
 }
 
 Arena *arena_new(void) {

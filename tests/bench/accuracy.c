@@ -26,7 +26,7 @@ static double train_and_evaluate(const char *name, int seed, double *seconds) {
   scratch_path(weights, sizeof weights, "accuracy.safetensors");
   scratch_path(output, sizeof output, "accuracy.txt");
   snprintf(number, sizeof number, "%d", seed);
-  char *train[] = {program,  "train",  "--seed", number,
+  char *train[] = {program,  "train", "--seed",  number,
                    "--save", weights, "--quiet", NULL};
   char *eval[] = {program, "eval", "--weights", weights, NULL};
   ProcessResult result = process_run(train, output);

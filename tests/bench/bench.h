@@ -31,7 +31,8 @@ double median(double *value, size_t count); /* sorts */
  * rounds; uses the widest vectors of the processor. */
 double fma_peak(int threads);
 
-/* ---- process.c ------------------------------------------------------------- */
+/* ---- process.c -------------------------------------------------------------
+ */
 
 /* Runs a command to its end; standard output and error go to `output` (a file,
  * or NULL for /dev/null). Returns its exit code, -1 if it could not start. */
@@ -48,7 +49,8 @@ const char *scratch_path(char *buffer, size_t size, const char *name);
 /* Compiles examples/mlp under a recipe to scratch_path(name). */
 bool compile_example(const char *recipe, const char *name, Report *report);
 
-/* ---- the benchmarks ----------------------------------------------------------- */
+/* ---- the benchmarks
+ * ----------------------------------------------------------- */
 
 void bench_compile(Report *report);
 void bench_startup(Report *report);

@@ -9,10 +9,10 @@ enum { RUNS = 9 };
 
 void bench_compile(Report *report) {
   char sgc[4096], source[4096], out[4096];
-  char *command[] = {(char *)build_path(sgc, sizeof sgc, "sgc"),
-                     (char *)source_path(source, sizeof source,
-                                         "examples/mlp/mlp.sg"),
-                     "-o", (char *)scratch_path(out, sizeof out, "mlp"), NULL};
+  char *command[] = {
+      (char *)build_path(sgc, sizeof sgc, "sgc"),
+      (char *)source_path(source, sizeof source, "examples/mlp/mlp.sg"), "-o",
+      (char *)scratch_path(out, sizeof out, "mlp"), NULL};
   double seconds[RUNS], peak = 0;
   for (int i = 0; i < RUNS; i++) {
     ProcessResult result = process_run(command, NULL);

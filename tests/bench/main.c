@@ -57,7 +57,8 @@ void report_failure(Report *report, const char *name, const char *why) {
   fprintf(stderr, "sg-bench: %s: %s\n", name, why);
 }
 
-/* ---- command line -------------------------------------------------------------- */
+/* ---- command line
+ * -------------------------------------------------------------- */
 
 typedef struct {
   bool list, json;
@@ -92,9 +93,13 @@ int main(int argc, char **argv) {
       {"json", 'j', 0, 0, "print figures as JSON", 0},
       {0}};
   static const struct argp argp = {
-      options, parse, "[NAME...]",
+      options,
+      parse,
+      "[NAME...]",
       "Measure what the project claims; exit code 1 if a limit is missed.",
-      NULL, NULL, NULL};
+      NULL,
+      NULL,
+      NULL};
   Choice choice = {0};
   argp_err_exit_status = 2;
   argp_parse(&argp, argc, argv, 0, NULL, &choice);

@@ -45,8 +45,7 @@ ProcessResult process_run(char *const *command, const char *output) {
   ProcessResult result = {.status = -1};
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_addopen(&actions, 1,
-                                   output ? output : "/dev/null",
+  posix_spawn_file_actions_addopen(&actions, 1, output ? output : "/dev/null",
                                    O_WRONLY | O_CREAT | O_TRUNC, 0666);
   posix_spawn_file_actions_adddup2(&actions, 1, 2);
   pid_t pid;
@@ -66,11 +65,13 @@ ProcessResult process_run(char *const *command, const char *output) {
 bool compile_example(const char *recipe, const char *name, Report *report) {
   char sgc[4096], source[4096], out[4096], option[64];
   snprintf(option, sizeof option, "--recipe=%s", recipe);
-  char *command[] = {(char *)build_path(sgc, sizeof sgc, "sgc"),
-                     (char *)source_path(source, sizeof source,
-                                         "examples/mlp/mlp.sg"),
-                     option, "-o",
-                     (char *)scratch_path(out, sizeof out, name), NULL};
+  char *command[] = {
+      (char *)build_path(sgc, sizeof sgc, "sgc"),
+      (char *)source_path(source, sizeof source, "examples/mlp/mlp.sg"),
+      option,
+      "-o",
+      (char *)scratch_path(out, sizeof out, name),
+      NULL};
   bool good = process_run(command, NULL).status == 0;
   if (!good)
     report_failure(report, name, "sgc failed to compile examples/mlp/mlp.sg");

@@ -31,9 +31,19 @@ typedef struct {
 static bool link_shared(const char *object, const char *shared) {
   char runtime[4096];
   build_path(runtime, sizeof runtime, "lib/sg/libsgrt.a");
-  char *command[] = {"cc", "-shared", "-Wl,-Bsymbolic", "-o", (char *)shared,
-                     (char *)object, "-Wl,-u,session_open,-u,run_open",
-                     runtime, "-ljansson", "-lz", "-fopenmp", "-lm", NULL};
+  char *command[] = {"cc",
+                     "-shared",
+                     "-Wl,-Bsymbolic",
+                     "-o",
+                     (char *)shared,
+                     (char *)object,
+                     "-Wl,-u,session_open,-u,run_open",
+                     runtime,
+                     "-ljansson",
+                     "-lz",
+                     "-fopenmp",
+                     "-lm",
+                     NULL};
   return process_run(command, NULL).status == 0;
 }
 
@@ -44,10 +54,14 @@ static bool load(Loaded *loaded, const char *recipe, Report *report) {
   snprintf(name, sizeof name, "step-%s.so", recipe);
   scratch_path(object, sizeof object, "step.o");
   scratch_path(shared, sizeof shared, name);
-  char *command[] = {(char *)build_path(sgc, sizeof sgc, "sgc"),
-                     (char *)source_path(source, sizeof source,
-                                         "examples/mlp/mlp.sg"),
-                     option, "-c", "-o", object, NULL};
+  char *command[] = {
+      (char *)build_path(sgc, sizeof sgc, "sgc"),
+      (char *)source_path(source, sizeof source, "examples/mlp/mlp.sg"),
+      option,
+      "-c",
+      "-o",
+      object,
+      NULL};
   if (process_run(command, NULL).status != 0 || !link_shared(object, shared)) {
     report_failure(report, "step", "sgc or the linker failed");
     return false;
@@ -118,8 +132,8 @@ static void measure(const Loaded *loaded, const char *recipe, Report *report) {
   report_figure(report, name, median(ratio, BENCH_ROUNDS), "", LIMIT_AT_LEAST,
                 0.30);
   snprintf(name, sizeof name, "train step %s", recipe);
-  report_figure(report, name, median(rate, BENCH_ROUNDS), "GFLOP/s",
-                LIMIT_NONE, 0);
+  report_figure(report, name, median(rate, BENCH_ROUNDS), "GFLOP/s", LIMIT_NONE,
+                0);
   report_figure(report, "FMA peak, two threads", median(peak, BENCH_ROUNDS),
                 "GFLOP/s", LIMIT_NONE, 0);
   loaded->run_close(&run);

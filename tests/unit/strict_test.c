@@ -42,7 +42,8 @@ static void on_message(void *user, sg_severity severity, const char *text) {
   fputs(text, stderr);
 }
 
-/* ---- a program, compiled and loaded ----------------------------------------- */
+/* ---- a program, compiled and loaded -----------------------------------------
+ */
 
 typedef struct {
   sg_context *sg;
@@ -106,7 +107,8 @@ static void load(Loaded *loaded, const char *recipe, const char *march,
   assert_non_null(loaded->entry);
 }
 
-/* ---- the same inputs for both -------------------------------------------------- */
+/* ---- the same inputs for both
+ * -------------------------------------------------- */
 
 static void fill(const Loaded *loaded, Run *run, Tensor *tensor,
                  uint64_t step) {
@@ -171,7 +173,8 @@ static void compare_results(const Loaded *loaded, const Session *session,
   }
 }
 
-/* ---- 20 steps --------------------------------------------------------------------- */
+/* ---- 20 steps
+ * --------------------------------------------------------------------- */
 
 static void compare_runs(const char *recipe, const char *march, int threads,
                          Size size) {
@@ -180,12 +183,10 @@ static void compare_runs(const char *recipe, const char *march, int threads,
   Run run;
   load(&loaded, recipe, march, size);
   const Graph *graph = loaded.graph;
-  assert_int_equal(
-      loaded.session_open(&session, loaded.program, threads), 0);
+  assert_int_equal(loaded.session_open(&session, loaded.program, threads), 0);
   loaded.session_initialize(&session, 1);
   assert_int_equal(loaded.run_open(&run, loaded.entry), 0);
-  Evaluator *evaluator =
-      evaluator_new(loaded.sg->program, PRECISION_EDGES, 1);
+  Evaluator *evaluator = evaluator_new(loaded.sg->program, PRECISION_EDGES, 1);
   Arena *arena = arena_new();
   Tensor *tensor = NEW_ARRAY(arena, Tensor, graph->input.length);
   for (size_t i = 0; i < graph->input.length; i++) {
