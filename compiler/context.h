@@ -29,7 +29,7 @@ struct sg_context {
   Diagnostics *diagnostics;
   Options option;
   uint32_t main; /* source number; 0 before sg_load */
-  bool is_sgir;
+  bool is_sgir, from_stdin;
   Program *program;  /* NULL before it is needed */
   int passes_done;   /* how many of passes.def's order have run */
   bool summarized;

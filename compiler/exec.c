@@ -245,10 +245,10 @@ static sg_status run_step(Execution *run, Evaluator *evaluator, uint64_t step) {
                  evaluator_value(evaluator, graph, result->value));
   }
   buffer_char(&line, '\n');
-  fwrite(line.data, 1, line.length, stdout);
+  sg_status status = context_write(run->sg, "-", &line);
   buffer_free(&line);
   arena_free(scratch);
-  return SG_OK;
+  return status;
 }
 
 static sg_status dump_all(Execution *run, Evaluator *evaluator) {

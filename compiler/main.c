@@ -3,10 +3,12 @@
 #include "compiler/sg.h"
 
 #include <argp.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* ---- messages
@@ -316,8 +318,10 @@ static char *output_name(const char *file, const char *suffix) {
     length -= 5;
   else if (length > 3 && strcmp(base + length - 3, ".sg") == 0)
     length -= 3;
-  if (strcmp(file, "-") == 0)
-    base = "a.out", length = 5;
+  if (strcmp(file, "-") == 0) {
+    base = *suffix ? "stdin" : "a.out";
+    length = 5;
+  }
   char *name = malloc(length + strlen(suffix) + 1);
   if (!name)
     exit(SG_INTERNAL);
@@ -328,6 +332,13 @@ static char *output_name(const char *file, const char *suffix) {
 
 static bool writes_text(const char *stage) {
   return strcmp(stage, "obj") != 0 && strcmp(stage, "exe") != 0;
+}
+
+/* The same file, by whatever name? */
+static bool same_file(const char *a, const char *b) {
+  struct stat first, second;
+  return stat(a, &first) == 0 && stat(b, &second) == 0 &&
+         first.st_dev == second.st_dev && first.st_ino == second.st_ino;
 }
 
 static sg_status emit_one(Command *command, const char *stage, bool several) {
@@ -344,7 +355,7 @@ static sg_status emit_one(Command *command, const char *stage, bool several) {
                      : several || !writes_text(stage) || asm_file ? name
                                                                   : "-";
   sg_status status;
-  if (strcmp(path, command->file) == 0 && strcmp(path, "-") != 0) {
+  if (strcmp(path, "-") != 0 && same_file(path, command->file)) {
     fprintf(stderr, "sgc: the output %s would overwrite the input\n", path);
     status = SG_USAGE;
   } else {
@@ -354,12 +365,32 @@ static sg_status emit_one(Command *command, const char *stage, bool several) {
   return status;
 }
 
+/* Is every name of a list of stages a stage? Says which is not. */
+static bool known_stages(const char *list) {
+  for (const char *at = list;; at++) {
+    size_t length = strcspn(at, ",");
+    bool known = false;
+    for (const char *const *stage = sg_stages(); *stage; stage++)
+      known |= strlen(*stage) == length && memcmp(*stage, at, length) == 0;
+    if (!known) {
+      fprintf(stderr, "sgc: --emit: no stage is called `%.*s`\n", (int)length,
+              at);
+      return false;
+    }
+    at += length;
+    if (!*at)
+      return true;
+  }
+}
+
 static sg_status emit_all(Command *command) {
   const char *list = command->emit               ? command->emit
                      : command->stop_at_object   ? "obj"
                      : command->stop_at_assembly ? "asm"
                                                  : "exe";
   bool several = strchr(list, ',') != NULL;
+  if (several && !known_stages(list))
+    return SG_USAGE; /* before the first of them is written */
   if (several && command->output) {
     fprintf(stderr, "sgc: -o names one file, but --emit=%s makes several\n",
             list);
@@ -421,8 +452,10 @@ int main(int argc, char **argv) {
                  : "Compile a Scalegraph program.\vWithout --emit the result "
                    "is an executable named after the file. `sgc exec FILE` "
                    "runs the reference evaluator; see `sgc exec --help`."};
+  signal(SIGXFSZ, SIG_IGN); /* a full disk is an error of write */
+  static char exec_name[] = "sgc exec";
   if (is_exec)
-    argv[1] = argv[0];
+    argv[1] = exec_name;
   sg_status status = run(argc - is_exec, argv + is_exec, &argp, is_exec);
   free(options);
   return status;

@@ -60,17 +60,21 @@ static Stage stage_named(const char *name) {
 /* ---- the program
  * ------------------------------------------------------------- */
 
+static bool minimize_pending(const Program *program) {
+  for (size_t i = 0; i < program->graph.length; i++)
+    if (program->graph.data[i]->minimize)
+      return true;
+  return false;
+}
+
 /* How many passes a .sgir file has behind it, by its level and contents. */
 static int passes_behind(const Program *program) {
-  bool pending = false, grouped = false;
-  for (size_t i = 0; i < program->graph.length; i++) {
-    const Graph *graph = program->graph.data[i];
-    pending |= graph->minimize != NULL;
-    grouped |= graph->kernel.length > 1;
-  }
+  bool grouped = false;
+  for (size_t i = 0; i < program->graph.length; i++)
+    grouped |= program->graph.data[i]->kernel.length > 1;
   switch (program->level) {
   case LEVEL_PLAIN:
-    return pending ? PASS_simplify : PASS_scalify;
+    return minimize_pending(program) ? PASS_simplify : PASS_scalify;
   case LEVEL_SCALED:
     return PASS_formats;
   case LEVEL_FORMATTED:
@@ -128,6 +132,8 @@ sg_status context_program(sg_context *sg) {
     FrontOptions options = front_options(sg);
     sg->program = elaborate(sg->arena, sg->interner, &sg->sources, sg->main,
                             &options, sg->diagnostics);
+    if (sg->program && sg->from_stdin)
+      sg->program->name = intern(sg->interner, "stdin");
   }
   if (sg->program && sg->program->level == LEVEL_PLAIN) {
     /* Here every name of the source is still there; simplify drops some. */
@@ -205,24 +211,60 @@ static sg_status run_list(sg_context *sg, const PassId *list, size_t count) {
   return internal_error(sg);
 }
 
+/* A pipeline given by hand must raise the levels step by step, and derive
+ * gradients before anything builds on them. */
+static sg_status check_order(sg_context *sg, const PassId *list, size_t count) {
+  Level level = sg->program->level;
+  bool pending = minimize_pending(sg->program);
+  for (size_t i = 0; i < count; i++) {
+    const PassInfo *pass = pass_info(list[i]);
+    if (pass->from != level) {
+      context_message(sg, SG_ERROR,
+                      "--pass-pipeline: `%s` works at level %s, and the "
+                      "program is then at level %s",
+                      pass->name, level_name(pass->from), level_name(level));
+      return SG_USAGE;
+    }
+    if (pending && list[i] > PASS_autodiff) {
+      context_message(sg, SG_ERROR,
+                      "--pass-pipeline: `%s` comes after `autodiff`: "
+                      "`minimize` is still to be carried out",
+                      pass->name);
+      return SG_USAGE;
+    }
+    pending = pending && list[i] != PASS_autodiff;
+    level = pass->to;
+  }
+  return SG_OK;
+}
+
+/* One name of --pass-pipeline; PASS_COUNT after a message. */
+static PassId pipeline_pass(sg_context *sg, const char *text, size_t length) {
+  PassId pass = pass_named(text, length);
+  if (pass != PASS_COUNT)
+    return pass;
+  char *name = arena_string(sg->arena, text, length);
+  const char *near = nearest_name(name, sg_passes(), PASS_COUNT);
+  context_message(sg, SG_ERROR, "--pass-pipeline: no pass is called `%s`%s%s%s",
+                  name, near ? "; did you mean `" : "", near ? near : "",
+                  near ? "`?" : "");
+  return PASS_COUNT;
+}
+
 /* --pass-pipeline=a,b,c: exactly these. */
 static sg_status run_pipeline(sg_context *sg, const char *text) {
   VEC(PassId) list = {0};
   sg_status status = SG_OK;
   while (*text && status == SG_OK) {
     size_t length = strcspn(text, ",");
-    PassId pass = pass_named(text, length);
-    if (pass == PASS_COUNT) {
-      char *name = arena_string(sg->arena, text, length);
-      const char *near = nearest_name(name, sg_passes(), PASS_COUNT);
-      context_message(
-          sg, SG_ERROR, "--pass-pipeline: no pass is called `%s`%s%s%s", name,
-          near ? "; did you mean `" : "", near ? near : "", near ? "`?" : "");
+    PassId pass = pipeline_pass(sg, text, length);
+    if (pass == PASS_COUNT)
       status = SG_USAGE;
-    }
     vec_push(&list, pass);
     text += length + (text[length] == ',');
   }
+  if (status == SG_OK)
+    status = check_order(sg, list.data, list.length);
   if (status == SG_OK && list.length)
     status = run_list(sg, list.data, list.length);
   vec_free(&list);
@@ -363,12 +405,9 @@ static const char *find_runtime(sg_context *sg) {
   return NULL;
 }
 
-static sg_status emit_code(sg_context *sg, Stage stage, const char *path) {
-  static const OutputKind kind[] = {[STAGE_LLVM - STAGE_LLVM] = OUTPUT_LLVM,
-                                    [STAGE_ASM - STAGE_LLVM] = OUTPUT_ASSEMBLY,
-                                    [STAGE_OBJ - STAGE_LLVM] = OUTPUT_OBJECT,
-                                    [STAGE_EXE - STAGE_LLVM] =
-                                        OUTPUT_EXECUTABLE};
+/* Code needs a finished program with something to call, and for an executable
+ * the runtime. */
+static sg_status check_code(sg_context *sg, Stage stage, const char *runtime) {
   if (sg->program->level != LEVEL_FINAL) {
     context_message(sg, SG_ERROR,
                     "--emit=%s needs level final; the passes asked for end at "
@@ -376,20 +415,41 @@ static sg_status emit_code(sg_context *sg, Stage stage, const char *path) {
                     stage_table[stage].name, level_name(sg->program->level));
     return SG_USAGE;
   }
-  BackendOptions options = {
-      .march = sg->option.march,
-      .optimization = sg->option.optimization,
-      .strict = sg->option.strict,
-      .source_name = sources_get(&sg->sources, sg->main)->name,
-      .cc = sg->option.cc,
-      .runtime = stage == STAGE_EXE ? find_runtime(sg) : NULL,
-      .verbose = sg->option.verbose};
-  if (stage == STAGE_EXE && !options.runtime) {
+  if (sg->program->graph.length == 0) {
     context_message(sg, SG_ERROR,
-                    "the runtime library libsgrt.a was not found beside the "
-                    "compiler; name it with --runtime=FILE");
-    return SG_FILE;
+                    "%s: there is no train, eval or entry, so nothing to "
+                    "compile",
+                    sources_get(&sg->sources, sg->main)->name);
+    return SG_PROGRAM;
   }
+  if (stage != STAGE_EXE || (runtime && access(runtime, R_OK) == 0))
+    return SG_OK;
+  context_message(sg, SG_ERROR, "the runtime library %s was not found%s",
+                  runtime ? runtime : "libsgrt.a",
+                  runtime ? ""
+                          : " beside the compiler; name it with "
+                            "--runtime=FILE");
+  return SG_FILE;
+}
+
+static sg_status emit_code(sg_context *sg, Stage stage, const char *path) {
+  static const OutputKind kind[] = {[STAGE_LLVM - STAGE_LLVM] = OUTPUT_LLVM,
+                                    [STAGE_ASM - STAGE_LLVM] = OUTPUT_ASSEMBLY,
+                                    [STAGE_OBJ - STAGE_LLVM] = OUTPUT_OBJECT,
+                                    [STAGE_EXE - STAGE_LLVM] =
+                                        OUTPUT_EXECUTABLE};
+  const char *runtime = stage == STAGE_EXE ? find_runtime(sg) : NULL;
+  sg_status status = check_code(sg, stage, runtime);
+  if (status != SG_OK)
+    return status;
+  BackendOptions options = {.march = sg->option.march,
+                            .optimization = sg->option.optimization,
+                            .strict = sg->option.strict,
+                            .source_name =
+                                sources_get(&sg->sources, sg->main)->name,
+                            .cc = sg->option.cc,
+                            .runtime = runtime,
+                            .verbose = sg->option.verbose};
   BackendReport report = {{0}, false};
   bool good = backend_write(sg->program, &options, kind[stage - STAGE_LLVM],
                             path, &report, sg->diagnostics);

@@ -1,7 +1,6 @@
 /* What this machine can do: the multiply-add peak that ratios refer to. */
 #include "tests/bench/bench.h"
 
-#include <immintrin.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
@@ -24,43 +23,35 @@ double median(double *value, size_t count) {
                    : (value[count / 2 - 1] + value[count / 2]) / 2;
 }
 
-enum { ROUNDS = 20, TURNS = 200000, CHAINS = 16 };
+enum { ROUNDS = 20, TURNS = 200000, CHAINS = 12 };
 
-/* CHAINS independent accumulators hide the latency of the multiply-add. */
-__attribute__((target("avx512f"))) static float turn_avx512(float x) {
-  __m512 acc[CHAINS], a = _mm512_set1_ps(x), b = _mm512_set1_ps(0.999f);
-  for (int i = 0; i < CHAINS; i++)
-    acc[i] = _mm512_set1_ps((float)i);
-  for (int t = 0; t < TURNS; t++) {
-#pragma GCC unroll 16
-    for (int i = 0; i < CHAINS; i++)
-      acc[i] = _mm512_fmadd_ps(acc[i], b, a);
-    __asm__ volatile("" ::: "memory");
-  }
-  for (int i = 1; i < CHAINS; i++)
-    acc[0] = _mm512_add_ps(acc[0], acc[i]);
-  return _mm512_reduce_add_ps(acc[0]);
-}
+/* CHAINS independent accumulators hide the latency of the multiply-add. Each
+ * is a variable of its own and passes through an empty asm, so that it stays
+ * in a register and no turn can be left out. */
+#define EACH_CHAIN(do)                                                         \
+  do(0) do(1) do(2) do(3) do(4) do(5) do(6) do(7) do(8) do(9) do(10) do(11)
+#define DEFINE(i) Vector acc##i = x - (float)i;
+#define STEP(i) acc##i = acc##i * scale + x;
+#define KEEP(i) __asm__ volatile("" : "+v"(acc##i));
+#define TOTAL(i) sum += acc##i;
 
-__attribute__((target("avx2,fma"))) static float turn_avx2(float x) {
-  enum { AVX2_CHAINS = 12 };
-  __m256 acc[AVX2_CHAINS], a = _mm256_set1_ps(x), b = _mm256_set1_ps(0.999f);
-  for (int i = 0; i < AVX2_CHAINS; i++)
-    acc[i] = _mm256_set1_ps((float)i);
-  for (int t = 0; t < TURNS; t++) {
-#pragma GCC unroll 12
-    for (int i = 0; i < AVX2_CHAINS; i++)
-      acc[i] = _mm256_fmadd_ps(acc[i], b, a);
-    __asm__ volatile("" ::: "memory");
+#define TURN(name, bytes, feature)                                             \
+  __attribute__((target(feature), optimize("fp-contract=fast"))) static float  \
+  name(float value) {                                                          \
+    typedef float Vector __attribute__((vector_size(bytes)));                  \
+    Vector x = (Vector){0} + value, scale = (Vector){0} + 0.999f;              \
+    Vector sum = x;                                                            \
+    EACH_CHAIN(DEFINE)                                                         \
+    for (int turn = 0; turn < TURNS; turn++) {                                 \
+      EACH_CHAIN(STEP)                                                         \
+      EACH_CHAIN(KEEP)                                                         \
+    }                                                                          \
+    EACH_CHAIN(TOTAL)                                                          \
+    return sum[0];                                                             \
   }
-  float sum[8], total = 0;
-  for (int i = 1; i < AVX2_CHAINS; i++)
-    acc[0] = _mm256_add_ps(acc[0], acc[i]);
-  _mm256_storeu_ps(sum, acc[0]);
-  for (int i = 0; i < 8; i++)
-    total += sum[i];
-  return total;
-}
+
+TURN(turn_avx512, 64, "avx512f")
+TURN(turn_avx2, 32, "avx2,fma")
 
 typedef struct {
   int processor;
@@ -75,7 +66,7 @@ static void *work(void *user) {
   CPU_SET(worker->processor, &set);
   pthread_setaffinity_np(pthread_self(), sizeof set, &set);
   bool wide = __builtin_cpu_supports("avx512f");
-  double flops = 2.0 * TURNS * (wide ? CHAINS * 16 : 12 * 8);
+  double flops = 2.0 * TURNS * CHAINS * (wide ? 16 : 8);
   for (int round = 0; round < ROUNDS; round++) {
     double begin = seconds_now();
     worker->sink = wide ? turn_avx512(1e-3f) : turn_avx2(1e-3f);
