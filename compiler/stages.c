@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* ---- stages
@@ -298,25 +299,39 @@ sg_status context_run(sg_context *sg, PassId last) {
 /* ---- writing
  * ---------------------------------------------------------------------- */
 
+/* Through a temporary file and a rename, so that a failure leaves what was
+ * there; a device or a pipe is written to as it is, never replaced. */
+static bool write_file(sg_context *sg, const char *path, const char *data,
+                       size_t length) {
+  struct stat status;
+  bool special = stat(path, &status) == 0 && !S_ISREG(status.st_mode);
+  const char *target = special ? path : arena_printf(sg->arena, "%s.tmp", path);
+  FILE *file = fopen(target, "wb");
+  if (!file)
+    return false;
+  bool good = fwrite(data, 1, length, file) == length;
+  good = fclose(file) == 0 && good;
+  if (special)
+    return good;
+  good = good && rename(target, path) == 0;
+  int error = errno;
+  if (!good)
+    remove(target);
+  errno = error;
+  return good;
+}
+
 sg_status context_write(sg_context *sg, const char *path, const Buffer *text) {
   const char *data = text->data ? text->data : "";
-  if (strcmp(path, "-") == 0) {
-    if (fwrite(data, 1, text->length, stdout) == text->length &&
-        fflush(stdout) == 0)
-      return SG_OK;
-    context_message(sg, SG_ERROR, "cannot write standard output: %s",
-                    strerror(errno));
-    return SG_FILE;
-  }
-  char *temporary = arena_printf(sg->arena, "%s.tmp", path);
-  FILE *file = fopen(temporary, "wb");
-  bool good = file && fwrite(data, 1, text->length, file) == text->length;
-  good = file && fclose(file) == 0 && good;
-  if (good && rename(temporary, path) == 0)
+  bool standard = strcmp(path, "-") == 0;
+  bool good = standard
+                  ? fwrite(data, 1, text->length, stdout) == text->length &&
+                        fflush(stdout) == 0
+                  : write_file(sg, path, data, text->length);
+  if (good)
     return SG_OK;
-  context_message(sg, SG_ERROR, "cannot write %s: %s", path, strerror(errno));
-  if (file)
-    remove(temporary);
+  context_message(sg, SG_ERROR, "cannot write %s: %s",
+                  standard ? "standard output" : path, strerror(errno));
   return SG_FILE;
 }
 

@@ -9,6 +9,7 @@
 
 /* ---- reading ------------------------------------------------------------- */
 
+/* Complains about the file; EXIT_DATA. */
 static int refused(const char *path, const char *why) {
   complain("%s: %s", path, why);
   return EXIT_DATA;
@@ -38,6 +39,8 @@ static int read_header(Stream *stream, const char *path, char *header,
              : refused(path, error);
 }
 
+/* The elements behind a checked header: as many bytes as it declares, which
+ * the file is known to have. */
 static int read_data(Stream *stream, const char *path, NpyArray *out) {
   out->data = memory_new(out->bytes, 1);
   if (!out->data)
@@ -81,6 +84,7 @@ static bool write_straight(const char *path, const char *header, size_t size,
   return good;
 }
 
+/* Everything else appears whole or not at all. False: errno. */
 static bool write_new(const char *path, const char *header, size_t size,
                       const void *data, size_t bytes) {
   NewFile file;

@@ -8,6 +8,7 @@
  * end of the range is a burst (semantics.md, Exponents). */
 enum { SATURATED_SHARE = 1000 };
 
+/* `value` is data: the exponent stands beside it, as in the listings. */
 static int found(const Session *session, const char *name, int64_t exponent,
                  double value) {
   complain("check: %s is %g (times 2^%" PRId64 ") after step %" PRIu64, name,
@@ -15,6 +16,7 @@ static int found(const Session *session, const char *name, int64_t exponent,
   return EXIT_NUMERICS;
 }
 
+/* Results of any rank; integers are always finite. */
 static int check_result(const Session *session, const Run *run, int64_t r) {
   const SgResult *result = &run->entry->result[r];
   int64_t exponent, count = elements(result->rank, result->dim);
@@ -27,6 +29,8 @@ static int check_result(const Session *session, const Run *run, int64_t r) {
   return EXIT_FINE;
 }
 
+/* Parameters and states, integers aside. f32 saturates nowhere, so its count
+ * stays zero unless the largest finite number itself is stored. */
 static int check_param(const Session *session, int64_t p) {
   const SgParam *param = &session->program->param[p];
   Format format = (Format)param->format;

@@ -28,6 +28,7 @@ typedef struct {
   uint32_t checksum, wanted;
 } Loading;
 
+/* Complains; EXIT_DATA. */
 static int refused(const Loading *loading, const char *why) {
   complain("%s: not a usable checkpoint: %s", loading->path, why);
   return EXIT_DATA;
@@ -81,6 +82,7 @@ static int check_origin(Loading *loading) {
   return EXIT_FINE;
 }
 
+/* After the tensors were compared, which says more when it fails. */
 static int check_hash(Loading *loading) {
   const char *text = safetensors_metadata(&loading->header, "program_hash");
   uint64_t hash;
@@ -93,6 +95,8 @@ static int check_hash(Loading *loading) {
   return EXIT_DATA;
 }
 
+/* Where to go on. Only a file whose checksum will be verified is believed, and
+ * only by the entry that saved it: steps of another one mean something else. */
 static int take_position(Loading *loading, const char *resume) {
   const Safetensors *header = &loading->header;
   const char *entry = safetensors_metadata(header, "entry");
@@ -119,15 +123,17 @@ static int take_position(Loading *loading, const char *resume) {
 
 /* ---- which tensor is whose ----------------------------------------------- */
 
-static bool same_shape(const SgParam *param, const Tensor *tensor) {
+/* Formats are another matter. */
+static bool same_shape(const SgParam *param, const FileTensor *tensor) {
   bool same = param->rank == tensor->rank && param->rank <= TENSOR_RANK;
   for (int64_t i = 0; same && i < param->rank; i++)
     same = param->dim[i] == tensor->dim[i];
   return same;
 }
 
+/* Names the parameter, with both types if there are two. */
 static int wrong_program(const Loading *loading, const SgParam *param,
-                         const Tensor *tensor) {
+                         const FileTensor *tensor) {
   char wanted[128], found[128];
   type_text(wanted, sizeof wanted, param->format, param->rank, param->dim);
   if (!tensor) {
@@ -151,7 +157,7 @@ static int find_exponent(Loading *loading, int64_t i) {
   char *name = text_join(loading->session->program->param[i].name, ".exp");
   if (!name)
     return out_of_memory();
-  Tensor *tensor = safetensors_find(&loading->header, name);
+  FileTensor *tensor = safetensors_find(&loading->header, name);
   sgrt_io.release(name);
   if (!tensor)
     return EXIT_FINE;
@@ -173,7 +179,7 @@ static int find_exponent(Loading *loading, int64_t i) {
 /* Shape and kind fit; only floats can be re-expressed. */
 static int match_param(Loading *loading, int64_t i) {
   const SgParam *param = &loading->session->program->param[i];
-  Tensor *tensor = safetensors_find(&loading->header, param->name);
+  FileTensor *tensor = safetensors_find(&loading->header, param->name);
   if (!tensor || !same_shape(param, tensor))
     return wrong_program(loading, param, tensor);
   tensor->owner = i;
@@ -235,7 +241,7 @@ static bool store_value(Format format, double value, char *out) {
 
 /* Re-expresses each element in our format and exponent. */
 static int convert_elements(const Loading *loading, const SgParam *param,
-                            const Tensor *tensor, const char *in,
+                            const FileTensor *tensor, const char *in,
                             int64_t exponent, char *out) {
   int64_t count = elements(param->rank, param->dim), lossy = 0;
   size_t width = format_bytes((Format)param->format);
@@ -257,7 +263,7 @@ static int convert_elements(const Loading *loading, const SgParam *param,
 }
 
 /* The next tensor of the file into `out`. */
-static int read_data(Loading *loading, const Tensor *tensor, void *out) {
+static int read_data(Loading *loading, const FileTensor *tensor, void *out) {
   size_t bytes = (size_t)(tensor->end - tensor->begin);
   ssize_t n = io_read_at(loading->file, out, bytes, tensor->begin);
   if (n < 0) {
@@ -271,7 +277,7 @@ static int read_data(Loading *loading, const Tensor *tensor, void *out) {
 }
 
 /* Straight into the parameter, or through a buffer if it must be converted. */
-static int load_tensor(Loading *loading, const Tensor *tensor) {
+static int load_tensor(Loading *loading, const FileTensor *tensor) {
   const SgProgram *program = loading->session->program;
   int64_t i = tensor->owner;
   int32_t exponent;
@@ -293,6 +299,7 @@ static int load_tensor(Loading *loading, const Tensor *tensor) {
   return status;
 }
 
+/* All tensors in the order of the file, then the verdict of the checksum. */
 static int load_data(Loading *loading) {
   int status = EXIT_FINE;
   for (size_t i = 0; i < loading->header.count && status == EXIT_FINE; i++)
@@ -305,6 +312,7 @@ static int load_data(Loading *loading) {
 
 /* ---- all of it ----------------------------------------------------------- */
 
+/* Everything that can be told without the data. */
 static int load_header(Loading *loading, const char *resume) {
   int status = begin_checksum(loading);
   if (status == EXIT_FINE)

@@ -24,6 +24,7 @@ typedef struct {
   size_t bytes;
 } Slot;
 
+/* The data of parameter number `i`. */
 static Slot data_slot(const Session *session, int64_t i) {
   const SgParam *param = &session->program->param[i];
   return (Slot){
@@ -76,6 +77,7 @@ static void add_metadata(Text *text, const Session *session, const char *entry,
   text_print(text, "00000000\"}");
 }
 
+/* One member of the header; `begin` counts from the end of the header. */
 static void add_tensor(Text *text, const Slot *slot, uint64_t begin) {
   const SgParam *param = slot->param;
   int64_t rank = slot->is_exponent ? 0 : param->rank;
@@ -116,6 +118,7 @@ static Text header_text(const Session *session, const char *entry,
 
 /* ---- the file ------------------------------------------------------------ */
 
+/* Length, header, data. False: errno. */
 static bool write_contents(int file, const Text *header, const Slot *slot,
                            size_t count) {
   unsigned char prefix[8];
@@ -128,12 +131,15 @@ static bool write_contents(int file, const Text *header, const Slot *slot,
   return good;
 }
 
+/* Nothing was renamed. */
 static int save_failed(const char *path) {
   complain("cannot save %s: %s; an earlier file of that name is unchanged",
            path, strerror(errno));
   return EXIT_FAILED;
 }
 
+/* The order of file.c: data are safe before the name is, the name before the
+ * run goes on. */
 static int save_to(const char *path, const Text *header, const Slot *slot,
                    size_t count) {
   NewFile file;

@@ -60,6 +60,7 @@ const SgEntry *choose_entry(const SgProgram *program, const char *name,
 
 /* ---- help ---------------------------------------------------------------- */
 
+/* Elements of all parameters; states do not count. */
 static int64_t parameter_count(const SgProgram *program) {
   int64_t count = 0;
   for (int64_t i = 0; i < program->param_count; i++)
@@ -126,6 +127,7 @@ static void print_batches(FILE *stream, const SgEntry *entry) {
     fprintf(stream, "%s %s", i ? "," : "", entry->result[i].name);
 }
 
+/* One line of the help: kind, name, and what goes in and out. */
 static void print_entry(FILE *stream, const SgEntry *entry) {
   static const char *const kind[] = {"run", "train", "eval"};
   fprintf(stream, "  %-5s %-10s ", kind[entry->kind], entry->name);
@@ -136,6 +138,7 @@ static void print_entry(FILE *stream, const SgEntry *entry) {
   fputc('\n', stream);
 }
 
+/* The page behind `PROGRAM --help`. */
 static void print_usage(FILE *stream, const SgProgram *program) {
   char count[40];
   const char *recipe = program->entry_count ? program->entry[0].recipe : NULL;
@@ -158,6 +161,7 @@ static void print_usage(FILE *stream, const SgProgram *program) {
           program->name);
 }
 
+/* The page behind `PROGRAM COMMAND --help`: its entries and its options. */
 static void print_command_help(FILE *stream, const SgProgram *program,
                                const Command *command) {
   fprintf(stream, "usage: %s %s %s\n%s\n\n", program->name, command->name,
@@ -229,6 +233,8 @@ static void open_standard_files(void) {
 
 /* ---- main ---------------------------------------------------------------- */
 
+/* Everything behind the name of a command. `info` and the help work on any
+ * processor: they call nothing that was compiled. */
 static int run_command(const SgProgram *program, const Command *command,
                        int argc, char *const *argv) {
   Arguments arguments;
@@ -246,6 +252,7 @@ static int run_command(const SgProgram *program, const Command *command,
   return status;
 }
 
+/* The first word: a command, or what is asked of the program as a whole. */
 static int dispatch(const SgProgram *program, int argc, char **argv) {
   const char *word = argc > 1 ? argv[1] : NULL;
   if (!word) {
@@ -281,10 +288,9 @@ int program_main(const SgProgram *program, int argc, char **argv) {
     return EXIT_FAILED;
   }
   int status = dispatch(program, argc, argv);
-  if (fflush(stdout) != 0 || ferror(stdout)) {
-    complain("cannot write to standard output: %s", strerror(errno));
-    clearerr(stdout);
-    return status == EXIT_FINE ? EXIT_FAILED : status;
-  }
-  return status;
+  if (fflush(stdout) == 0 && !ferror(stdout))
+    return status;
+  complain("cannot write to standard output: %s", strerror(errno));
+  clearerr(stdout);
+  return status == EXIT_FINE ? EXIT_FAILED : status;
 }

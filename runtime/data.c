@@ -20,6 +20,7 @@ typedef struct {
   ColumnData *out;
 } Reader;
 
+/* Gives the data of the column back; returns `status`. */
 static int failed(Reader *reader, int status) {
   sgrt_io.release(reader->out->data);
   *reader->out = (ColumnData){0};
@@ -40,6 +41,7 @@ static bool count_fits(const Reader *reader, uint64_t *bytes) {
   return false;
 }
 
+/* Names what the header promises and how much is there. */
 static int truncated(Reader *reader, uint64_t present) {
   complain("%s: it promises %" PRId64 " examples of %" PRId64
            " bytes, but only %" PRIu64
@@ -82,6 +84,7 @@ static uint32_t big_endian(const unsigned char *p) {
          p[3];
 }
 
+/* The element types of idx that a column can have. */
 static Format idx_format(int code) {
   switch (code) {
   case 0x08:
@@ -133,6 +136,7 @@ static int idx_sizes(const Reader *reader, const unsigned char *size) {
   return EXIT_FINE;
 }
 
+/* From big-endian words to the machine's, in place. */
 static void swap_bytes(ColumnData *data) {
   for (int64_t i = 0; i < data->count * data->stride; i += 4) {
     uint32_t value = big_endian(data->data + i);
@@ -140,6 +144,7 @@ static void swap_bytes(ColumnData *data) {
   }
 }
 
+/* Each part of the header is checked before the next one is read. */
 static int read_idx(Reader *reader) {
   unsigned char magic[4], size[4 * 256];
   ssize_t n = stream_read(reader->stream, magic, sizeof magic);
@@ -166,6 +171,7 @@ static int read_idx(Reader *reader) {
 
 /* ---- npy and raw --------------------------------------------------------- */
 
+/* The first axis numbers the examples; the others are those of one example. */
 static int read_npy(Reader *reader) {
   NpyArray array;
   const SgColumn *column = reader->column;
@@ -203,6 +209,7 @@ static int read_raw(Reader *reader) {
 
 /* ---- columns ------------------------------------------------------------- */
 
+/* Where a column is read from: --data, else what the program says. */
 static const char *column_path(const SgDataset *dataset, const SgInput *input,
                                const Redirect *redirect, int count) {
   for (int i = 0; i < count; i++)
@@ -212,6 +219,7 @@ static const char *column_path(const SgDataset *dataset, const SgInput *input,
   return dataset->column[input->column].path;
 }
 
+/* Does the entry take a batch of this column? */
 static bool entry_reads(const SgEntry *entry, const Redirect *redirect) {
   bool reads = false;
   for (int64_t i = 0; i < entry->input_count; i++)
@@ -254,6 +262,7 @@ static int check_limit(const SgInput *input, const Reader *reader) {
   return EXIT_FINE;
 }
 
+/* Fills *reader->out from its file; on failure nothing is kept. */
 static int read_column(Reader *reader) {
   const SgColumn *column = reader->column;
   int status;
@@ -267,6 +276,8 @@ static int read_column(Reader *reader) {
   return status;
 }
 
+/* Reads the column behind one input and checks that batches of it are what
+ * the compiled step takes. */
 static int open_column(const SgDataset *dataset, const SgEntry *entry,
                        const SgInput *input, const char *path,
                        ColumnData *out) {
@@ -313,6 +324,7 @@ static int same_count(const SgDataset *dataset, const SgInput *input,
   return EXIT_DATA;
 }
 
+/* A column that two inputs share is read once. */
 static int open_input(const SgProgram *program, const SgEntry *entry,
                       const SgInput *input, const Redirect *redirect,
                       int redirects, DatasetData *out) {

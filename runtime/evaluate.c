@@ -32,6 +32,7 @@ static int check_batch(const SgEntry *entry, const char *set, int64_t count) {
   return EXIT_DATA;
 }
 
+/* All that the loop needs: nothing is allocated while it runs. */
 static int evaluation_memory(Evaluation *evaluation, const SgEntry *entry) {
   int status = run_open(&evaluation->run, entry);
   if (status != EXIT_FINE)
@@ -79,6 +80,7 @@ void evaluation_close(Evaluation *evaluation) {
   *evaluation = (Evaluation){0};
 }
 
+/* Sums in binary64: the order of batches is fixed, so is the result. */
 static void add_results(Evaluation *evaluation, const Session *session) {
   const SgEntry *entry = evaluation->run.entry;
   for (int64_t i = 0; i < entry->result_count; i++)
@@ -144,6 +146,8 @@ static int evaluate(Session *session, const SgEntry *entry,
   return status;
 }
 
+/* Seed 1 and step 1: an eval entry that draws random numbers draws the same
+ * ones in each batch and each call. */
 int command_eval(const SgProgram *program, const Arguments *arguments) {
   const SgEntry *entry =
       choose_entry(program, arguments->entry, ENTRY_KIND_EVAL, "eval");

@@ -50,6 +50,7 @@ static bool close_checked(NewFile *file) {
   return status == 0 || errno == EINTR;
 }
 
+/* Atomic: the name holds the old file or the new one at any moment. */
 static bool rename_checked(const char *from, const char *to) {
   int status;
   do
@@ -101,6 +102,7 @@ static bool still_named(int file, const char *path) {
          held.st_dev == named.st_dev && held.st_ino == named.st_ino;
 }
 
+/* Complains and forgets the lock; EXIT_FAILED. */
 static int lock_failed(Lock *lock, const char *path, const char *why) {
   complain("cannot save to %s: %s", path, why);
   if (lock->file >= 0)

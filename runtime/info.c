@@ -13,6 +13,7 @@ static void print_entry(const SgEntry *entry) {
          mebibytes(entry->arena_bytes), (double)entry->flops * 1e-6);
 }
 
+/* One line: name, type, exponent. */
 static void print_param(const SgParam *param) {
   char type[128], exponent[32] = "";
   type_text(type, sizeof type, param->format, param->rank, param->dim);

@@ -12,6 +12,7 @@
 
 enum { ALIGNMENT = 64 };
 
+/* open and flock have other signatures than the table. */
 static int real_open(const char *path, int flags, mode_t mode) {
   return open(path, flags, mode);
 }

@@ -7,6 +7,7 @@
 #include <math.h>
 #include <string.h>
 
+/* A resumed run appends: the steps up to its checkpoint are there already. */
 int log_open(Log *log, const char *path, bool append) {
   *log = (Log){.path = path, .file = -1};
   if (!path)
@@ -37,6 +38,7 @@ static void add_line(Text *line, int64_t step, const char *eval,
   text_print(line, "}\n");
 }
 
+/* The line is written at once and whole, so that it can be followed. */
 void log_step(Log *log, int64_t step, const char *eval, const SgEntry *entry,
               const double *value) {
   if (log->file < 0 || log->failed)

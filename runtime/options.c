@@ -67,6 +67,7 @@ static const Option options[] = {
 };
 enum { OPTION_COUNT = sizeof options / sizeof options[0] };
 
+/* One line an option, those of `command` only. */
 void print_options(FILE *stream, unsigned command) {
   for (int i = 0; i < OPTION_COUNT; i++) {
     const Option *option = &options[i];
@@ -91,6 +92,7 @@ typedef struct {
   Arguments *out;
 } Parser;
 
+/* `text` is what the user wrote. */
 static int usage_error(const char *what, const char *text) {
   complain("%s: %s (see --help)", text, what);
   return EXIT_USAGE;
@@ -137,6 +139,7 @@ static const char *redirect_path(const char *text, const SgDataset *dataset,
   return same ? text + set + name + 2 : NULL;
 }
 
+/* Finds the column that the text names; a column is redirected once. */
 static int add_redirect(const Parser *parser, const char *text) {
   const SgProgram *program = parser->program;
   Arguments *out = parser->out;
@@ -157,6 +160,7 @@ static int add_redirect(const Parser *parser, const char *text) {
                      text);
 }
 
+/* Puts a value where its option says; KIND_FLAG takes none. */
 static int set_option(const Parser *parser, const Option *option,
                       const char *value) {
   Arguments *out = parser->out;
@@ -229,6 +233,7 @@ static int parse_word(const Parser *parser, const char *text) {
   return EXIT_FINE;
 }
 
+/* Options that contradict one another, or need one another. */
 static int check_together(const Arguments *arguments, unsigned command) {
   const char *both = NULL;
   if (arguments->steps && arguments->epochs)

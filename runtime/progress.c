@@ -75,6 +75,7 @@ static void line_number(Line *line, double value) {
   line_print(line, plain ? "%.*f" : "%.*e", plain ? decimals : 2, value);
 }
 
+/* 0:41, 12:07, 1:02:03 */
 static void line_time(Line *line, double seconds) {
   int64_t left = seconds < 1e9 ? (int64_t)(seconds + 0.5) : 0;
   if (left >= 3600)
@@ -104,6 +105,7 @@ static void line_rate(Line *line, const Progress *progress, int64_t step,
             (now - progress->begin) / done * (double)(progress->total - step));
 }
 
+/* The whole line; without examples/s if it must be short. */
 static Line line_make(const Progress *progress, int64_t step, double now,
                       bool wide) {
   Line line = {.length = 0};
@@ -128,6 +130,7 @@ static size_t terminal_columns(void) {
   return 79;
 }
 
+/* On a terminal over the line before, elsewhere on a line of its own. */
 static void print_line(const Progress *progress, int64_t step, double now) {
   Line line = line_make(progress, step, now, true);
   if (!progress->live) {

@@ -8,6 +8,7 @@
 
 /* ---- inputs -------------------------------------------------------------- */
 
+/* Shapes are equal axis by axis: nothing broadcasts here. */
 static bool same_shape(const SgInput *input, const NpyArray *array) {
   bool same = array->rank == input->rank;
   for (int i = 0; same && i < array->rank; i++)
@@ -70,6 +71,7 @@ static int store_array(const SgInput *input, const NpyArray *array,
   return EXIT_FINE;
 }
 
+/* Reads one input, converted to its format. */
 static int load_array(const SgInput *input, const char *path, char *out) {
   char wanted[128], found[128];
   NpyArray array;
@@ -121,6 +123,7 @@ static int check_arguments(const SgEntry *entry, const Arguments *arguments) {
   return EXIT_FINE;
 }
 
+/* Input number `i` from the file that the command line names for it. */
 static int load_input(const Run *run, int64_t i, const Arguments *arguments) {
   const SgInput *input = &run->entry->input[i];
   for (int a = 0; a < arguments->arguments; a++) {
@@ -158,6 +161,7 @@ static const char *output_path(const SgEntry *entry, const SgResult *result,
   return "-";
 }
 
+/* Every -o must name a result, before anything is computed. */
 static int check_outputs(const SgEntry *entry, const Arguments *arguments) {
   if (entry->result_count == 1 && arguments->outputs > 1) {
     complain("-o: %s has one result", entry->name);
@@ -226,6 +230,7 @@ static int write_results(const Session *session, const Run *run,
 
 /* ---- the command --------------------------------------------------------- */
 
+/* Inputs before weights: they are what a user gets wrong. */
 static int call(Session *session, const SgEntry *entry,
                 const Arguments *arguments) {
   Run run;

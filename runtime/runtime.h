@@ -252,14 +252,14 @@ typedef struct {
   int64_t dim[TENSOR_RANK];
   uint64_t begin, end; /* bytes of the file */
   int64_t owner;       /* for the reader's use; -1 at first */
-} Tensor;
+} FileTensor;
 
 typedef struct {
   const char *path;
   char *text; /* the header */
   size_t length;
   void *json;
-  Tensor *tensor; /* in the order of their data */
+  FileTensor *tensor; /* in the order of their data */
   size_t count;
 } Safetensors;
 
@@ -267,7 +267,7 @@ typedef struct {
  * exactly one tensor. On failure nothing is kept. */
 int safetensors_open(Safetensors *out, const char *path, int file);
 void safetensors_close(Safetensors *safetensors);
-Tensor *safetensors_find(const Safetensors *safetensors, const char *name);
+FileTensor *safetensors_find(const Safetensors *safetensors, const char *name);
 /* A text of __metadata__, or NULL. */
 const char *safetensors_metadata(const Safetensors *safetensors,
                                  const char *key);

@@ -94,6 +94,7 @@ uint32_t checksum_header(const char *header, size_t length,
 
 /* ---- one tensor ---------------------------------------------------------- */
 
+/* Complains about a tensor, or about the file; EXIT_DATA. */
 static int refused(const Safetensors *file, const char *tensor,
                    const char *why) {
   if (tensor)
@@ -104,6 +105,7 @@ static int refused(const Safetensors *file, const char *tensor,
   return EXIT_DATA;
 }
 
+/* Sizes are integers from 0 to 2^63 - 1: no signs, no fractions. */
 static bool read_size(const json_t *json, uint64_t *out) {
   json_int_t value = json_integer_value(json);
   *out = (uint64_t)value;
@@ -111,7 +113,7 @@ static bool read_size(const json_t *json, uint64_t *out) {
 }
 
 /* The bits that the shape asks for; false if they are too many to count. */
-static bool read_shape(const json_t *shape, uint64_t bits, Tensor *out,
+static bool read_shape(const json_t *shape, uint64_t bits, FileTensor *out,
                        uint64_t *total) {
   size_t rank = json_array_size(shape);
   *total = 1;
@@ -128,7 +130,7 @@ static bool read_shape(const json_t *shape, uint64_t bits, Tensor *out,
 }
 
 /* Fills *out, offsets relative to the data; NULL or what is wrong. */
-static const char *read_tensor(const json_t *json, Tensor *out) {
+static const char *read_tensor(const json_t *json, FileTensor *out) {
   const char *dtype = json_string_value(json_object_get(json, "dtype"));
   const json_t *shape = json_object_get(json, "shape");
   const json_t *offsets = json_object_get(json, "data_offsets");
@@ -154,6 +156,7 @@ static const char *read_tensor(const json_t *json, Tensor *out) {
 
 /* ---- the header ---------------------------------------------------------- */
 
+/* A flat table from texts to texts. */
 static int read_metadata(const Safetensors *file, json_t *json) {
   const char *key;
   json_t *value;
@@ -166,6 +169,7 @@ static int read_metadata(const Safetensors *file, json_t *json) {
   return EXIT_FINE;
 }
 
+/* All members of the header but its metadata, in the order of its text. */
 static int read_tensors(Safetensors *file) {
   const char *key;
   json_t *value;
@@ -174,7 +178,7 @@ static int read_tensors(Safetensors *file) {
   if (!file->tensor)
     return out_of_memory();
   json_object_foreach(file->json, key, value) {
-    Tensor *tensor = &file->tensor[file->count];
+    FileTensor *tensor = &file->tensor[file->count];
     if (strcmp(key, "__metadata__") == 0) {
       int status = read_metadata(file, value);
       if (status != EXIT_FINE)
@@ -192,7 +196,7 @@ static int read_tensors(Safetensors *file) {
 }
 
 static int compare_places(const void *a, const void *b) {
-  const Tensor *left = a, *right = b;
+  const FileTensor *left = a, *right = b;
   if (left->begin != right->begin)
     return left->begin < right->begin ? -1 : 1;
   return (left->end > right->end) - (left->end < right->end);
@@ -204,7 +208,7 @@ static int check_layout(Safetensors *file, uint64_t size) {
   uint64_t data = 8 + file->length, at = 0;
   qsort(file->tensor, file->count, sizeof *file->tensor, compare_places);
   for (size_t i = 0; i < file->count; i++) {
-    Tensor *tensor = &file->tensor[i];
+    FileTensor *tensor = &file->tensor[i];
     if (tensor->begin != at)
       return refused(file, tensor->name,
                      tensor->begin < at ? "overlaps another one"
@@ -235,6 +239,8 @@ static void json_release(void *memory) {
   sgrt_io.release(memory);
 }
 
+/* Duplicate keys, text behind the end, NUL and bad UTF-8 are errors; leading
+ * spaces are not. */
 static int read_json(Safetensors *file) {
   json_error_t error;
   json_set_alloc_funcs(json_allocate, json_release);
@@ -310,7 +316,7 @@ void safetensors_close(Safetensors *file) {
   *file = (Safetensors){.path = file->path};
 }
 
-Tensor *safetensors_find(const Safetensors *file, const char *name) {
+FileTensor *safetensors_find(const Safetensors *file, const char *name) {
   for (size_t i = 0; i < file->count; i++)
     if (strcmp(file->tensor[i].name, name) == 0)
       return &file->tensor[i];

@@ -50,6 +50,8 @@ double element_value(Format format, const void *data, int64_t i) {
 
 /* ---- parameters ---------------------------------------------------------- */
 
+/* Zeroed memory costs nothing until it is touched, so a program that loads
+ * its weights does not pay for initial ones. */
 int session_open(Session *session, const SgProgram *program, int threads) {
   *session = (Session){.program = program};
   size_t count = (size_t)program->param_count;
@@ -68,6 +70,8 @@ int session_open(Session *session, const SgProgram *program, int threads) {
   return out_of_memory();
 }
 
+/* Each element is a function of (seed, name, element): pieces may be filled by
+ * any thread. */
 void session_initialize(Session *session, uint64_t seed) {
   enum { CHUNK = 1 << 14 };
   session->seed = seed;
@@ -100,6 +104,8 @@ void session_close(Session *session) {
 
 /* ---- runs ---------------------------------------------------------------- */
 
+/* Inputs and arena are zero at first, so that a step never sees what was in
+ * memory before. */
 int run_open(Run *run, const SgEntry *entry) {
   size_t inputs = (size_t)entry->input_count;
   *run = (Run){.entry = entry};

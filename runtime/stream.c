@@ -24,6 +24,7 @@ struct Stream {
   unsigned char buffer[BUFFER_BYTES];
 };
 
+/* zlib allocates through the table, too. */
 static voidpf zlib_allocate(voidpf user, uInt count, uInt size) {
   (void)user;
   return memory_new(count, size);
@@ -34,6 +35,7 @@ static void zlib_release(voidpf user, voidpf memory) {
   sgrt_io.release(memory);
 }
 
+/* Complains and remembers that; -1. */
 static ssize_t failed(Stream *stream, const char *why) {
   complain("cannot read %s: %s", stream->path, why);
   stream->status = EXIT_DATA;
@@ -156,6 +158,7 @@ static bool inflate_some(Stream *stream, unsigned char *data, size_t *done,
   return false;
 }
 
+/* The end of the file is the end of the stream only between two members. */
 static ssize_t read_gzipped(Stream *stream, unsigned char *data, size_t size) {
   size_t done = 0;
   while (done < size) {

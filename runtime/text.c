@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <string.h>
 
+/* Doubles, so that building a text takes linear time. */
 static bool text_grow(Text *text, size_t length) {
   size_t capacity = 2 * text->capacity + length + 1024;
   char *larger = memory_new(capacity, 1);
@@ -38,6 +39,7 @@ void text_print(Text *text, const char *format, ...) {
     text_add(text, line, (size_t)n);
 }
 
+/* UTF-8 passes as it is. */
 void text_escaped(Text *text, const char *from) {
   for (; *from; from++)
     if (*from == '"' || *from == '\\' || (unsigned char)*from < ' ')

@@ -7,6 +7,7 @@
 
 #include <omp.h>
 #include <setjmp.h>
+#include <stdlib.h>
 
 struct Team {
   int threads;
@@ -14,6 +15,14 @@ struct Team {
   size_t *scratch_bytes;
   jmp_buf no_memory; /* to team_run, out of the step it carries out */
 };
+
+/* A waiting thread that spins takes the processor from the one it waits for
+ * when there is other work on the machine, so it soon sleeps instead. libgomp
+ * reads this when it is initialised: linked statically, after us. */
+__attribute__((constructor(101))) static void limit_spinning(void) {
+  if (!getenv("OMP_WAIT_POLICY"))
+    setenv("GOMP_SPINCOUNT", "1000", 0);
+}
 
 /* Below this many scalar operations a call is not worth waking threads. */
 enum { SMALL_WORK = 1 << 15 };

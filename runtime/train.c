@@ -40,6 +40,7 @@ static const SgEntry *eval_of(const Training *training) {
              : NULL;
 }
 
+/* The dataset in memory, and room for a permutation of it. */
 static int open_data(Training *training) {
   const SgEntry *entry = training->entry;
   int number = entry_dataset(entry);
@@ -102,6 +103,8 @@ static int open_evaluation(Training *training) {
                          training->arguments->redirects);
 }
 
+/* A resumed run takes seed and step over; one from --weights begins at step 1
+ * under its own seed. */
 static int load_or_initialize(Training *training) {
   const Arguments *arguments = training->arguments;
   Session *session = &training->session;
@@ -117,6 +120,7 @@ static int load_or_initialize(Training *training) {
   return EXIT_FINE;
 }
 
+/* Only a resumed run can have nothing to do. */
 static int check_position(const Training *training) {
   int64_t done = (int64_t)training->session.step;
   if (done < training->total)
@@ -158,6 +162,7 @@ static int prepare(Training *training) {
                          : EXIT_FAILED;
 }
 
+/* Whatever prepare came to; all of it may be zero. */
 static void release(Training *training) {
   lock_give_back(&training->lock);
   dataset_close(training->program, training->entry, &training->data);
@@ -194,6 +199,7 @@ static void read_results(Training *training) {
       training->value[i] = run_result(&training->session, &training->run, i, 0);
 }
 
+/* Every @eval_every steps; one that a signal cut short is not shown. */
 static int evaluate_now(Training *training, Progress *progress, int64_t step) {
   Evaluation *evaluation = &training->evaluation;
   if (!evaluation->run.entry || step % training->entry->eval_every != 0)
@@ -219,6 +225,8 @@ static int save_now(Training *training, int64_t step) {
   return training->arguments->keep_going ? EXIT_FINE : status;
 }
 
+/* Step number `step`, and all that is due after it. session.step counts only
+ * steps that were carried out whole: it is what a checkpoint says. */
 static int one_step(Training *training, Progress *progress, int64_t step) {
   double begin = now_seconds();
   fill_batch(training, step);

@@ -276,7 +276,7 @@ static void a_bare_exchange_is_refused(void **state) {
   sketch_store(s, "b", a);
   sketch_passes(s, PASS_scalify, PASS_casts);
   assert_false(sketch_try(s, PASS_fuse));
-  assert_non_null(strstr(s->messages.data, "E0710"));
+  assert_non_null(strstr(s->messages.data, "E0722"));
   sketch_free(s);
 }
 

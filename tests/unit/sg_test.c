@@ -7,6 +7,7 @@
 #include <cmocka.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "compiler/sg.h"
 
@@ -94,6 +95,18 @@ static void contexts_are_independent(void **state) {
   sg_close(b);
 }
 
+static void devices_are_written_not_replaced(void **state) {
+  (void)state;
+  Messages messages;
+  sg_context *sg = open_text(&messages, doubled);
+  struct stat status;
+  assert_int_equal(sg_emit(sg, "ir", "/dev/null"), SG_OK);
+  assert_int_equal(stat("/dev/null", &status), 0);
+  assert_true(S_ISCHR(status.st_mode));
+  assert_int_equal(sg_emit(sg, "ir", "/dev/full"), SG_FILE);
+  sg_close(sg);
+}
+
 static void names_of_stages_and_passes_are_listed(void **state) {
   (void)state;
   int stages = 0, passes = 0;
@@ -113,6 +126,7 @@ int main(void) {
       cmocka_unit_test(errors_in_the_program_reach_the_callback),
       cmocka_unit_test(one_file_a_context),
       cmocka_unit_test(contexts_are_independent),
+      cmocka_unit_test(devices_are_written_not_replaced),
       cmocka_unit_test(names_of_stages_and_passes_are_listed),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
