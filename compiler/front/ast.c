@@ -74,10 +74,10 @@ Expr *expr_bool(Parser *parser, Span span, bool value) {
 
 /* `None` and the like are names to the grammar; they are refused here. */
 Expr *expr_name(Parser *parser, Span span, const char *text) {
-  Expr *expr = expr_new(parser, EXPR_NAME, span);
+  bool foreign = foreign_value_report(parser, span, text);
+  Expr *expr = expr_new(parser, foreign ? EXPR_ERROR : EXPR_NAME, span);
   expr->text = text;
   expr->text_length = strlen(text);
-  foreign_value_report(parser, span, text);
   return expr;
 }
 

@@ -31,7 +31,8 @@ typedef enum {
   EXPR_CALL,    /* left ( args ) */
   EXPR_INDEX,   /* left [ subs ] */
   EXPR_UNARY,   /* op left: '-' or not */
-  EXPR_BINARY   /* left op right */
+  EXPR_BINARY,  /* left op right */
+  EXPR_ERROR    /* text: what was refused as it was read */
 } ExprKind;
 
 typedef enum {
@@ -174,7 +175,8 @@ typedef enum {
   STMT_REPEAT,   /* condition is the count, body */
   STMT_ASSERT,   /* condition, message */
   STMT_MINIMIZE, /* values, over, path(args), extra */
-  STMT_REPORT    /* args */
+  STMT_REPORT,   /* args */
+  STMT_ERROR     /* could not be read; diagnosed */
 } StmtKind;
 
 struct Stmt {
@@ -311,6 +313,8 @@ struct Item {
 typedef struct {
   uint32_t source;
   Item *items;
+  bool lost; /* an item, member, rule or column could not be read: a name that
+                is not there may have been in it */
 } File;
 
 /* ---- parser (lex.l, parse.y, parse.c) ------------------------------------ */

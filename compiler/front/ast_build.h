@@ -117,6 +117,7 @@ Stmt *stmt_if(Parser *parser, Span span, Expr *condition, Stmt *body,
 Stmt *stmt_for(Parser *parser, Span span, Name *names, Expr *from, Expr *to,
                Stmt *body);
 Stmt *stmt_repeat(Parser *parser, Span span, Expr *count, Stmt *body);
+Stmt *stmt_error(Parser *parser, Span span);
 Stmt *stmt_assert(Parser *parser, Span span, Expr *condition, Text message);
 Stmt *stmt_minimize(Parser *parser, Span span, Expr *loss, Step *over,
                     Stmt *with);
@@ -176,6 +177,8 @@ Item *item_attributes(Parser *parser, Item *item, Span whole,
 
 /* What a finished parse leaves in the parser. */
 void parser_add_item(Parser *parser, Item *item);
+/* An item, member, rule or column could not be read. */
+void parser_lost(Parser *parser);
 void parser_set_expr(Parser *parser, Expr *expr);
 void parser_set_rule(Parser *parser, RuleExpr *rule);
 

@@ -62,6 +62,11 @@ Stmt *stmt_repeat(Parser *parser, Span span, Expr *count, Stmt *body) {
   return stmt;
 }
 
+/* Keeps the place of what could not be read: its body is not whole. */
+Stmt *stmt_error(Parser *parser, Span span) {
+  return stmt_new(parser, STMT_ERROR, span);
+}
+
 Stmt *stmt_assert(Parser *parser, Span span, Expr *condition, Text message) {
   Stmt *stmt = stmt_new(parser, STMT_ASSERT, span);
   stmt->condition = condition;
@@ -359,6 +364,10 @@ Item *item_attributes(Parser *parser, Item *item, Span whole,
 
 void parser_add_item(Parser *parser, Item *item) {
   parser->items = item_append(parser->items, item);
+}
+
+void parser_lost(Parser *parser) {
+  parser->lost = true;
 }
 
 void parser_set_expr(Parser *parser, Expr *expr) {

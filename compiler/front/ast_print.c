@@ -159,6 +159,8 @@ static void print_stmt_text(Buffer *out, const Stmt *stmt, int indent) {
     buffer_text(out, "report ");
     print_args(out, stmt->args);
     break;
+  case STMT_ERROR: /* a tree with errors is not printed */
+    break;
   }
 }
 

@@ -158,6 +158,7 @@ void expr_print(Buffer *out, const Expr *expr) {
     buffer_text(out, expr->integer ? "true" : "false");
     break;
   case EXPR_NAME:
+  case EXPR_ERROR:
     buffer_text(out, expr->text);
     break;
   case EXPR_LIST:

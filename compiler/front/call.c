@@ -147,7 +147,8 @@ static bool match_argument(Elaborator *e, BoundArg *arg, const Callee *callee) {
                     .taker = callee->what,
                     .verb = "takes",
                     .got = "gets",
-                    .code = "E0302"};
+                    .code = "E0302",
+                    .parameter = arg->formal->name};
   return type_match(e, arg->formal->type, &arg->value, &role);
 }
 
@@ -227,12 +228,15 @@ static void run_body(Elaborator *e, const Body *body) {
   e->frame->returned = true;
 }
 
-/* Sizes in a result's type become the caller's labels. */
-static Value check_result(Elaborator *e, const Target *target) {
+/* Sizes in a result's type become the caller's labels. clean: nothing in the
+ * body failed, so that a result that is not there is a mistake of its own. */
+static Value check_result(Elaborator *e, const Target *target, bool clean) {
   const TypeExpr *type = target->function->result;
   Frame *frame = e->frame;
   if (!type || value_is_poison(frame->result))
     return frame->result;
+  if (frame->result.kind == VALUE_NOTHING && !clean)
+    return value_poison();
   if (frame->result.kind == VALUE_NOTHING)
     return fail(e, target->callee.span, "E0405",
                 "`%s` is declared to return %s but returns nothing",
@@ -268,8 +272,9 @@ Value call_target(Elaborator *e, const Target *target, BoundArg *bound,
   e->call_depth++;
   Value result = value_poison();
   if (args_define(e, bound, &target->callee, &frame.locals, false, (Span){0})) {
+    unsigned failures = e->failures;
     run_body(e, &target->function->body);
-    result = check_result(e, target);
+    result = check_result(e, target, e->failures == failures);
   }
   e->call_depth--;
   frame_pop(e);
@@ -322,6 +327,8 @@ static Value call_instance(Elaborator *e, Instance *instance,
                            const Expr *call) {
   const Variable *forward =
       scope_find(&instance->scope, intern(e->interner, "forward"));
+  if (!forward && instance->symbol->file->ast->lost)
+    return fail_silent(e);
   if (!forward || forward->value.kind != VALUE_METHOD)
     return fail(e, call->left->span, "E0403",
                 "%s cannot be called: module %s has no function `forward`",

@@ -261,14 +261,10 @@ bool eval_condition(Elaborator *e, const Expr *expr, const char *what,
          value_describe(e, value));
     return false;
   }
-  Diagnostic error = error_begin(
-      e, expr->span, "E0404",
-      "the condition of `%s` is decided at compile time; `%s` is known at run "
-      "time only",
-      what, expr_text(e, expr));
-  if (strcmp(what, "if") == 0)
-    error_hint(e, &error, "`where(condition, a, b)` chooses at run time");
-  error_send(e, &error);
+  fail(e, expr->span, "E0404",
+       "the condition of `%s` is decided at compile time; `%s` is known at run "
+       "time only",
+       what, expr_text(e, expr));
   return false;
 }
 

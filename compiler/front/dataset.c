@@ -82,6 +82,12 @@ static bool column_type(Elaborator *e, const ColumnExpr *expr, Column *column) {
          "a file holds numbers of a known format, not `real`");
     return false;
   }
+  if (column->type && column->type->rank == MAX_RANK) {
+    fail(e, expr->type->span, "E0305",
+         "a tensor has at most %d axes, that of the examples among them",
+         MAX_RANK);
+    return false;
+  }
   return column->type != NULL;
 }
 
@@ -113,7 +119,11 @@ static int dataset_make(Elaborator *e, const Symbol *symbol) {
     fine = fine && good;
   }
   if (fine && dataset.column.length == 0) {
-    fail(e, item->name_span, "E0601", "dataset %s has no columns", item->name);
+    if (symbol->file->ast->lost)
+      fail_silent(e);
+    else
+      fail(e, item->name_span, "E0601", "dataset %s has no columns",
+           item->name);
     fine = false;
   }
   if (!fine) {

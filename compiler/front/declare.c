@@ -29,6 +29,26 @@ const char *size_outside(Value size) {
   return size.inner ? size.given : size.origin;
 }
 
+/* With two packs it would be open which axes each of them stands for. */
+bool dims_check(Elaborator *e, const TypeExpr *type) {
+  const Dim *pack = NULL;
+  for (const Dim *dim = type->dims; dim; dim = dim->next) {
+    if (dim->kind != DIM_PACK)
+      continue;
+    if (pack) {
+      Diagnostic error =
+          error_begin(e, dim->span, "E0305",
+                      "a shape has one `..`: two leave open which axes each "
+                      "stands for");
+      error_label(e, &error, pack->span, "the first is here");
+      error_send(e, &error);
+      return false;
+    }
+    pack = dim;
+  }
+  return true;
+}
+
 /* ---- element formats ---------------------------------------------------- */
 
 static const char *const compile_time_word[] = {"int", "str"};
@@ -140,7 +160,7 @@ const Type *type_resolve(Elaborator *e, const TypeExpr *type, bool *pinned,
     return NULL;
   }
   Format format = type_format(e, type);
-  if (format == FORMAT_NONE)
+  if (format == FORMAT_NONE || !dims_check(e, type))
     return NULL;
   Sizes *sizes = NEW(e->scratch, Sizes);
   for (const Dim *dim = type->dims; dim; dim = dim->next) {

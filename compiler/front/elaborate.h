@@ -271,6 +271,7 @@ typedef struct {
   const char *got;   /* "gets", "returns", "is" */
   const char *code;
   bool result; /* sizes are labelled with the caller's expressions */
+  const char *parameter; /* whose argument it is, or NULL */
 } MatchRole;
 bool type_match(Elaborator *e, const TypeExpr *type, Value *value,
                 const MatchRole *role);
@@ -284,6 +285,8 @@ Format type_format(Elaborator *e, const TypeExpr *type);
 bool type_is_word(const TypeExpr *type, const char *word); /* no shape */
 bool type_is_dataset(Elaborator *e, const TypeExpr *type);
 bool dim_is_any(const Dim *dim); /* `_` */
+/* At most one `..` in a shape; false after a message. */
+bool dims_check(Elaborator *e, const TypeExpr *type);
 Value dim_eval(Elaborator *e, const Dim *dim);
 /* What a caller calls a size that its callee computed, or NULL. */
 const char *size_outside(Value size);
@@ -360,6 +363,7 @@ typedef struct {
   VEC(Alias) alias;
   ValueId step;
   struct MinimizePlan *minimize; /* carried out after the body */
+  bool failed; /* a minimize or report was left out after an error */
 } Builder;
 
 void binding_begin(Elaborator *e, Binding *binding, const char *name);
@@ -371,6 +375,9 @@ void binding_end(Elaborator *e, Binding *binding, Value value);
 /* Names another value of the same statement: `q, k, v = ...`. */
 void binding_also(Elaborator *e, const Binding *binding, const char *name,
                   Value value);
+/* The same for a parameter or state called `base`. */
+void binding_also_stored(Elaborator *e, const Binding *binding,
+                         const char *base, Value value);
 
 /* Adds a node called base~n whose type the shape rules give; 0 after a message
  * (an operand 0 is poison and silent). */
@@ -502,6 +509,8 @@ Value error_send(Elaborator *e, Diagnostic *error); /* poison */
 /* The everyday form. */
 Value fail(Elaborator *e, Span span, const char *code, const char *format, ...)
     SG_PRINTF(4, 5);
+/* Poison without a message: the parser has said what is wrong. */
+Value fail_silent(Elaborator *e);
 /* E0790: part of the language, not of this version. */
 Value fail_unsupported(Elaborator *e, Span span, const char *format, ...)
     SG_PRINTF(3, 4);

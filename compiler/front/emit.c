@@ -116,6 +116,15 @@ void binding_also(Elaborator *e, const Binding *binding, const char *name,
   name_value(e, base, claim(e, base), binding->start, value);
 }
 
+void binding_also_stored(Elaborator *e, const Binding *binding,
+                         const char *base, Value value) {
+  if (!e->builder || value.kind != VALUE_TENSOR)
+    return;
+  name_claim(e->builder->names, base);
+  base = intern(e->interner, base);
+  name_value(e, base, claim(e, base), binding->start, value);
+}
+
 /* ---- nodes -------------------------------------------------------------- */
 
 /* Says it once a graph. */

@@ -74,11 +74,7 @@ static bool bind_formals(Elaborator *e, const Item *item) {
   bool fine = true;
   for (const Formal *formal = item->function.formals; formal;
        formal = formal->next) {
-    if (scope_find(&e->frame->locals, formal->name)) {
-      fail(e, formal->span, "E0204", "parameter `%s` is defined twice",
-           formal->name);
-      fine = false;
-    }
+    fine = fine && !scope_find(&e->frame->locals, formal->name);
     if (formal->value)
       fail_unsupported(e, formal->value->span,
                        "a default for a parameter of an entry is");
@@ -169,6 +165,7 @@ static void report_one(Elaborator *e, const Arg *arg) {
   } else {
     value = eval(e, expr);
   }
+  e->builder->failed |= value_is_poison(value);
   if (!is_result(e, value, expr->span, text_printf(e, "`%s`", name)))
     return;
   const Type *type = value_type(e, value);
@@ -191,12 +188,13 @@ void report_statement(Elaborator *e, const Stmt *stmt) {
     report_one(e, arg);
 }
 
-/* Checked like the result of a function. */
-static void entry_results(Elaborator *e, const Item *item) {
+/* Checked like the result of a function; clean: nothing in the body failed. */
+static void entry_results(Elaborator *e, const Item *item, bool clean) {
   Frame *frame = e->frame;
   Value value = frame->result;
   if (value.kind == VALUE_NOTHING) {
-    fail(e, item->name_span, "E0405", "entry %s returns nothing", item->name);
+    if (clean)
+      fail(e, item->name_span, "E0405", "entry %s returns nothing", item->name);
     return;
   }
   MatchRole role = {.span = frame->result_span,
@@ -279,7 +277,7 @@ static void check_eval(Elaborator *e, const Item *item) {
 
 /* Order matters: results first, then the update, then the stores. */
 static void finish_entry(Elaborator *e, const Item *item, unsigned failures) {
-  bool clean = e->failures == failures;
+  bool clean = e->failures == failures && !e->builder->failed;
   if (item->kind == ITEM_TRAIN && clean)
     check_train(e, item);
   if (item->kind == ITEM_TRAIN)
@@ -287,8 +285,9 @@ static void finish_entry(Elaborator *e, const Item *item, unsigned failures) {
   if (item->kind == ITEM_EVAL && clean)
     check_eval(e, item);
   if (item->kind == ITEM_ENTRY)
-    entry_results(e, item);
-  else if (e->frame->result.kind != VALUE_NOTHING)
+    entry_results(e, item, clean);
+  else if (e->frame->result.kind != VALUE_NOTHING &&
+           !value_is_poison(e->frame->result))
     fail(e, e->frame->result_span, "E0703", "%s has no results; `report` them",
          item_kind_name(item->kind));
   store_written(e);
@@ -358,21 +357,38 @@ static bool is_selected(const Elaborator *e, const Item *item) {
   return options->entry_count == 0;
 }
 
+/* With the list: there are few entries, and each name tells. */
+static void fail_selection(Elaborator *e, const FileScope *file,
+                           const char *name) {
+  Candidates candidates = {0};
+  Buffer list = {0};
+  for (const Item *item = file->ast->items; item; item = item->next)
+    if (is_entry(item)) {
+      buffer_printf(&list, "%s%s", list.length ? ", " : "", item->name);
+      vec_push(&candidates, item->name);
+    }
+  const char *near = did_you_mean(e, name, &candidates);
+  Diagnostic error = error_begin(
+      e, (Span){0}, "E0707", "--entry=%s: there is no entry of that name%s%s",
+      name, near ? "; " : "", near ? near : "");
+  if (list.length)
+    error_note(e, &error, "entries: %s", list.data);
+  else
+    error_note(e, &error, "the program has no entries");
+  buffer_free(&list);
+  error_send(e, &error);
+}
+
 /* --entry names what exists. */
 static void check_selection(Elaborator *e, const FileScope *file) {
+  if (file->ast->lost)
+    return;
   for (size_t i = 0; i < e->options->entry_count; i++) {
     const char *name = e->options->entry[i];
     const Entry *entry = file_find(file, name);
     if (entry && is_entry(entry->symbol->item))
       continue;
-    Candidates candidates = {0};
-    for (const Item *item = file->ast->items; item; item = item->next)
-      if (is_entry(item))
-        vec_push(&candidates, item->name);
-    const char *near = did_you_mean(e, name, &candidates);
-    fail(e, (Span){0}, "E0707",
-         "--entry=%s: there is no entry of that name%s%s", name,
-         near ? "; " : "", near ? near : "");
+    fail_selection(e, file, name);
   }
 }
 

@@ -115,8 +115,14 @@ Value value_read(Elaborator *e, Value value, Span span) {
 
 /* ---- members ------------------------------------------------------------ */
 
-static Value fail_member(Elaborator *e, const Expr *expr, const char *owner,
-                         const char *what, Candidates *candidates) {
+/* `file` is where the owner is defined, if anywhere. */
+static Value fail_member(Elaborator *e, const Expr *expr, const FileScope *file,
+                         const char *owner, const char *what,
+                         Candidates *candidates) {
+  if (file && file->ast->lost) {
+    vec_free(candidates);
+    return fail_silent(e);
+  }
   Diagnostic error = error_begin(e, expr->op_span, "E0201", "%s has no %s `%s`",
                                  owner, what, expr->text);
   const char *near = did_you_mean(e, expr->text, candidates);
@@ -137,7 +143,7 @@ static Value space_member(Elaborator *e, const Expr *expr, const Symbol *import,
     if (called == (other->symbol->item->kind == ITEM_FN))
       vec_push(&candidates, other->name);
   }
-  return fail_member(e, expr, expr_text(e, expr->left),
+  return fail_member(e, expr, import->space, expr_text(e, expr->left),
                      called ? "function" : "member", &candidates);
 }
 
@@ -151,7 +157,8 @@ static Value instance_member(Elaborator *e, const Expr *expr,
   Candidates candidates = {0};
   for (Variable *v = instance->scope.first; v; v = v->next)
     vec_push(&candidates, v->name);
-  return fail_member(e, expr, instance->path, "member", &candidates);
+  return fail_member(e, expr, instance->symbol->file, instance->path, "member",
+                     &candidates);
 }
 
 /* The first axis of a column carries the name of the batch size. */
@@ -168,15 +175,16 @@ static Value batch_member(Elaborator *e, const Expr *expr, Value batch) {
     }
     vec_push(&candidates, column->name);
   }
-  return fail_member(e, expr, text_printf(e, "dataset %s", dataset->name),
-                     "column", &candidates);
+  return fail_member(e, expr, e->frame->file,
+                     text_printf(e, "dataset %s", dataset->name), "column",
+                     &candidates);
 }
 
 /* `.T` is all a tensor has. */
 static Value tensor_member(Elaborator *e, const Expr *expr, Value tensor) {
   Candidates none = {0};
   if (strcmp(expr->text, "T") != 0)
-    return fail_member(e, expr, "a tensor", "member", &none);
+    return fail_member(e, expr, NULL, "a tensor", "member", &none);
   const Type *type = value_type(e, tensor);
   if (type->rank < 2)
     return fail(e, expr->op_span, "E0323",
@@ -203,7 +211,7 @@ static Value eval_member(Elaborator *e, const Expr *expr, bool called) {
   case VALUE_TENSOR:
     return tensor_member(e, expr, left);
   default:
-    return fail_member(e, expr, value_describe(e, left), "member", &none);
+    return fail_member(e, expr, NULL, value_describe(e, left), "member", &none);
   }
 }
 
@@ -218,6 +226,9 @@ static Value index_items(Elaborator *e, const Expr *expr, Value list) {
                             value_describe(e, list));
   if (!eval_int(e, sub->a, "an index", &index))
     return value_poison();
+  if (list.as.list.count == 0)
+    return fail(e, sub->span, "E0313", "`%s` is empty",
+                expr_text(e, expr->left));
   if (index < 0 || (uint64_t)index >= list.as.list.count)
     return fail(e, sub->span, "E0313",
                 "index %" PRId64 " is outside 0 .. %zu of `%s`", index,
@@ -336,6 +347,8 @@ static Value eval_kind(Elaborator *e, const Expr *expr, bool called) {
     return eval_unary(e, expr);
   case EXPR_BINARY:
     return eval_binary(e, expr);
+  case EXPR_ERROR:
+    return fail_silent(e);
   }
   return value_poison();
 }

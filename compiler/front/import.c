@@ -246,6 +246,8 @@ static void constant_names(const FileScope *file, const char *prefix,
 
 /* An option that changes nothing is a mistake, not a wish. */
 void defines_check(Elaborator *e) {
+  if (e->main->ast->lost)
+    return;
   for (size_t i = 0; i < e->options->define_count; i++) {
     if (e->define_used[i])
       continue;

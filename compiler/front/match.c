@@ -103,9 +103,11 @@ static bool match_fail(Elaborator *e, Match *match) {
 /* A mismatch of kinds: "takes int but gets [128, 10]". */
 static bool kind_fail(Elaborator *e, const TypeExpr *type, Value value,
                       const MatchRole *role, const char *hint) {
+  const char *parameter =
+      role->parameter ? text_printf(e, " for `%s`", role->parameter) : "";
   Diagnostic error = error_begin(
-      e, role->span, "E0402", "%s %s %s but %s %s", role->taker, role->verb,
-      span_text(e, type->span), role->got, value_describe(e, value));
+      e, role->span, "E0402", "%s %s %s%s but %s %s", role->taker, role->verb,
+      span_text(e, type->span), parameter, role->got, value_describe(e, value));
   if (hint)
     error_hint(e, &error, "%s", hint);
   error_send(e, &error);
@@ -224,7 +226,7 @@ typedef struct {
   bool pack;
 } DimCount;
 
-/* At most one pack: the grammar does not say so, the axes do. */
+/* There is at most one pack: dims_check. */
 static DimCount count_dims(const TypeExpr *type) {
   DimCount count = {0, false};
   for (const Dim *dim = type->dims; dim; dim = dim->next) {
@@ -396,6 +398,8 @@ bool type_match(Elaborator *e, const TypeExpr *type, Value *value,
     bool word = type_is_word(type, "int") || type_is_word(type, "str");
     return word && kind_fail(e, type, *value, role, NULL);
   }
+  if (!dims_check(e, type))
+    return false;
   if (value_is_number(*value))
     return match_number(e, type, format, value, role);
   if (value->kind == VALUE_TENSOR)

@@ -184,6 +184,11 @@ Value fail(Elaborator *e, Span span, const char *code, const char *format,
   return error_send(e, &error);
 }
 
+Value fail_silent(Elaborator *e) {
+  e->failures++;
+  return value_poison();
+}
+
 Value fail_unsupported(Elaborator *e, Span span, const char *format, ...) {
   va_list args;
   va_start(args, format);
@@ -225,9 +230,7 @@ static const char *prefix_name(const char *name, const Candidates *candidates) {
 
 const char *did_you_mean(Elaborator *e, const char *name,
                          Candidates *candidates) {
-  const char *near = NULL;
-  if (name[0] && name[1]) /* any letter is near any other */
-    near = nearest_name(name, candidates->data, candidates->length);
+  const char *near = nearest_name(name, candidates->data, candidates->length);
   if (!near)
     near = prefix_name(name, candidates);
   vec_free(candidates);

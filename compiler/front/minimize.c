@@ -131,6 +131,8 @@ void minimize_statement(Elaborator *e, const Stmt *stmt) {
     plan->over = selector_path(e, stmt->over);
   if (fine && plan->optimizer && (!stmt->over || plan->over))
     e->builder->minimize = plan;
+  else
+    e->builder->failed = true;
 }
 
 /* ---- which parameters --------------------------------------------------- */
@@ -218,6 +220,10 @@ static void call_step(Elaborator *e, const MinimizePlan *plan,
   const Variable *step =
       scope_find(&instance->scope, intern(e->interner, "step"));
   Span span = plan->stmt->path.span;
+  if (!step && plan->optimizer->file->ast->lost) {
+    fail_silent(e);
+    return;
+  }
   if (!step || step->value.kind != VALUE_METHOD) {
     fail(e, plan->optimizer->item->name_span, "E0714",
          "optimizer %s has no function `step`", plan->optimizer->name);

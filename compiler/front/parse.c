@@ -320,7 +320,8 @@ File *parse_file(Arena *arena, Interner *interner, const Sources *sources,
              TOKEN_START_FILE))
     return NULL;
   File *file = NEW(arena, File);
-  *file = (File){source, item_first(parser.items)};
+  *file = (File){source, item_first(parser.items),
+                 parser.lost || parser.lexer.refused};
   return file;
 }
 

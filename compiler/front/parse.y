@@ -139,7 +139,7 @@ item_list:
 ;
 item:
   attributes core { $$ = item_attributes(parser, $2, @$, $1); }
-| error { $$ = NULL; yyclearin; yyerrok; }
+| error { $$ = NULL; parser_lost(parser); yyclearin; yyerrok; }
 ;
 
 /* Every item, and every member and statement that begins with a name, takes
@@ -295,7 +295,7 @@ member:
 | "if" expr member_block "else" member_block {
     $$ = member_if(parser, @$, $2, $3, $5);
   }
-| error { $$ = NULL; yyclearin; yyerrok; }
+| error { $$ = NULL; parser_lost(parser); yyclearin; yyerrok; }
 ;
 /* Every member but `assert` and `if`; a name alone does not tell them apart,
  * the mark after it does. */
@@ -343,7 +343,7 @@ stmt:
     $$ = stmt_minimize(parser, @$, $2, $4, $5);
   }
 | "report" some_args { $$ = stmt_report(parser, @$, $2); }
-| error { $$ = NULL; yyclearin; yyerrok; }
+| error { $$ = stmt_error(parser, @$); yyclearin; yyerrok; }
 ;
 /* There are no expression statements: what begins with a name binds it, or
  * writes into a state. */
@@ -385,7 +385,7 @@ rule:
   selector_list ":" some_args {
     $$ = rule_new(parser, @$, selector_first($1), $3);
   }
-| error { $$ = NULL; yyclearin; yyerrok; }
+| error { $$ = NULL; parser_lost(parser); yyclearin; yyerrok; }
 ;
 selector_list:
   selector { $$ = selector_append(NULL, $1); }
@@ -426,7 +426,7 @@ column:
   ID ":" type "=" expr {
     $$ = column_new(parser, @$, word_at($1, @1), $3, $5);
   }
-| error { $$ = NULL; yyclearin; yyerrok; }
+| error { $$ = NULL; parser_lost(parser); yyclearin; yyerrok; }
 ;
 
 map:
@@ -446,7 +446,7 @@ mapping:
   STRING "->" selpath more_args {
     $$ = mapping_new(parser, @$, $1, $3, $4);
   }
-| error { $$ = NULL; yyclearin; yyerrok; }
+| error { $$ = NULL; parser_lost(parser); yyclearin; yyerrok; }
 ;
 
 settings:
@@ -459,7 +459,7 @@ setting_list:
 ;
 setting:
   ID "=" expr { $$ = arg_new(parser, word_at($1, @1), $3); }
-| error { $$ = NULL; yyclearin; yyerrok; }
+| error { $$ = NULL; parser_lost(parser); yyclearin; yyerrok; }
 ;
 
 /* ---- expressions --------------------------------------------------------- */

@@ -104,6 +104,7 @@ struct Parser {
   VEC(Token) queue; /* to be handed out before the lexer's, last first */
   Token recent[4];  /* handed out: [0] is the newest */
   bool skipping;    /* after an error, to the end of the line or block */
+  bool lost;        /* File.lost */
   Item *items;      /* ring */
   Expr *expr;
   RuleExpr *rule;
@@ -145,8 +146,8 @@ void syntax_report(Parser *parser, Span span, const char *code,
  * text says. */
 void unclosed_report(Parser *parser, Bracket bracket, Span end,
                      const char *text);
-/* `None`, `True`, `False`: values of other languages. */
-void foreign_value_report(Parser *parser, Span span, const char *text);
+/* `None`, `True`, `False`: values of other languages; false: it is none. */
+bool foreign_value_report(Parser *parser, Span span, const char *text);
 /* The bytes of a token as they are written, cut to a printable length. */
 const char *token_source(const Parser *parser, const Token *token);
 

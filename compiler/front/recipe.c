@@ -89,8 +89,9 @@ static bool selector_parse(Elaborator *e, const SelectorExpr *expr,
     Diagnostic error =
         error_begin(e, expr->function_span, "E0505",
                     "unknown selector `%s(...)`", expr->function);
-    error_hint(e, &error, "`grad(%s)` selects a gradient",
-               span_text(e, expr->path->span));
+    const char *path = selector_path(e, expr->path);
+    if (path)
+      error_hint(e, &error, "`grad(%s)` selects a gradient", path);
     error_send(e, &error);
     return false;
   }
@@ -141,35 +142,6 @@ static void recipe_names(const FileScope *file, Candidates *out) {
       vec_push(out, file->entry.data[i].name);
 }
 
-/* With the list: there are few recipes, and each name tells. */
-static const Symbol *fail_recipe(Elaborator *e, const char *text, Span span,
-                                 const FileScope *file, bool option) {
-  const FileScope *standard = file_standard(e, "recipes");
-  const char *last = strrchr(text, '.');
-  last = last ? last + 1 : text;
-  Candidates candidates = {0};
-  recipe_names(file, &candidates);
-  recipe_names(standard, &candidates);
-  const char *near = nearest_name(last, candidates.data, candidates.length);
-  if (!near && last == text && file_find(standard, text))
-    near = text_printf(e, "recipes.%s", text);
-  Diagnostic error =
-      option ? error_begin(e, span, "E0501",
-                           "--recipe=%s: there is no recipe of that name", text)
-             : error_begin(e, span, "E0501", "unknown recipe `%s`", text);
-  if (near && option)
-    error_hint(e, &error, "--recipe=%s", near);
-  else if (near)
-    error_mark(e, &error, "did you mean `%s`?", near);
-  Buffer list = {0};
-  for (size_t i = 0; i < candidates.length; i++)
-    buffer_printf(&list, "%s%s", i ? ", " : "", candidates.data[i]);
-  error_note(e, &error, "recipes: %s", buffer_take(e, &list));
-  vec_free(&candidates);
-  error_send(e, &error);
-  return NULL;
-}
-
 /* `text` is a name or names with dots, seen from `file`. */
 static const Symbol *recipe_lookup(Elaborator *e, const FileScope *file,
                                    const char *text) {
@@ -186,21 +158,66 @@ static const Symbol *recipe_lookup(Elaborator *e, const FileScope *file,
   }
 }
 
-/* As seen from a file: its own names and imports, no more. */
+/* `recipes.fp8` of the standard library, imported or not. */
+static const Symbol *standard_recipe(Elaborator *e, const char *text) {
+  bool standard = strncmp(text, "recipes.", 8) == 0;
+  return standard ? recipe_lookup(e, file_standard(e, "recipes"), text + 8)
+                  : NULL;
+}
+
+/* With the list: there are few recipes, and each name tells. */
+static const Symbol *fail_recipe(Elaborator *e, const char *text, Span span,
+                                 const FileScope *file, bool option) {
+  if (file->ast->lost) {
+    fail_silent(e);
+    return NULL;
+  }
+  const FileScope *standard = file_standard(e, "recipes");
+  const char *last = strrchr(text, '.');
+  last = last ? last + 1 : text;
+  Candidates candidates = {0};
+  recipe_names(file, &candidates);
+  recipe_names(standard, &candidates);
+  const char *near = nearest_name(last, candidates.data, candidates.length);
+  Diagnostic error =
+      option ? error_begin(e, span, "E0501",
+                           "--recipe=%s: there is no recipe of that name", text)
+             : error_begin(e, span, "E0501", "unknown recipe `%s`", text);
+  if (!option && standard_recipe(e, text)) {
+    error_mark(e, &error, "this file does not import `recipes`");
+    error_hint(e, &error, "`import recipes`, or `%s` alone", last);
+  } else if (near && option)
+    error_hint(e, &error, "--recipe=%s", near);
+  else if (near)
+    error_mark(e, &error, "did you mean `%s`?", near);
+  Buffer list = {0};
+  for (size_t i = 0; i < candidates.length; i++)
+    buffer_printf(&list, "%s%s", i ? ", " : "", candidates.data[i]);
+  error_note(e, &error, "recipes: %s", buffer_take(e, &list));
+  vec_free(&candidates);
+  error_send(e, &error);
+  return NULL;
+}
+
+/* In the file, then in the standard library: for @recipe, parents, --recipe. */
+static const Symbol *recipe_named(Elaborator *e, const FileScope *file,
+                                  const char *text) {
+  const Symbol *symbol = recipe_lookup(e, file, text);
+  return symbol ? symbol : recipe_lookup(e, file_standard(e, "recipes"), text);
+}
+
 static const Symbol *recipe_find(Elaborator *e, const FileScope *file,
                                  const char *text, Span span) {
-  const Symbol *symbol = recipe_lookup(e, file, text);
+  const Symbol *symbol = recipe_named(e, file, text);
   return symbol ? symbol : fail_recipe(e, text, span, file, false);
 }
 
-/* --recipe: in the file, then in the standard library. */
+/* A command line cannot import: there `recipes.` goes without saying. */
 static const Symbol *recipe_option(Elaborator *e, const FileScope *file) {
   const char *text = e->options->recipe;
-  const Symbol *symbol = recipe_lookup(e, file, text);
+  const Symbol *symbol = recipe_named(e, file, text);
   if (!symbol)
-    symbol = recipe_lookup(e, file_standard(e, "recipes"), text);
-  if (!symbol && strncmp(text, "recipes.", 8) == 0)
-    symbol = recipe_lookup(e, file_standard(e, "recipes"), text + 8);
+    symbol = standard_recipe(e, text);
   return symbol ? symbol : fail_recipe(e, text, (Span){0}, file, true);
 }
 

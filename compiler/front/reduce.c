@@ -181,6 +181,11 @@ static bool dropped_axes(Elaborator *e, const BuiltinCall *call, int i,
     one.value[i] = list.as.list.item[k];
     if (!builtin_axis(e, &one, i, rank, &axis))
       return false;
+    if (*dropped >> axis & 1) {
+      fail(e, call->expr[i]->span, "E0322", "axis %d of `%s` is listed twice",
+           axis, expr_text(e, call->expr[0]));
+      return false;
+    }
     *dropped |= 1u << axis;
   }
   return true;

@@ -71,6 +71,10 @@ static void define_import(Elaborator *e, FileScope *file, const Item *item) {
 }
 
 static void fail_from(Elaborator *e, const FileScope *space, const Name *name) {
+  if (space->ast->lost) {
+    fail_silent(e);
+    return;
+  }
   Diagnostic error =
       error_begin(e, name->span, "E0201", "%s has no item `%s`",
                   sources_get(e->sources, space->source)->name, name->text);
@@ -103,8 +107,9 @@ static void define_from(Elaborator *e, FileScope *file, const Item *item) {
 
 /* ---- constants ---------------------------------------------------------- */
 
-/* The -D option for a constant of this file, or count. */
-static size_t define_option(const Elaborator *e, const FileScope *file,
+/* The -D option for a constant of this file, or count; of several the last,
+ * and the others are spent. */
+static size_t define_option(Elaborator *e, const FileScope *file,
                             const char *name) {
   const FrontOptions *options = e->options;
   size_t found = options->define_count;
@@ -116,8 +121,11 @@ static size_t define_option(const Elaborator *e, const FileScope *file,
                   strncmp(given, file->known_as, (size_t)(dot - given)) == 0 &&
                   file->known_as[dot - given] == '\0'
             : file->main;
-    if (here && strcmp(dot ? dot + 1 : given, name) == 0)
-      found = i;
+    if (!here || strcmp(dot ? dot + 1 : given, name) != 0)
+      continue;
+    if (found < i)
+      e->define_used[found] = true;
+    found = i;
   }
   return found;
 }
@@ -237,11 +245,52 @@ static void refuse_attributes(Elaborator *e, const Item *item) {
     attributes_refuse(e, item->attributes, item_kind_name(item->kind));
 }
 
+/* ---- parameters --------------------------------------------------------- */
+
+static void fail_twice(Elaborator *e, const char *name, Span span, Span first,
+                       const char *text) {
+  Diagnostic error =
+      error_begin(e, span, "E0204", "parameter `%s` is defined twice", name);
+  error_label(e, &error, first, "%s", text);
+  error_send(e, &error);
+}
+
+/* Each name once: the callee could not say which one it means. */
+static void check_formals(Elaborator *e, const Formal *formals) {
+  for (const Formal *formal = formals; formal; formal = formal->next)
+    for (const Formal *other = formals; other != formal; other = other->next)
+      if (other->name == formal->name)
+        fail_twice(e, formal->name, formal->span, other->span, "first here");
+}
+
+static void check_members(Elaborator *e, const Member *members) {
+  for (const Member *member = members; member; member = member->next) {
+    if (member->kind == MEMBER_FN)
+      check_formals(e, member->function.formals);
+    check_members(e, member->body);
+    check_members(e, member->otherwise);
+  }
+}
+
+/* Whether or not anything uses the item. */
+static void check_parameters(Elaborator *e, const Item *item) {
+  check_formals(e, item->formals);
+  check_formals(e, item->function.formals);
+  check_members(e, item->members);
+  for (const Formal *f = item->weight ? item->formals : NULL; f; f = f->next)
+    if (f->name == item->weight)
+      fail_twice(e, f->name, f->span, item->name_span,
+                 "its weight is called so too");
+}
+
+/* ---- all items ---------------------------------------------------------- */
+
 /* Imports are followed here, in the order of the text; everything else
  * waits. */
 static void define_items(Elaborator *e, FileScope *file) {
   for (const Item *item = file->ast->items; item; item = item->next) {
     refuse_attributes(e, item);
+    check_parameters(e, item);
     if (item->kind == ITEM_IMPORT)
       define_import(e, file, item);
     else if (item->kind == ITEM_FROM)
@@ -281,6 +330,10 @@ const char *path_text(Elaborator *e, const Path *path) {
 static const Symbol *fail_path(Elaborator *e, const FileScope *file,
                                const Name *part, const char *owner,
                                unsigned kinds, const char *what) {
+  if (file->ast->lost) {
+    fail_silent(e);
+    return NULL;
+  }
   Candidates candidates = {0};
   for (size_t i = 0; i < file->entry.length; i++) {
     const Entry *entry = &file->entry.data[i];

@@ -37,7 +37,8 @@ static int word_index(Elaborator *e, const Expr *expr, const char *what,
   return -1;
 }
 
-/* Values are stored in floating-point formats; whole numbers are no choice. */
+/* Values are stored in floating-point formats; whole numbers are no choice.
+ * f64 is read, for the passes refuse it by name, and not offered. */
 static bool format_word(Elaborator *e, const Expr *expr, Format *out) {
   const char *word[FORMAT_COUNT];
   size_t count = 0;
@@ -47,13 +48,15 @@ static bool format_word(Elaborator *e, const Expr *expr, Format *out) {
     return false;
   }
   for (int i = 0; i < FORMAT_COUNT; i++) {
+    const char *text = format_info((Format)i)->text;
     if (!format_is_float((Format)i))
       continue;
-    word[count++] = format_info((Format)i)->text;
-    if (expr->kind == EXPR_NAME && strcmp(word[count - 1], expr->text) == 0) {
+    if (expr->kind == EXPR_NAME && strcmp(text, expr->text) == 0) {
       *out = (Format)i;
       return true;
     }
+    if (i != FORMAT_F64)
+      word[count++] = text;
   }
   return fail_word(e, expr->span, "format", expr_text(e, expr), word, count);
 }

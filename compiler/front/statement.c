@@ -47,19 +47,39 @@ static Value stored_value(Elaborator *e, const Name *name, const Expr *expr,
   return value;
 }
 
-/* The new value holds for the rest of this step; the store comes at its end. */
-static void assign_param(Elaborator *e, const Name *name, const Expr *expr,
-                         int param) {
-  if (!e->builder) {
-    fail(e, name->span, "E0404", "a state is assigned at run time only");
-    return;
-  }
+/* `x: [b, d] = ...`: the type is checked, and may bind sizes. */
+static Value check_declared(Elaborator *e, const Stmt *stmt, const Name *name,
+                            const Expr *expr, Value value) {
+  if (!stmt->type || value_is_poison(value))
+    return value;
+  MatchRole role = {.span = expr->span,
+                    .taker = text_printf(e, "`%s`", name->text),
+                    .verb = "is declared",
+                    .got = "is",
+                    .code = "E0303"};
+  return type_match(e, stmt->type, &value, &role) ? value : value_poison();
+}
+
+static Value fail_stored_early(Elaborator *e, const Name *name) {
+  return fail(e, name->span, "E0404", "a state is assigned at run time only");
+}
+
+static Value eval_stored(Elaborator *e, const Stmt *stmt, const Name *name,
+                         const Expr *expr, int param) {
+  if (!e->builder)
+    return fail_stored_early(e, name);
   Binding binding;
   binding_begin_stored(e, &binding, e->program->param.data[param].name);
-  Value value = eval(e, expr);
+  Value value = check_declared(e, stmt, name, expr, eval(e, expr));
   if (!value_is_poison(value))
     value = stored_value(e, name, expr, value, param);
   binding_end(e, &binding, value);
+  return value;
+}
+
+/* The new value holds for the rest of this step; the store comes at its end. */
+static void assign_param(Elaborator *e, const Name *name, Value value,
+                         int param) {
   if (value_is_poison(value))
     return;
   builder_slot(e, param);
@@ -94,19 +114,6 @@ static bool assigned_param(Elaborator *e, const Name *name, int *param) {
 
 /* ---- bindings ----------------------------------------------------------- */
 
-/* `x: [b, d] = ...`: the type is checked, and may bind sizes. */
-static Value check_declared(Elaborator *e, const Stmt *stmt, const Name *name,
-                            const Expr *expr, Value value) {
-  if (!stmt->type || value_is_poison(value))
-    return value;
-  MatchRole role = {.span = expr->span,
-                    .taker = text_printf(e, "`%s`", name->text),
-                    .verb = "is declared",
-                    .got = "is",
-                    .code = "E0303"};
-  return type_match(e, stmt->type, &value, &role) ? value : value_poison();
-}
-
 /* A failed value is bound too, as poison, so that its uses are silent. */
 static Value eval_bound(Elaborator *e, const Stmt *stmt, const Name *name,
                         const Expr *expr) {
@@ -120,52 +127,109 @@ static Value eval_bound(Elaborator *e, const Stmt *stmt, const Name *name,
   return value;
 }
 
-/* a, b = x, y: all values before any name. */
+/* What one name of a binding gets: a state or weight (`param`), or a name of
+ * the function (param < 0); neither after a message. */
+typedef struct {
+  Value value;
+  int param;
+  bool refused;
+} Bound;
+
+static void bind_one(Elaborator *e, const Name *name, const Bound *bound) {
+  if (bound->refused)
+    return;
+  if (bound->param >= 0)
+    assign_param(e, name, bound->value, bound->param);
+  else
+    scope_set(e, &e->frame->locals, name->text, bound->value, name->span);
+}
+
+/* a, b = x, y: all values before any name, states included. */
 static void bind_each(Elaborator *e, const Stmt *stmt, size_t count) {
-  Value *value = NEW_ARRAY(e->scratch, Value, count);
-  bool *plain = NEW_ARRAY(e->scratch, bool, count);
+  Bound *bound = NEW_ARRAY(e->scratch, Bound, count);
   const Expr *expr = stmt->values;
   size_t i = 0;
   for (const Name *name = stmt->names; name;
        name = name->next, expr = expr->next, i++) {
-    int param;
-    if (!assigned_param(e, name, &param))
-      continue;
-    plain[i] = param < 0;
-    if (plain[i])
-      value[i] = eval_bound(e, stmt, name, expr);
+    bound[i].refused = !assigned_param(e, name, &bound[i].param);
+    if (bound[i].refused)
+      eval(e, expr);
+    else if (bound[i].param < 0)
+      bound[i].value = eval_bound(e, stmt, name, expr);
     else
-      assign_param(e, name, expr, param);
+      bound[i].value = eval_stored(e, stmt, name, expr, bound[i].param);
   }
   i = 0;
   for (const Name *name = stmt->names; name; name = name->next, i++)
-    if (plain[i])
-      scope_set(e, &e->frame->locals, name->text, value[i], name->span);
+    bind_one(e, name, &bound[i]);
+}
+
+/* Begins the binding of the first of several names. */
+static void parts_begin(Elaborator *e, Binding *binding, const Name *name,
+                        int param) {
+  if (param >= 0)
+    binding_begin_stored(e, binding, e->program->param.data[param].name);
+  else
+    binding_begin(e, binding, name->text);
+}
+
+/* Part number `i` goes to its name: checked and named like a value by itself.
+ */
+static void bind_part(Elaborator *e, const Stmt *stmt, Binding *binding,
+                      const Name *name, Bound *bound, bool first) {
+  bool stored = !bound->refused && bound->param >= 0;
+  bound->value = check_declared(e, stmt, name, stmt->values, bound->value);
+  if (stored && !value_is_poison(bound->value))
+    bound->value = e->builder ? stored_value(e, name, stmt->values,
+                                             bound->value, bound->param)
+                              : fail_stored_early(e, name);
+  if (first)
+    binding_end(e, binding, bound->value);
+  else if (stored)
+    binding_also_stored(e, binding, e->program->param.data[bound->param].name,
+                        bound->value);
+  else
+    binding_also(e, binding, name->text, bound->value);
+  bind_one(e, name, bound);
 }
 
 /* q, k, v = f(x): one value with several parts. */
 static void bind_parts(Elaborator *e, const Stmt *stmt, size_t count) {
+  Bound *bound = NEW_ARRAY(e->scratch, Bound, count);
+  size_t i = 0;
+  for (const Name *name = stmt->names; name; name = name->next, i++)
+    bound[i].refused = !assigned_param(e, name, &bound[i].param);
   Binding binding;
-  binding_begin(e, &binding, stmt->names->text);
+  parts_begin(e, &binding, stmt->names, bound[0].param);
   Value value = eval(e, stmt->values);
   bool fits = value.kind == VALUE_LIST && value.as.list.count == count;
   if (!fits && !value_is_poison(value))
     value = fail(e, stmt->values->span, "E0406", "%zu names are bound to %s",
                  count, value_describe(e, value));
-  Value first = fits ? value.as.list.item[0] : value;
-  binding_end(e, &binding, first);
-  size_t i = 0;
+  i = 0;
   for (const Name *name = stmt->names; name; name = name->next, i++) {
-    Value part = fits ? value.as.list.item[i] : value_poison();
-    if (i > 0)
-      binding_also(e, &binding, name->text, part);
-    scope_set(e, &e->frame->locals, name->text, part, name->span);
+    bound[i].value = fits ? value.as.list.item[i] : value_poison();
+    bind_part(e, stmt, &binding, name, &bound[i], i == 0);
   }
 }
 
 static void bind_poison(Elaborator *e, const Stmt *stmt, Value poison) {
   for (const Name *name = stmt->names; name; name = name->next)
     scope_set(e, &e->frame->locals, name->text, poison, name->span);
+}
+
+/* One name cannot get two values at once. */
+static bool names_differ(Elaborator *e, const Stmt *stmt) {
+  for (const Name *name = stmt->names; name; name = name->next)
+    for (const Name *other = stmt->names; other != name; other = other->next)
+      if (other->text == name->text) {
+        Diagnostic error = error_begin(e, name->span, "E0204",
+                                       "`%s` is bound twice", name->text);
+        error_label(e, &error, other->span, "first here");
+        bind_poison(e, stmt, error_send(e, &error));
+        return false;
+      }
+  return true;
 }
 
 /* As many values as names, or one value that has parts. */
@@ -175,6 +239,8 @@ static void run_bind(Elaborator *e, const Stmt *stmt) {
     names++;
   for (const Expr *expr = stmt->values; expr; expr = expr->next)
     values++;
+  if (!names_differ(e, stmt))
+    return;
   if (names == values)
     bind_each(e, stmt, names);
   else if (values == 1)
@@ -387,6 +453,13 @@ static void run_repeat(Elaborator *e, const Stmt *stmt) {
   vec_free(&loop.carried);
 }
 
+/* What could not be read may have said anything: nothing after it in this body
+ * is looked at, and what the body gives is poison. */
+static void run_error(Elaborator *e) {
+  e->frame->returned = true;
+  e->frame->result = fail_silent(e);
+}
+
 /* ---- the walk ----------------------------------------------------------- */
 
 static void run_statement(Elaborator *e, const Stmt *stmt) {
@@ -418,6 +491,9 @@ static void run_statement(Elaborator *e, const Stmt *stmt) {
     break;
   case STMT_REPORT:
     report_statement(e, stmt);
+    break;
+  case STMT_ERROR:
+    run_error(e);
     break;
   }
 }

@@ -157,15 +157,18 @@ static bool slip_foreign_word(const Misfit *misfit) {
 }
 
 /* These are names to the lexer, so nothing else would refuse them here. */
-void foreign_value_report(Parser *parser, Span span, const char *text) {
+bool foreign_value_report(Parser *parser, Span span, const char *text) {
   static const char *const value[][2] = {
       {"None", "leave the argument out, or give it a value"},
       {"True", "write `true`"},
       {"False", "write `false`"}};
   for (size_t i = 0; i < sizeof value / sizeof *value; i++)
-    if (strcmp(value[i][0], text) == 0)
+    if (strcmp(value[i][0], text) == 0) {
       syntax_report(parser, span, "E0112", value[i][1], "there is no `%s`",
                     text);
+      return true;
+    }
+  return false;
 }
 
 /* `*args` and `**kwargs`, in a header or in a call. */
@@ -293,8 +296,7 @@ static bool slip_conditional(const Misfit *misfit) {
       !misfit_expects(misfit, TOKEN_PLUS))
     return false;
   syntax_report(misfit->parser, token->span, "E0112",
-                "`where(condition, x, y)` chooses at run time; the statement "
-                "`if` at compile time",
+                "the statement `if` chooses, at compile time",
                 "an expression has no `%s`", token_text(token->kind));
   return true;
 }

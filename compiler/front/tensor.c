@@ -59,9 +59,9 @@ static const char *size_with_label(Elaborator *e, Value value, int axis) {
   return text_printf(e, "%" PRId64, type->dim[axis]);
 }
 
-/* Why the shorter shape is not the end of the longer, and what would help. */
-static void explain_suffix(Elaborator *e, Diagnostic *error, const Expr *expr,
-                           Value longer, Value shorter, const char *side) {
+/* Why the shorter shape is not the end of the longer. */
+static void explain_suffix(Elaborator *e, Diagnostic *error, Value longer,
+                           Value shorter, const char *side) {
   const Type *a = value_type(e, longer), *b = value_type(e, shorter);
   int lead = a->rank - b->rank;
   for (int i = 0; i < b->rank; i++) {
@@ -72,13 +72,6 @@ static void explain_suffix(Elaborator *e, Diagnostic *error, const Expr *expr,
                "many axes; %s is not %s",
                shape_text(e, b), side, size_with_label(e, shorter, i),
                size_with_label(e, longer, lead + i));
-    bool rows = i == 0 && b->dim[0] > a->dim[lead] && b->rank > 1;
-    const char *label =
-        longer.as.tensor.label ? longer.as.tensor.label[lead] : NULL;
-    const Expr *other = strcmp(side, "left") == 0 ? expr->right : expr->left;
-    if (rows && label)
-      error_hint(e, error, "take the first %s rows: `%s[:%s]`", label,
-                 span_text(e, other->span), label);
     return;
   }
 }
@@ -101,6 +94,16 @@ static bool wants_new_axis(const Type *longer, const Type *shorter) {
          (longer->dim[0] == shorter->dim[0]);
 }
 
+/* `reshape(x, [b, 1])`, with the size as the text knows it. */
+static void hint_column(Elaborator *e, Diagnostic *error, const Expr *operand,
+                        Value value) {
+  int64_t size = value_type(e, value)->dim[0];
+  const char *label = value.as.tensor.label ? value.as.tensor.label[0] : NULL;
+  const char *text = label ? label : text_printf(e, "%" PRId64, size);
+  error_hint(e, error, "`reshape(%s, [%s, 1])` is [%" PRId64 ", 1]",
+             expr_text(e, operand), text, size);
+}
+
 /* The shape with its source expressions; a parameter also says where it is
  * declared. */
 static void label_operand(Elaborator *e, Diagnostic *error, const Expr *operand,
@@ -117,8 +120,7 @@ static void label_operand(Elaborator *e, Diagnostic *error, const Expr *operand,
               where);
 }
 
-/* The classic slips get their own hint: a mask for all rows used with some
- * of them, a vector along the wrong axis. */
+/* The classic slip gets its own hint: a vector along the wrong axis. */
 static Value fail_combine(Elaborator *e, const Expr *expr, Value left,
                           Value right) {
   const Type *a = value_type(e, left), *b = value_type(e, right);
@@ -130,15 +132,13 @@ static Value fail_combine(Elaborator *e, const Expr *expr, Value left,
   if (a->rank == b->rank)
     explain_equal_ranks(e, &error, left, right);
   else if (wants_new_axis(a, b))
-    error_hint(e, &error, "`%s[:, new]` is [%" PRId64 ", 1]",
-               span_text(e, expr->right->span), b->dim[0]);
+    hint_column(e, &error, expr->right, right);
   else if (wants_new_axis(b, a))
-    error_hint(e, &error, "`%s[:, new]` is [%" PRId64 ", 1]",
-               span_text(e, expr->left->span), a->dim[0]);
+    hint_column(e, &error, expr->left, left);
   else if (a->rank > b->rank)
-    explain_suffix(e, &error, expr, left, right, "left");
+    explain_suffix(e, &error, left, right, "left");
   else
-    explain_suffix(e, &error, expr, right, left, "right");
+    explain_suffix(e, &error, right, left, "right");
   return error_send(e, &error);
 }
 

@@ -257,7 +257,7 @@ static bool order_store(Fuser *fuser, ValueId id) {
     if (!reads_param(fuser->old, reader, store->attr.index) ||
         order(fuser, group_at(fuser, reader), group_at(fuser, id)))
       continue;
-    diagnose_error(fuser->context->diagnostics, store->span, "E0710",
+    diagnose_error(fuser->context->diagnostics, store->span, "E0722",
                    "this store and the one that reads its old value cannot "
                    "both come first; store a sum or a cast of it instead");
     return false;

@@ -41,7 +41,7 @@ static bool check_level(PassContext *context, const PassInfo *pass) {
   Level level = context->program->level;
   if (level == pass->from)
     return true;
-  diagnose_error(context->diagnostics, (Span){0}, "E0704",
+  diagnose_error(context->diagnostics, (Span){0}, "E0720",
                  "pass `%s` works at level %s, and the program is at level %s",
                  pass->name, level_name(pass->from), level_name(level));
   return false;

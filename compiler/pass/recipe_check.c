@@ -52,6 +52,7 @@ static void add_name(const Program *program, NameList *names,
     vec_push(names, intern_n(program->interner, name, (size_t)(dot - name)));
 }
 
+/* A batch is no module: of inputs only the whole name counts. */
 static NameList all_names(const Program *program) {
   NameList names = {0};
   for (size_t i = 0; i < program->param.length; i++)
@@ -61,7 +62,10 @@ static NameList all_names(const Program *program) {
   for (size_t i = 0; i < program->graph.length; i++) {
     const Graph *graph = program->graph.data[i];
     for (ValueId id = 1; id < graph->count; id++)
-      add_name(program, &names, graph_node(graph, id)->name);
+      if (graph_node(graph, id)->op == OP_INPUT)
+        vec_push(&names, graph_node(graph, id)->name);
+      else
+        add_name(program, &names, graph_node(graph, id)->name);
   }
   return names;
 }
@@ -86,9 +90,8 @@ static void report_unknown(Check *check, const Selector *selector) {
   if (near)
     error.label[0].text = arena_printf(arena, "did you mean `%s`?", near);
   error.label_count = 1;
-  error.note[0] =
-      arena_printf(arena, "names are listed by `sgc %s --emit=names`",
-                   main_name(program));
+  error.note[0] = arena_printf(
+      arena, "names are listed by `sgc %s --emit=names`", main_name(program));
   error.note_count = 1;
   diagnose(check->context->diagnostics, &error);
   check->fine = false;
@@ -148,20 +151,6 @@ static const char *unsupported_setting(const Settings *settings) {
   return NULL;
 }
 
-/* Does the path mean a value that the forward pass of some entry computes? */
-static bool path_is_computed(const Program *program, const char *path) {
-  for (size_t i = 0; i < program->graph.length; i++) {
-    const Graph *graph = program->graph.data[i];
-    for (ValueId id = 1; id < graph->count; id++) {
-      const Node *node = graph_node(graph, id);
-      if (!node_is_leaf(node) && node->phase == PHASE_FORWARD &&
-          path_matches(program, path, node->name))
-        return true;
-    }
-  }
-  return false;
-}
-
 /* What keeps a rescale from being placed by this selector; NULL: nothing. */
 static const char *misplaced_rescale(const Program *program,
                                      const Selector *selector,
@@ -208,10 +197,33 @@ static void check_rescale(Check *check, const Rule *rule) {
                    "none`");
 }
 
+/* What a recipe without scales would ignore. */
+static bool asks_for_scale(const Rule *rule) {
+  Scaling scaling = rule->settings.scaling;
+  return scaling == SCALING_PROPAGATE || scaling == SCALING_FIXED;
+}
+
+static void check_places(Check *check, const Rule *rule) {
+  for (size_t i = 0; i < rule->selector.length; i++) {
+    const Selector *selector = &rule->selector.data[i];
+    const char *what =
+        misplaced_setting(check->context->program, selector, &rule->settings);
+    if (what)
+      report_setting(check, rule, selector->span, what);
+    else if (rule->own && asks_for_scale(rule) &&
+             recipe_is_unscaled(check->recipe))
+      report_setting(check, rule, selector->span,
+                     "`scale` has no effect: the recipe says `default : scale "
+                     "= none`");
+  }
+}
+
 static void check_settings(Check *check, const Rule *rule) {
   const char *what = unsupported_setting(&rule->settings);
   if (what)
     report_setting(check, rule, rule->span, what);
+  else
+    check_places(check, rule);
   check_rescale(check, rule);
 }
 

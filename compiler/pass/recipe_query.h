@@ -17,6 +17,13 @@ bool selector_selects(const Program *program, const Graph *graph, ValueId id,
 /* Does it speak of the storage of a parameter or state? */
 bool selector_selects_param(const Program *program, const Parameter *param,
                             const Selector *selector);
+/* Does it mean a value that the forward pass of some entry computes? */
+bool path_is_computed(const Program *program, const char *path);
+/* Why nothing carries out these settings for this selector; NULL: something
+ * does. Rescales and what no selector can have are left to the caller.
+ * (recipe_place.c) */
+const char *misplaced_setting(const Program *program, const Selector *selector,
+                              const Settings *settings);
 /* A whole number made real: where an integer input enters the arithmetic. */
 bool node_enters(const Graph *graph, const Node *node);
 

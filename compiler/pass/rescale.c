@@ -160,7 +160,7 @@ static Graph *rescaled(PassContext *context, const Graph *graph) {
 static bool check_derived(PassContext *context, const Graph *graph) {
   if (!graph->minimize)
     return true;
-  diagnose_error(context->diagnostics, graph->span, "E0705",
+  diagnose_error(context->diagnostics, graph->span, "E0721",
                  "pass `rescale` needs the gradients of `%s`: run `autodiff` "
                  "before it",
                  graph->name);

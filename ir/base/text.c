@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 /* ---- interning: open addressing over FNV-1a hashes ----------------------- */
 
@@ -81,7 +82,8 @@ const char *intern_printf(Interner *interner, const char *format, ...) {
   return text;
 }
 
-/* ---- buffers ---------------------------------------------------------------- */
+/* ---- buffers ----------------------------------------------------------------
+ */
 
 static void reserve(Buffer *buffer, size_t more) {
   vec_grow_((void **)&buffer->data, &buffer->capacity,
@@ -110,8 +112,7 @@ void buffer_vprintf(Buffer *buffer, const char *format, va_list args) {
   int length = vsnprintf(NULL, 0, format, args);
   if (length > 0) {
     reserve(buffer, (size_t)length);
-    vsnprintf(buffer->data + buffer->length, (size_t)length + 1, format,
-              again);
+    vsnprintf(buffer->data + buffer->length, (size_t)length + 1, format, again);
     buffer->length += (size_t)length;
   } else {
     buffer_add(buffer, "", 0);
@@ -172,7 +173,8 @@ void buffer_free(Buffer *buffer) {
   *buffer = (Buffer){0};
 }
 
-/* ---- small text questions ------------------------------------------------------ */
+/* ---- small text questions
+ * ------------------------------------------------------ */
 
 static unsigned min3(unsigned a, unsigned b, unsigned c) {
   unsigned m = a < b ? a : b;
@@ -203,8 +205,19 @@ unsigned edit_distance(const char *a, const char *b, unsigned limit) {
   return distance > limit ? limit + 1 : distance;
 }
 
+/* Differs in case only? */
+static bool same_letters(const char *a, const char *b) {
+  return strcmp(a, b) != 0 && strcasecmp(a, b) == 0;
+}
+
+/* A single letter is near any other: only its other case is meant. */
 const char *nearest_name(const char *name, const char *const *candidates,
                          size_t count) {
+  for (size_t i = 0; i < count; i++)
+    if (same_letters(name, candidates[i]))
+      return candidates[i];
+  if (strlen(name) < 2)
+    return NULL;
   unsigned limit = strlen(name) <= 3 ? 1 : 2;
   const char *best = NULL;
   for (size_t i = 0; i < count; i++) {

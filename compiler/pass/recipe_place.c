@@ -1,0 +1,119 @@
+/* Settings at selectors where nothing carries them out.
+ *
+ * In: one selector of a rule and the settings of the rule. Out: why the two do
+ * not go together in this version, or NULL. The table behind it (semantics.md,
+ * Recipes): classes and roles speak of storage, matmul of operands, a path of
+ * both; parameters and states have fixed scales, computed values those that
+ * follow from their operands; operands are copies, rounded to nearest.
+ */
+#include "compiler/pass/recipe_query.h"
+
+/* Selectors whose products have formats of their own. */
+static bool selects_operands(SelectorKind kind) {
+  return kind == SELECT_MATMUL || kind == SELECT_CONV ||
+         kind == SELECT_GATHER || kind == SELECT_GRADIENT;
+}
+
+bool path_is_computed(const Program *program, const char *path) {
+  for (size_t i = 0; i < program->graph.length; i++) {
+    const Graph *graph = program->graph.data[i];
+    for (ValueId id = 1; id < graph->count; id++) {
+      const Node *node = graph_node(graph, id);
+      if (!node_is_leaf(node) && node->phase == PHASE_FORWARD &&
+          path_matches(program, path, node->name))
+        return true;
+    }
+  }
+  return false;
+}
+
+static bool path_is_param(const Program *program, const char *path) {
+  for (size_t i = 0; i < program->param.length; i++)
+    if (path_matches(program, path, program->param.data[i].name))
+      return true;
+  return false;
+}
+
+/* ---- scale = ... --------------------------------------------------------- */
+
+static const char values_follow[] =
+    "`scale = none` and `scale = fixed` are for parameters and states: the "
+    "scale of a computed value follows from its operands";
+
+/* A direction of rounding: of values whose scale is computed. */
+static const char *misplaced_propagate(const Program *program,
+                                       const Selector *selector) {
+  bool stored = selector->kind == SELECT_PATH &&
+                path_is_param(program, selector->path) &&
+                !path_is_computed(program, selector->path);
+  return stored ? "the scale of a parameter or state cannot propagate in this "
+                  "version; use `scale = fixed`"
+                : NULL;
+}
+
+static const char *misplaced_scale(const Program *program,
+                                   const Selector *selector, Scaling scaling) {
+  SelectorKind kind = selector->kind;
+  if (kind == SELECT_MATMUL || kind == SELECT_CONV || kind == SELECT_GATHER)
+    return "an operand has the scale of its value: `scale` of a product is not "
+           "carried out by this version";
+  if (kind == SELECT_INPUT)
+    return "`scale` of an input is not carried out by this version";
+  if (kind == SELECT_PARAM || kind == SELECT_STATE)
+    return NULL;
+  if (scaling == SCALING_PROPAGATE)
+    return misplaced_propagate(program, selector);
+  if (kind == SELECT_DEFAULT)
+    return scaling == SCALING_FIXED ? values_follow : NULL;
+  bool param =
+      kind == SELECT_PATH && !path_is_computed(program, selector->path);
+  return param ? NULL : values_follow;
+}
+
+/* ---- formats and rounding ------------------------------------------------ */
+
+static const char *misplaced_format(SelectorKind kind,
+                                    const Settings *settings) {
+  bool two = settings->gradient != settings->forward;
+  if (kind == SELECT_UPDATE && settings->forward != FORMAT_NONE)
+    return "a format of `update` is not carried out by this version: the "
+           "update is computed in f32";
+  if (kind == SELECT_GRADIENT && two)
+    return "a gradient has one format";
+  bool operands = kind == SELECT_PATH || selects_operands(kind);
+  if (two && !operands)
+    return "a second format is that of gradients as operands: `matmul` and "
+           "names take one";
+  bool products =
+      settings->wgrad != FORMAT_NONE || settings->dgrad != FORMAT_NONE;
+  return products && !operands && kind != SELECT_DEFAULT
+             ? "`wgrad` and `dgrad` are formats of operands: `matmul` and "
+               "names take them"
+             : NULL;
+}
+
+static const char *misplaced_rounding(SelectorKind kind,
+                                      const Settings *settings) {
+  if (settings->round < 0 && settings->overflow < 0)
+    return NULL;
+  if (selects_operands(kind))
+    return settings->round >= 0
+               ? "`round` of an operand is not carried out by this version: "
+                 "copies for a product round to nearest"
+               : "`overflow` of an operand is not carried out by this version: "
+                 "copies for a product saturate";
+  return kind == SELECT_UPDATE
+             ? "`round` and `overflow` of `update` are not carried out by this "
+               "version: the update is computed in f32"
+             : NULL;
+}
+
+const char *misplaced_setting(const Program *program, const Selector *selector,
+                              const Settings *settings) {
+  const char *what = misplaced_format(selector->kind, settings);
+  if (!what)
+    what = misplaced_rounding(selector->kind, settings);
+  if (!what && settings->scaling != SCALING_UNSET)
+    what = misplaced_scale(program, selector, settings->scaling);
+  return what;
+}
