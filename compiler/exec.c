@@ -65,30 +65,6 @@ static const Graph *choose_entry(sg_context *sg, const char *name) {
 /* ---- inputs
  * --------------------------------------------------------------------- */
 
-/* Labels must lie below the number of classes: the last axis of the logits
- * that a softmax_xent compares this input with; 0 if it is not a label. */
-static int64_t label_limit(const Graph *graph, ValueId input) {
-  bool *derived = calloc(graph->count, sizeof *derived);
-  int64_t limit = 0;
-  if (!derived)
-    return 0;
-  derived[input] = true;
-  for (ValueId id = input + 1; id < graph->count; id++) {
-    const Node *node = graph_node(graph, id);
-    bool labels =
-        node->op == OP_SOFTMAX_XENT || node->op == OP_SOFTMAX_XENT_GRAD;
-    if ((node->op == OP_CONVERT || node->op == OP_RESHAPE) &&
-        derived[node->input[0]])
-      derived[id] = true;
-    else if (labels && derived[node->input[1]]) {
-      const Type *logits = graph_node(graph, node->input[0])->type;
-      limit = logits->dim[logits->rank - 1];
-    }
-  }
-  free(derived);
-  return limit;
-}
-
 /* Reproducible stand-ins: uniform integers for integer inputs (below the
  * number of classes for labels), standard normal reals. */
 static void fill_random(Execution *run, size_t index, uint64_t step) {
@@ -96,7 +72,7 @@ static void fill_random(Execution *run, size_t index, uint64_t step) {
   Tensor *tensor = &run->input[index];
   RngKey key = rng_key(run->options->seed, step, rng_hash_name(input->name));
   const FormatInfo *format = format_info(tensor->type->format);
-  int64_t limit = label_limit(run->graph, input->value);
+  int64_t limit = graph_label_limit(run->graph, input->value);
   uint32_t range = limit                       ? (uint32_t)limit
                    : format->kind == KIND_BOOL ? 2
                                                : 256;

@@ -248,3 +248,32 @@ void graph_copy_finish(GraphCopy *copy) {
   if (copy->new->kernel.length == 0)
     copy_kernels(copy);
 }
+
+/* ---- labels ----------------------------------------------------------------
+ */
+
+/* The number of classes if the labels of this softmax_xent(_grad) are input
+ * `input`, perhaps converted or reshaped; else 0. */
+static int64_t label_classes(const Graph *graph, const Node *node,
+                             ValueId input) {
+  if (node->op != OP_SOFTMAX_XENT && node->op != OP_SOFTMAX_XENT_GRAD)
+    return 0;
+  ValueId label = node->input[1];
+  const Node *from = graph_node(graph, label);
+  while (from->op == OP_CONVERT || from->op == OP_RESHAPE) {
+    label = from->input[0];
+    from = graph_node(graph, label);
+  }
+  const Type *logits = graph_node(graph, node->input[0])->type;
+  return label == input ? logits->dim[logits->rank - 1] : 0;
+}
+
+int64_t graph_label_limit(const Graph *graph, ValueId input) {
+  int64_t limit = 0;
+  for (ValueId id = 1; id < graph->count; id++) {
+    int64_t classes = label_classes(graph, graph_node(graph, id), input);
+    if (classes > 0 && (limit == 0 || classes < limit))
+      limit = classes;
+  }
+  return limit;
+}

@@ -304,6 +304,9 @@ void region_reads(const Graph *graph, const Region *region,
 /* How many nodes, results and parts of `minimize` read each value, as operand
  * or as exponent symbol; a node that reads a value twice counts once. */
 uint32_t *graph_user_counts(Arena *arena, const Graph *graph);
+/* Labels index classes: values of INPUT node `input` must lie in [0, limit)
+ * where a softmax_xent reads them as labels; 0: any value will do. */
+int64_t graph_label_limit(const Graph *graph, ValueId input);
 bool node_defines_exponent(const Node *node);
 /* The attributes a node may have at a level: those of its op and, at level
  * formatted, how a value of a narrow format is rounded at its definition. */
