@@ -18,9 +18,10 @@ float f32_log(float x);
 /* Inverse of the standard normal distribution function, 0 < p < 1, for normal
  * p; one rounding from a binary64 result good to about 1e-15. */
 float f32_normal_quantile(double p);
-/* x * 2^k for any k: x * 2^k1 * 2^k2 with k1 = clamp(k, -126, 127) and
- * k2 = clamp(k - k1, -126, 127); exact unless it overflows or underflows. This
- * order of two multiplications is part of the meaning of a shift. */
+/* x * 2^k as x * 2^k1 * 2^k2 with k1 = clamp(k, -126, 127) and
+ * k2 = clamp(k - k1, -126, 127): a k outside [-252, 254] acts as the nearest of
+ * these. Exact unless it overflows or underflows. This order of two
+ * multiplications is part of the meaning of a shift. */
 float f32_scale2(float x, int32_t k);
 /* 2^k as a float, k in [-126, 127]. */
 float f32_pow2(int32_t k);
