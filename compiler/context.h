@@ -13,7 +13,7 @@ typedef struct {
   VEC(Define) define;
   TextList include, entry, recipe_set, print_before, print_after;
   const char *recipe, *march, *cc, *runtime;
-  const char *pipeline;  /* --pass-pipeline, or NULL */
+  const char *pipeline;   /* --pass-pipeline, or NULL */
   const char *stop_after; /* pass name, or NULL */
   int optimization;
   bool strict, verify_each, time_passes, locations, verbose;
@@ -30,9 +30,10 @@ struct sg_context {
   Options option;
   uint32_t main; /* source number; 0 before sg_load */
   bool is_sgir, from_stdin;
-  Program *program;  /* NULL before it is needed */
-  int passes_done;   /* how many of passes.def's order have run */
-  bool summarized;
+  Program *program; /* NULL before it is needed */
+  int passes_done;  /* how many of passes.def's order have run */
+  bool summarized;  /* context_summary has spoken */
+  bool unstable;    /* --verify-each found a text that does not read back */
 };
 
 /* Delivers a line of our own ("sgc: ...") at the given severity. */

@@ -84,7 +84,9 @@ static const struct argp_option common_options[] = {
     {"stop-after", KEY_STOP_AFTER, "PASS", 0, "run no pass after this one", 5},
     {"print-locs", KEY_LOCS, 0, 0, "print the place of each op", 5},
     {"verify-each", KEY_VERIFY, 0, 0,
-     "check every invariant after each pass (always on; kept for scripts)", 5},
+     "besides the invariants, which are always checked: after each pass, "
+     "print the program, read it back and compare",
+     5},
     {"time-passes", KEY_TIME, 0, 0, "print the time of each pass", 5},
     {"verbose", 'v', 0, 0, "print the link command", 5},
     {0, 0, 0, 0, "Messages:", 6},

@@ -172,9 +172,48 @@ static void before_pass(void *user, const PassInfo *pass,
     print_program(sg, "before", pass, program);
 }
 
+static void ignore_message(void *user, Severity severity,
+                           const char *rendered) {
+  (void)user;
+  (void)severity;
+  (void)rendered;
+}
+
+/* --verify-each: what a pass leaves must print, read back and print the same.
+ * The reader verifies what it reads, so this also tests reader and printer. */
+static void check_reads_back(sg_context *sg, const PassInfo *pass,
+                             const Program *program) {
+  PrintOptions options = {0};
+  Buffer first = {0}, second = {0};
+  Arena *arena = arena_new();
+  Sources sources;
+  sources_init(&sources, arena);
+  program_print(&first, program, &options);
+  uint32_t number =
+      sources_add(&sources, "<printed>", first.data, first.length, false);
+  Program *again =
+      program_read(arena, interner_new(arena), &sources, number,
+                   diagnostics_new(arena, &sources, ignore_message, NULL));
+  if (again)
+    program_print(&second, again, &options);
+  if (!again || strcmp(first.data, second.data) != 0) {
+    context_message(sg, SG_ERROR,
+                    "internal error: what pass `%s` leaves does not %s",
+                    pass->name, again ? "print the same again" : "read back");
+    sg->unstable = true;
+  }
+  program_free(again);
+  sources_free(&sources);
+  arena_free(arena);
+  buffer_free(&first);
+  buffer_free(&second);
+}
+
 static void after_pass(void *user, const PassInfo *pass, const Program *program,
                        double seconds) {
-  const sg_context *sg = user;
+  sg_context *sg = user;
+  if (sg->option.verify_each)
+    check_reads_back(sg, pass, program);
   if (listed(&sg->option.print_after, pass->name))
     print_program(sg, "after", pass, program);
   if (sg->option.time_passes)
@@ -205,7 +244,7 @@ static sg_status run_list(sg_context *sg, const PassId *list, size_t count) {
   PassContext context = {sg->program, sg->arena, sg->diagnostics};
   PassHooks hooks = {sg, before_pass, after_pass};
   unsigned errors = diagnostics_errors(sg->diagnostics);
-  if (passes_run(&context, list, count, true, &hooks))
+  if (passes_run(&context, list, count, true, &hooks) && !sg->unstable)
     return SG_OK;
   if (diagnostics_errors(sg->diagnostics) > errors)
     return SG_PROGRAM;
