@@ -99,7 +99,7 @@ static bool rule_applies(const Rescale *rescale, const Rule *rule) {
 static void warn_idle(PassContext *context, const Rule *rule) {
   Buffer text = {0};
   selector_print(&text, &rule->selector.data[0]);
-  Diagnostic warning = {.severity = SEVERITY_WARNING, .code = "W0512"};
+  Diagnostic warning = {.severity = SEVERITY_WARNING, .code = "W0513"};
   warning.message = arena_printf(
       context->arena,
       "rule `%s` rescales nothing: the step computes no such value", text.data);

@@ -160,6 +160,34 @@ typedef struct {
   const char *trace; /* "in net.l3, called from ...", or NULL */
 } Diagnostic;
 
+/* A row of diagnostics.def. */
+typedef struct {
+  const char *code;
+  const char *warning; /* the NAME of -WNAME; NULL for an error */
+  const char *title;   /* what is wrong, in one line */
+} DiagnosticInfo;
+
+/* All of them, sorted by code. */
+const DiagnosticInfo *diagnostic_list(size_t *count);
+/* The row of a code, or NULL. */
+const DiagnosticInfo *diagnostic_info(const char *code);
+
+enum { DIAGNOSTIC_ROWS = 400 };
+
+typedef enum { WARNING_OFF, WARNING_ON, WARNING_ERROR } WarningLevel;
+
+/* What the -W options say, by row of the list; all zero: every warning on. */
+typedef struct {
+  bool all_errors; /* -Werror */
+  bool off[DIAGNOSTIC_ROWS], error[DIAGNOSTIC_ROWS], kept[DIAGNOSTIC_ROWS];
+} WarningSet;
+
+/* Carries out one -W option, given what follows the W: `NAME`, `no-NAME`,
+ * `error`, `error=NAME`, `no-error=NAME`, with `all` for every name. A later
+ * option wins. False if no warning has that name. */
+bool warning_option(WarningSet *set, const char *text);
+WarningLevel warning_level(const WarningSet *set, const char *code);
+
 typedef struct Diagnostics Diagnostics;
 
 /* Called with each finished message: the rendered page. */
@@ -171,7 +199,10 @@ Diagnostics *diagnostics_new(Arena *arena, const Sources *sources,
 void diagnostics_set_color(Diagnostics *diagnostics, bool color);
 /* At most this many errors are shown (default 20); the rest are counted. */
 void diagnostics_set_limit(Diagnostics *diagnostics, unsigned max_errors);
-/* Renders and delivers. Errors beyond the limit, and second errors at the same
+/* The warnings of this compilation, for warning_option. */
+WarningSet *diagnostics_warnings(Diagnostics *diagnostics);
+/* Renders and delivers; the code has a row in diagnostics.def. A warning that
+ * is off is dropped, and one that -Werror names is an error. Errors beyond the limit, and second errors at the same
  * primary span with the same message, are only counted. */
 void diagnose(Diagnostics *diagnostics, const Diagnostic *diagnostic);
 /* The everyday form: an error at `span`. */

@@ -9,6 +9,7 @@
  */
 #include "ir/base/base.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -25,6 +26,7 @@ struct Diagnostics {
   void *user;
   bool color;
   unsigned limit, errors, hidden;
+  WarningSet warnings;
   Seen *seen; /* limit entries */
 };
 
@@ -48,6 +50,10 @@ void diagnostics_set_color(Diagnostics *diagnostics, bool color) {
 
 void diagnostics_set_limit(Diagnostics *diagnostics, unsigned max_errors) {
   diagnostics->limit = max_errors;
+}
+
+WarningSet *diagnostics_warnings(Diagnostics *diagnostics) {
+  return &diagnostics->warnings;
 }
 
 unsigned diagnostics_errors(const Diagnostics *diagnostics) {
@@ -297,6 +303,20 @@ static void print_picture(Page *page, const Diagnostic *diagnostic) {
   }
 }
 
+/* [E0301], [W0511 -Wrange], or what made the warning an error. */
+static void print_code(Buffer *out, const Diagnostic *diagnostic) {
+  if (!diagnostic->code)
+    return;
+  const DiagnosticInfo *info = diagnostic_info(diagnostic->code);
+  buffer_printf(out, " [%s", diagnostic->code);
+  if (info && info->warning)
+    buffer_printf(out,
+                  diagnostic->severity == SEVERITY_ERROR ? " -Werror=%s"
+                                                         : " -W%s",
+                  info->warning);
+  buffer_char(out, ']');
+}
+
 static void print_head(const Page *page, const Diagnostic *diagnostic) {
   static const char *const word[] = {"error", "warning", "remark"};
   const Diagnostics *diagnostics = page->diagnostics;
@@ -315,8 +335,7 @@ static void print_head(const Page *page, const Diagnostic *diagnostic) {
                                        : "\033[1;35m"),
                 word[diagnostic->severity], style(diagnostics, "\033[0m"),
                 diagnostic->message);
-  if (diagnostic->code)
-    buffer_printf(page->out, " [%s]", diagnostic->code);
+  print_code(page->out, diagnostic);
   buffer_char(page->out, '\n');
 }
 
@@ -354,7 +373,25 @@ static bool seen_before(Diagnostics *diagnostics,
   return false;
 }
 
-void diagnose(Diagnostics *diagnostics, const Diagnostic *diagnostic) {
+/* The severity after the -W options; false: the warning is off. */
+static bool apply_warnings(const Diagnostics *diagnostics,
+                           Diagnostic *diagnostic) {
+  const DiagnosticInfo *info =
+      diagnostic->code ? diagnostic_info(diagnostic->code) : NULL;
+  if (diagnostic->severity == SEVERITY_ERROR || !info || !info->warning)
+    return true;
+  WarningLevel level =
+      warning_level(&diagnostics->warnings, diagnostic->code);
+  if (level == WARNING_ERROR)
+    diagnostic->severity = SEVERITY_ERROR;
+  return level != WARNING_OFF;
+}
+
+void diagnose(Diagnostics *diagnostics, const Diagnostic *given) {
+  assert(!given->code || diagnostic_info(given->code));
+  Diagnostic copy = *given, *diagnostic = &copy;
+  if (!apply_warnings(diagnostics, diagnostic))
+    return;
   if (diagnostic->severity == SEVERITY_ERROR) {
     if (seen_before(diagnostics, diagnostic))
       return;

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 #include <math.h>
 #include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "ir/base/base.h"
@@ -201,6 +202,60 @@ static void errors_beyond_the_limit_are_counted(void **state) {
   close_lab(&lab);
 }
 
+static void warnings_follow_their_options(void **state) {
+  (void)state;
+  Lab lab;
+  open_lab(&lab, "x\n");
+  Diagnostic warning = {.severity = SEVERITY_WARNING,
+                        .code = "W0710",
+                        .message = "no training"};
+  WarningSet *set = diagnostics_warnings(lab.diagnostics);
+  diagnose(lab.diagnostics, &warning);
+  assert_string_equal(lab.text.data,
+                      "warning: no training [W0710 -Wuntrained]\n");
+  assert_true(warning_option(set, "no-untrained"));
+  diagnose(lab.diagnostics, &warning);
+  assert_null(strchr(strchr(lab.text.data, '\n') + 1, '\n'));
+  assert_true(warning_option(set, "error"));
+  diagnose(lab.diagnostics, &warning);
+  assert_int_equal(diagnostics_errors(lab.diagnostics), 0);
+  assert_true(warning_option(set, "untrained"));
+  diagnose(lab.diagnostics, &warning);
+  assert_int_equal(diagnostics_errors(lab.diagnostics), 1);
+  assert_non_null(strstr(lab.text.data,
+                         "\nerror: no training [W0710 -Werror=untrained]\n"));
+  close_lab(&lab);
+}
+
+static void warning_options_are_carried_out_in_order(void **state) {
+  (void)state;
+  const struct {
+    const char *options; /* separated by blanks */
+    WarningLevel level;
+  } row[] = {{"no-untrained", WARNING_OFF},
+             {"no-untrained untrained", WARNING_ON},
+             {"no-all", WARNING_OFF},
+             {"no-all error=untrained", WARNING_ERROR},
+             {"error", WARNING_ERROR},
+             {"error no-error", WARNING_ON},
+             {"error no-error=untrained", WARNING_ON},
+             {"error=clamped", WARNING_ON},
+             {"error=all", WARNING_ERROR},
+             {"error=untrained no-untrained", WARNING_OFF}};
+  for (size_t i = 0; i < sizeof row / sizeof row[0]; i++) {
+    WarningSet set = {0};
+    char text[64], *rest = text, *option;
+    snprintf(text, sizeof text, "%s", row[i].options);
+    while ((option = strsep(&rest, " ")) != NULL)
+      assert_true(warning_option(&set, option));
+    assert_int_equal(warning_level(&set, "W0710"), row[i].level);
+  }
+  WarningSet set = {0};
+  assert_false(warning_option(&set, "no-such-thing"));
+  assert_false(warning_option(&set, ""));
+  assert_false(warning_option(&set, "error=no-untrained"));
+}
+
 static void missing_files_and_folders_are_errors(void **state) {
   (void)state;
   size_t length;
@@ -224,6 +279,8 @@ int main(void) {
       cmocka_unit_test(a_message_is_a_page),
       cmocka_unit_test(repeated_errors_are_said_once),
       cmocka_unit_test(errors_beyond_the_limit_are_counted),
+      cmocka_unit_test(warnings_follow_their_options),
+      cmocka_unit_test(warning_options_are_carried_out_in_order),
       cmocka_unit_test(missing_files_and_folders_are_errors),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
