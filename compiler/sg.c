@@ -275,3 +275,8 @@ const char *const *sg_passes(void) {
       NULL};
   return names;
 }
+
+const char *sg_nearest(const char *name, const char *const *candidates,
+                       size_t count) {
+  return nearest_name(name, candidates, count);
+}

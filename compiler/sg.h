@@ -86,6 +86,10 @@ const char *sg_llvm_version(void);
 /* The names of all stages and passes, NULL-terminated; for help texts. */
 const char *const *sg_stages(void);
 const char *const *sg_passes(void);
+/* The candidate nearest to `name` by edit distance, for "did you mean"; NULL if
+ * none is near. */
+const char *sg_nearest(const char *name, const char *const *candidates,
+                       size_t count);
 
 #ifdef __cplusplus
 }

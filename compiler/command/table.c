@@ -1,0 +1,107 @@
+/* The rows of options.def and commands.def as arrays, and simple questions
+ * about them. */
+#include "compiler/command/command.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+const OptionRow option_table[OPTION_COUNT] = {
+#define GROUP(...)
+#define OPTION(id, commands, group, ...)                                       \
+  [OPTION_##id] = {commands, GROUP_##group, __VA_ARGS__},
+#include "compiler/command/options.def"
+};
+
+const char *const group_titles[GROUP_COUNT] = {
+#define GROUP(id, title) title,
+#define OPTION(...)
+#include "compiler/command/options.def"
+};
+
+#define WORD(id) (COMMAND_##id == COMMAND_compile ? NULL : #id)
+const CommandRow command_table[COMMAND_COUNT] = {
+#define COMMAND(id, words, fewest, most, does, more)                           \
+  {WORD(id), words, fewest, most, does, more, command_##id},
+#include "compiler/command/commands.def"
+};
+
+bool option_is_for(OptionId option, CommandId command) {
+  return (option_table[option].commands >> command & 1) != 0;
+}
+
+const char *command_title(CommandId command) {
+  static const char *const title[] = {
+#define COMMAND(id, ...) COMMAND_##id == COMMAND_compile ? "sgc" : "sgc " #id,
+#include "compiler/command/commands.def"
+  };
+  return title[command];
+}
+
+/* ---- what an argument may be
+ * ---------------------------------------------------- */
+
+static void *allocated(void *memory) {
+  if (!memory)
+    exit(SG_INTERNAL);
+  return memory;
+}
+
+/* A copy of a NULL-terminated list. */
+static char **copy_list(const char *const *list) {
+  size_t count = 0;
+  while (list[count])
+    count++;
+  char **words = allocated(calloc(count + 1, sizeof *words));
+  for (size_t i = 0; i < count; i++)
+    words[i] = allocated(strdup(list[i]));
+  return words;
+}
+
+/* The words of a text, separated by blanks. */
+static char **split(const char *text) {
+  char **words = allocated(calloc(strlen(text) / 2 + 2, sizeof *words));
+  size_t count = 0;
+  while (*text) {
+    size_t length = strcspn(text, " ");
+    words[count++] = allocated(strndup(text, length));
+    text += length + strspn(text + length, " ");
+  }
+  return words;
+}
+
+char **option_words(OptionId option) {
+  const char *values = option_table[option].values;
+  if (!values || strcmp(values, "@file") == 0 || strcmp(values, "@folder") == 0)
+    return NULL;
+  if (strcmp(values, "@stages") == 0)
+    return copy_list(sg_stages());
+  if (strcmp(values, "@passes") == 0)
+    return copy_list(sg_passes());
+  return split(values);
+}
+
+void words_free(char **words) {
+  for (char **word = words; word && *word; word++)
+    free(*word);
+  free(words);
+}
+
+/* `{}` in a help text stands for the words of the argument. */
+char *option_help(OptionId option) {
+  const char *help = option_table[option].help;
+  const char *mark = strstr(help, "{}");
+  char **words = option_words(option);
+  size_t length = strlen(help) + 1;
+  for (int i = 0; mark && words && words[i]; i++)
+    length += strlen(words[i]) + 2;
+  char *text = allocated(calloc(length, 1));
+  strncpy(text, help, mark ? (size_t)(mark - help) : length);
+  for (int i = 0; mark && words && words[i]; i++) {
+    strcat(text, i ? ", " : "");
+    strcat(text, words[i]);
+  }
+  if (mark)
+    strcat(text, mark + 2);
+  words_free(words);
+  return text;
+}
