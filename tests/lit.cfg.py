@@ -14,7 +14,7 @@ config.name = "scalegraph"
 config.test_format = lit.formats.ShTest(execute_external=False)
 config.suffixes = [".sg", ".sgir", ".test"]
 config.excludes = ["Inputs", "data", "unit", "bench", "exhaustive", "tools",
-                   "mlp.sg"]
+                   "fuzz", "mlp.sg"]
 config.test_source_root = os.path.dirname(__file__)
 config.test_exec_root = os.path.join(config.sg_build, "tests")
 

@@ -89,3 +89,27 @@ bool passes_run(PassContext *context, const PassId *list, size_t count,
   }
   return true;
 }
+
+bool minimize_pending(const Program *program) {
+  for (size_t i = 0; i < program->graph.length; i++)
+    if (program->graph.data[i]->minimize)
+      return true;
+  return false;
+}
+
+int passes_behind(const Program *program) {
+  bool grouped = false;
+  for (size_t i = 0; i < program->graph.length; i++)
+    grouped |= program->graph.data[i]->kernel.length > 1;
+  switch (program->level) {
+  case LEVEL_PLAIN:
+    return minimize_pending(program) ? PASS_simplify : PASS_scalify;
+  case LEVEL_SCALED:
+    return PASS_formats;
+  case LEVEL_FORMATTED:
+    return PASS_casts;
+  case LEVEL_FINAL:
+    break;
+  }
+  return grouped ? PASS_plan : PASS_fuse;
+}

@@ -50,6 +50,12 @@ typedef struct {
 bool passes_run(PassContext *context, const PassId *list, size_t count,
                 bool verify, const PassHooks *hooks);
 
+/* Does an entry still wait for its gradients? */
+bool minimize_pending(const Program *program);
+/* How many of passes.def's rows a program read from .sgir has behind it, by
+ * its level and contents. */
+int passes_behind(const Program *program);
+
 /* ---- recipe questions that several passes ask (recipe_query.c) --------------- */
 
 /* The recipe of a graph; never NULL (resolved by elaboration or the reader). */
