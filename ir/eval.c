@@ -40,8 +40,8 @@
 #endif
 
 static EvalRule *const eval_rule[OP_COUNT] = {
-#define OP(id, text, inputs, attributes, class, shape, scale, gradient, eval,  \
-           lower)                                                              \
+#define OP(id, text, inputs, attributes, class, shape, exponent, scale,        \
+           gradient, eval, ...)                                                \
   [OP_##id] = eval_##eval,
 #include "ir/ops.def"
 };

@@ -45,8 +45,8 @@ typedef struct {
 } Frame;
 
 typedef bool EvalRule(Frame *frame);
-#define OP(id, text, inputs, attributes, class, shape, scale, gradient, eval,  \
-           lower)                                                              \
+#define OP(id, text, inputs, attributes, class, shape, exponent, scale,        \
+           gradient, eval, ...)                                                \
   EvalRule eval_##eval;
 #include "ir/ops.def"
 

@@ -53,10 +53,19 @@ Node node_make(Op op, Phase phase, const Type *type, ValueId a, ValueId b,
   node.input[0] = a;
   node.input[1] = b;
   node.input[2] = c;
-  node.attr.index = -1;
+  node.attr = attributes_neutral();
   for (int i = 0; i < MAX_INPUTS; i++)
     node.as[i] = FORMAT_NONE;
   return node;
+}
+
+int node_inputs(const Node *node) {
+  const OpInfo *info = op_info(node->op);
+  int count = info->inputs;
+  if (info->attributes & ATTR_MANY)
+    while (count < MAX_INPUTS && node->input[count])
+      count++;
+  return count;
 }
 
 unsigned node_attributes(Level level, const Node *node) {
@@ -87,7 +96,7 @@ void node_symbols(const Graph *graph, ValueId id,
   const Node *node = graph_node(graph, id);
   if (node->scale.symbol)
     visit(user, node->scale.symbol);
-  for (int i = 0; i < op_info(node->op)->inputs; i++) {
+  for (int i = 0; i < node_inputs(node); i++) {
     ValueId symbol = graph_node(graph, node->input[i])->scale.symbol;
     if (symbol)
       visit(user, symbol);
@@ -130,7 +139,7 @@ uint32_t *graph_user_counts(Arena *arena, const Graph *graph) {
   for (ValueId id = 1; id < graph->count; id++) {
     const Node *node = graph_node(graph, id);
     Reads reads = {.count = 0};
-    for (int i = 0; i < op_info(node->op)->inputs; i++)
+    for (int i = 0; i < node_inputs(node); i++)
       reads_add(&reads, node->input[i]);
     node_symbols(graph, id, reads_add, &reads);
     for (int i = 0; i < reads.count; i++)

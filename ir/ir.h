@@ -42,7 +42,7 @@ typedef struct TypeTable TypeTable;
 TypeTable *type_table_new(Arena *arena);
 /* The interner that axis patterns of shape rules use. */
 Interner *type_table_words(TypeTable *types);
-/* NULL if the rank is above MAX_RANK, a size is below 1, or the elements would
+/* NULL if the rank is above MAX_RANK, a size is negative, or the elements would
  * take more than 2^47 bytes in the widest format (so that a change of format
  * never fails). */
 const Type *type_make(TypeTable *types, Format format, int rank,
@@ -102,16 +102,23 @@ typedef enum {
 
 /* Which fields of Attributes an op uses. */
 enum {
+#define ATTRIBUTE(bit, ...) PLAIN_##bit,
+#include "ir/attributes.def"
+  PLAIN_COUNT
+};
+enum {
   ATTR_NONE = 0,
   ATTR_INDEX = 1,
   ATTR_VALUE = 2,
   ATTR_PATTERN = 4,
-  ATTR_AXIS = 8,
+  ATTR_MANY = 8,   /* the op takes from `inputs` to MAX_INPUTS operands */
   ATTR_SHIFT = 16, /* derived from scales; printed, checked, not stored */
   ATTR_BY = 32,
   ATTR_ROUND = 64,
   ATTR_OVERFLOW = 128,
-  ATTR_TERMS = 256
+  ATTR_TERMS = 256,
+#define ATTRIBUTE(bit, ...) ATTR_##bit = 512 << PLAIN_##bit,
+#include "ir/attributes.def"
 };
 
 typedef enum {
@@ -119,14 +126,17 @@ typedef enum {
   CLASS_structural,
   CLASS_elementwise,
   CLASS_matmul,
+  CLASS_conv,
+  CLASS_gather,
   CLASS_reduce,
   CLASS_softmax,
+  CLASS_norm,
   CLASS_loss
 } OpClass;
 
 typedef struct {
   const char *text;
-  int inputs;
+  int inputs; /* the least number of operands, with ATTR_MANY */
   unsigned attributes;
   OpClass class;
 } OpInfo;
@@ -140,21 +150,50 @@ const char *norm_name(Norm norm);
 typedef enum { PHASE_FORWARD, PHASE_BACKWARD, PHASE_UPDATE, PHASE_COUNT } Phase;
 const char *phase_name(Phase phase);
 
+/* One number for each axis of a window that moves over an image. */
+enum { MAX_SPATIAL = 3 };
+typedef struct {
+  int32_t count, at[MAX_SPATIAL];
+} WholeList;
+
 typedef struct {
   int32_t index;       /* PARAM, STORE: Program.param; INPUT: Graph.input, or
                           -1 for a placeholder (see Minimize) */
   double value;        /* CONST: the data, exactly; real or integer */
   const char *pattern; /* EINSUM, SUM, MEAN, TRANSPOSE, BROADCAST (interned) */
-  int32_t axis;        /* ARGMAX */
   Norm by;             /* RESCALE, NORM_EXPONENT */
   Rounding round;      /* CAST, STORE */
   Overflow overflow;   /* CAST, STORE */
   Scale term[2];       /* MAX_EXPONENT */
+  int64_t axis, start, size, low, high, groups, ignore; /* attributes.def */
+  double eps, smooth, probability;
+  bool descending, reverse;
+  WholeList window, stride, pad, dilation;
 } Attributes;
+
+/* The rows of attributes.def. */
+typedef enum { PLAIN_whole, PLAIN_real, PLAIN_flag, PLAIN_list } PlainKind;
+typedef struct {
+  const char *text;
+  unsigned bit;
+  PlainKind kind;
+  size_t offset; /* of the field in Attributes */
+  bool required;
+} PlainAttribute;
+const PlainAttribute *plain_attribute(int index); /* 0 .. PLAIN_COUNT - 1 */
+Attributes attributes_neutral(void);
+/* Same value? Numbers by their bits, so that 0 and -0 differ. */
+bool plain_equal(const PlainAttribute *plain, const Attributes *a,
+                 const Attributes *b);
+/* The value as in .sgir: `3`, `1e-05`, `true`, `[2, 2]`. */
+void plain_print(Buffer *out, const PlainAttribute *plain,
+                 const Attributes *attributes);
+/* All fields, terms and rounding included. */
+bool attributes_equal(const Attributes *a, const Attributes *b);
 
 /* ---- graphs (graph.c) ------------------------------------------------------ */
 
-enum { MAX_INPUTS = 3 };
+enum { MAX_INPUTS = 8 };
 
 /* One value and the op that makes it. `name` has no sigil: "net.l1.y'2"; it is
  * NULL for CONST (printed inline) and STORE only. The type of a node that
@@ -290,6 +329,8 @@ static inline Node *graph_node(const Graph *graph, ValueId id) {
 /* A node with op, phase, type, inputs set; everything else neutral. */
 Node node_make(Op op, Phase phase, const Type *type, ValueId a, ValueId b,
                ValueId c);
+/* How many operands it has: fixed by the op, but for those with ATTR_MANY. */
+int node_inputs(const Node *node);
 /* The last node that reads each value, as operand or as exponent symbol; 0 if
  * none does, UINT32_MAX if a result or `minimize` does. */
 ValueId *graph_last_users(Arena *arena, const Graph *graph);
@@ -557,6 +598,10 @@ Shift node_shift(const Graph *graph, ValueId id);
  * sqrt; else 0. */
 Shift operand_shift(const Graph *graph, ValueId id, int operand);
 bool shift_is_zero(Shift shift);
+/* Must this operand have the exponent of its fellows (ADD, EQ, ..)? */
+bool op_is_aligned(Op op, int operand);
+/* Does the op halve its operand's exponent, which must then be static? */
+bool op_needs_parity(Op op);
 /* "-4", "$a", "($a - 1)", "(-$b + 3)", "($a - $b + 3)". */
 void shift_print(Buffer *out, const Graph *graph, Shift shift);
 

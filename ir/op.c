@@ -14,6 +14,22 @@ static const OpInfo op_table[OP_COUNT] = {
 #include "ir/ops.def"
 };
 
+/* The kernel forms by the names that the form column uses. */
+enum {
+  FORM_none = KERNEL_NONE,
+  FORM_fused = KERNEL_FUSED,
+  FORM_gemm = KERNEL_GEMM,
+  FORM_reduce = KERNEL_REDUCE,
+  FORM_row = KERNEL_ROW,
+  FORM_permute = KERNEL_PERMUTE
+};
+static const KernelForm op_form[OP_COUNT] = {
+#define OP(id, text, inputs, attributes, class, shape, exponent, scale,        \
+           gradient, eval, form, lower)                                        \
+  [OP_##id] = (KernelForm)FORM_##form,
+#include "ir/ops.def"
+};
+
 static const char *const level_text[] = {"plain", "scaled", "formatted",
                                          "final"};
 static const char *const norm_text[NORM_COUNT] = {"l1", "l2", "max"};
@@ -71,31 +87,6 @@ bool kernel_form_named(const char *text, KernelForm *out) {
   return false;
 }
 
-/* The lowering column of ops.def in terms of kernels: a view has no code, and
- * max_exponent is integer arithmetic of the step function. */
 KernelForm op_kernel_form(Op op) {
-  switch (op) {
-  case OP_PARAM:
-  case OP_INPUT:
-  case OP_CONST:
-  case OP_RESHAPE:
-  case OP_RESCALE:
-  case OP_MAX_EXPONENT:
-    return KERNEL_NONE;
-  case OP_EINSUM:
-    return KERNEL_GEMM;
-  case OP_SUM:
-  case OP_MEAN:
-  case OP_NORM_EXPONENT:
-    return KERNEL_REDUCE;
-  case OP_SOFTMAX_XENT:
-  case OP_SOFTMAX_XENT_GRAD:
-  case OP_ARGMAX:
-    return KERNEL_ROW;
-  case OP_TRANSPOSE:
-  case OP_BROADCAST:
-    return KERNEL_PERMUTE;
-  default:
-    return KERNEL_FUSED;
-  }
+  return op_form[op];
 }

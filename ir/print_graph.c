@@ -90,7 +90,22 @@ static void print_terms(GraphPrinter *printer, const Node *node) {
   exponent_print(printer->out, printer->graph, node->attr.term[1]);
 }
 
-/* In a fixed order: pattern, axis, by, rounding, terms, pinned, shift. */
+/* The rows of attributes.def; optional ones where they say something. */
+static void print_plain(GraphPrinter *printer, const Node *node,
+                        unsigned attributes) {
+  Attributes neutral = attributes_neutral();
+  for (int i = 0; i < PLAIN_COUNT; i++) {
+    const PlainAttribute *plain = plain_attribute(i);
+    if (!(attributes & plain->bit) ||
+        (!plain->required && plain_equal(plain, &node->attr, &neutral)))
+      continue;
+    buffer_printf(printer->out, ", %s = ", plain->text);
+    plain_print(printer->out, plain, &node->attr);
+  }
+}
+
+/* In a fixed order: pattern, plain attributes, by, rounding, terms, pinned,
+ * shift. */
 static void print_attributes(GraphPrinter *printer, ValueId id) {
   const Node *node = graph_node(printer->graph, id);
   unsigned attributes = node_attributes(printer->program->level, node);
@@ -100,8 +115,7 @@ static void print_attributes(GraphPrinter *printer, ValueId id) {
     buffer_text(out, ", ");
     buffer_quoted(out, pattern, strlen(pattern));
   }
-  if (attributes & ATTR_AXIS)
-    buffer_printf(out, ", axis = %d", node->attr.axis);
+  print_plain(printer, node, attributes);
   if (attributes & ATTR_BY)
     buffer_printf(out, ", by = %s", norm_name(node->attr.by));
   if (attributes & ATTR_ROUND)
@@ -118,7 +132,7 @@ static void print_attributes(GraphPrinter *printer, ValueId id) {
 }
 
 static void print_operands(GraphPrinter *printer, const Node *node) {
-  for (int i = 0; i < op_info(node->op)->inputs; i++) {
+  for (int i = 0; i < node_inputs(node); i++) {
     if (i > 0)
       buffer_text(printer->out, ", ");
     print_operand(printer, node->input[i]);

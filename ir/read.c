@@ -173,9 +173,8 @@ const Type *read_type(SgirReader *reader, const TypeText *text, Scale *scale) {
           : type_make(reader->program->types, format, text->rank, text->dim);
   if (!type)
     read_error(reader, text->span, "E0805",
-               text->rank > MAX_RANK
-                   ? "a tensor has at most 8 axes"
-                   : "an axis is empty or the tensor is too large");
+               text->rank > MAX_RANK ? "a tensor has at most 8 axes"
+                                     : "the tensor is too large");
   return type;
 }
 

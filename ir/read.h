@@ -42,7 +42,8 @@ typedef enum {
   OPERAND_NUMBER, /* 0.1 * 2^3 : f64 */
   OPERAND_STRING,
   OPERAND_WORD,
-  OPERAND_TERM /* exponents: $a, ($a - $b + 3), -$a */
+  OPERAND_TERM, /* exponents: $a, ($a - $b + 3), -$a */
+  OPERAND_LIST  /* [2, 2] */
 } OperandKind;
 
 typedef struct {
@@ -56,6 +57,7 @@ typedef struct {
   Word as;          /* the format it is read in; text NULL: as stored */
   Word plus, minus; /* TERM; text NULL: none */
   int64_t exponent; /* TERM */
+  WholeList list;   /* LIST */
 } Operand;
 
 /* An argument of an operation or a setting: `operand` or `name = operand`. */
@@ -218,6 +220,8 @@ ValueId read_operand(SgirReader *reader, const Operand *operand);
 /* Adds a name to the entry; an error if it is taken. */
 void define_value(SgirReader *reader, Word name, ValueId value);
 void read_operation(SgirReader *reader, Span span, Word op, Word location);
+void read_list_number(SgirReader *reader, Span span, WholeList *list,
+                      int64_t number);
 void read_store(SgirReader *reader, Span span, Word param, Word location);
 
 /* ---- read_region.c --------------------------------------------------------

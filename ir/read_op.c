@@ -6,6 +6,9 @@
  */
 #include "ir/read.h"
 
+#include <math.h>
+#include <string.h>
+
 /* ---- names -------------------------------------------------------------- */
 
 /* The later definition wins, so that later uses mean what they seem to. */
@@ -153,12 +156,6 @@ static void set_overflow(OpText *op, const Operand *value) {
                "`overflow` is saturate or inf");
 }
 
-static void set_axis(OpText *op, const Operand *value) {
-  int64_t axis;
-  if (read_whole(op->reader, value, "axis", 0, MAX_RANK - 1, &axis))
-    op->node->attr.axis = (int32_t)axis;
-}
-
 /* Kept as text until the node is there to compare with. */
 static void set_shift(OpText *op, const Operand *value) {
   op->shift = value;
@@ -167,41 +164,105 @@ static void set_shift(OpText *op, const Operand *value) {
     read_error(op->reader, value->span, "E0806", "a shift is an exponent");
 }
 
-/* The attributes by name. */
+/* The attributes by name that are no rows of attributes.def. */
 static const struct {
   const char *name;
   unsigned bit;
   void (*set)(OpText *op, const Operand *value);
 } attribute[] = {
-    {"axis", ATTR_AXIS, set_axis},    {"by", ATTR_BY, set_by},
-    {"round", ATTR_ROUND, set_round}, {"overflow", ATTR_OVERFLOW, set_overflow},
+    {"by", ATTR_BY, set_by},
+    {"round", ATTR_ROUND, set_round},
+    {"overflow", ATTR_OVERFLOW, set_overflow},
     {"shift", ATTR_SHIFT, set_shift},
 };
-enum { ATTRIBUTES = sizeof attribute / sizeof *attribute };
+enum { SPECIAL = sizeof attribute / sizeof *attribute };
+
+/* May the op have it, and is this the first time? */
+static bool accept_attribute(OpText *op, const Word *name, unsigned bit) {
+  bool known = node_attributes(op->reader->program->level, op->node) & bit;
+  bool again = op->given & bit;
+  op->given |= bit;
+  if (!known)
+    read_error(op->reader, name->span, "E0803", "`%s` has no attribute `%s`",
+               op_info(op->node->op)->text, name->text);
+  else if (again)
+    read_error(op->reader, name->span, "E0803", "attribute `%s` is given twice",
+               name->text);
+  return known && !again;
+}
+
+void read_list_number(SgirReader *reader, Span span, WholeList *list,
+                      int64_t number) {
+  if (list->count == MAX_SPATIAL)
+    read_error(reader, span, "E0803", "a list has at most %d numbers",
+               MAX_SPATIAL);
+  else if (number > INT32_MAX)
+    read_error(reader, span, "E0803", "this number is too large");
+  else
+    list->at[list->count++] = (int32_t)number;
+}
+
+static bool set_flag(const Operand *value, bool *out) {
+  *out = attribute_word(value, "true");
+  return *out || attribute_word(value, "false");
+}
+
+/* Whether it makes sense for the op, the shape rule says. */
+static void set_plain(OpText *op, const PlainAttribute *plain,
+                      const Operand *value) {
+  void *field = (char *)&op->node->attr + plain->offset;
+  static const char *const want[] = {[PLAIN_whole] = "a whole number",
+                                     [PLAIN_real] = "a number",
+                                     [PLAIN_flag] = "true or false",
+                                     [PLAIN_list] = "a list, such as [2, 2]"};
+  bool good = false;
+  if (plain->kind == PLAIN_whole && value->kind == OPERAND_NUMBER &&
+      value->whole && fabs(value->number) <= 0x1p53) {
+    *(int64_t *)field = (int64_t)value->number;
+    good = true;
+  } else if (plain->kind == PLAIN_real && value->kind == OPERAND_NUMBER) {
+    *(double *)field = value->number;
+    good = true;
+  } else if (plain->kind == PLAIN_flag) {
+    good = set_flag(value, field);
+  } else if (plain->kind == PLAIN_list && value->kind == OPERAND_LIST) {
+    *(WholeList *)field = value->list;
+    good = true;
+  }
+  if (!good)
+    read_error(op->reader, value->span, "E0803", "`%s` is %s", plain->text,
+               want[plain->kind]);
+}
+
+static void unknown_attribute(OpText *op, const Word *name) {
+  const char *names[SPECIAL + PLAIN_COUNT];
+  for (size_t i = 0; i < SPECIAL; i++)
+    names[i] = attribute[i].name;
+  for (size_t i = 0; i < PLAIN_COUNT; i++)
+    names[SPECIAL + i] = plain_attribute((int)i)->text;
+  read_error_near(op->reader, name->span, "E0803", "",
+                  nearest_name(name->text, names, SPECIAL + PLAIN_COUNT),
+                  "there is no attribute `%s`", name->text);
+}
 
 /* Each at most once, and only on ops that have it. */
 static void read_attribute(OpText *op, const Argument *argument) {
-  const OpInfo *info = op_info(op->node->op);
-  const char *names[ATTRIBUTES];
-  for (size_t i = 0; i < ATTRIBUTES; i++) {
-    names[i] = attribute[i].name;
-    if (strcmp(attribute[i].name, argument->name.text) != 0)
+  const Word *name = &argument->name;
+  for (size_t i = 0; i < SPECIAL; i++)
+    if (strcmp(attribute[i].name, name->text) == 0) {
+      if (accept_attribute(op, name, attribute[i].bit))
+        attribute[i].set(op, argument->value);
+      return;
+    }
+  for (int i = 0; i < PLAIN_COUNT; i++) {
+    const PlainAttribute *plain = plain_attribute(i);
+    if (strcmp(plain->text, name->text) != 0)
       continue;
-    unsigned bit = attribute[i].bit;
-    if (!(node_attributes(op->reader->program->level, op->node) & bit))
-      read_error(op->reader, argument->name.span, "E0803",
-                 "`%s` has no attribute `%s`", info->text, names[i]);
-    else if (op->given & bit)
-      read_error(op->reader, argument->name.span, "E0803",
-                 "attribute `%s` is given twice", names[i]);
-    else
-      attribute[i].set(op, argument->value);
-    op->given |= bit;
+    if (accept_attribute(op, name, plain->bit))
+      set_plain(op, plain, argument->value);
     return;
   }
-  read_error_near(op->reader, argument->name.span, "E0803", "",
-                  nearest_name(argument->name.text, names, ATTRIBUTES),
-                  "there is no attribute `%s`", argument->name.text);
+  unknown_attribute(op, name);
 }
 
 /* ---- positional arguments ----------------------------------------------- */
@@ -244,11 +305,18 @@ static void read_input_operand(OpText *op, int number, const Operand *operand) {
     op->node->as[number] = read_format(op->reader, operand->as);
 }
 
+/* Operands beyond the least number are values, never numbers or words. */
+static int operand_limit(Op op, const Operand *operand) {
+  bool value = operand->kind == OPERAND_VALUE || operand->kind == OPERAND_PARAM;
+  return (op_info(op)->attributes & ATTR_MANY) && value ? MAX_INPUTS
+                                                        : op_info(op)->inputs;
+}
+
 /* One positional argument; the pattern and the terms of max_exponent follow
  * the operands. */
 static void read_positional(OpText *op, int number, const Operand *operand) {
   const OpInfo *info = op_info(op->node->op);
-  if (number < info->inputs)
+  if (number < operand_limit(op->node->op, operand))
     read_input_operand(op, number, operand);
   else if (operand->kind == OPERAND_STRING &&
            (info->attributes & ATTR_PATTERN) && !(op->given & ATTR_PATTERN))
@@ -265,6 +333,24 @@ static void read_positional(OpText *op, int number, const Operand *operand) {
 /* How many positional arguments an op must have at least. */
 static int positional_count(const OpInfo *info) {
   return info->inputs + (info->attributes & ATTR_TERMS ? 2 : 0);
+}
+
+/* What the op cannot do without. */
+static void check_presence(const OpText *op) {
+  const OpInfo *info = op_info(op->node->op);
+  unsigned missing = info->attributes & ~op->given;
+  const char *what = missing & ATTR_PATTERN ? "pattern"
+                     : missing & ATTR_BY    ? "attribute `by`"
+                                            : NULL;
+  if (what)
+    read_error(op->reader, op->span, "E0803", "`%s` needs its %s", info->text,
+               what);
+  for (int i = 0; i < PLAIN_COUNT; i++) {
+    const PlainAttribute *plain = plain_attribute(i);
+    if (plain->required && (missing & plain->bit))
+      read_error(op->reader, op->span, "E0803", "`%s` needs its attribute `%s`",
+                 info->text, plain->text);
+  }
 }
 
 /* False if an operand is missing or poison: nothing more can be said. */
@@ -284,14 +370,9 @@ static bool read_arguments(OpText *op) {
   if (positional < positional_count(info))
     read_error(reader, op->span, "E0803", "`%s` needs %d operand%s", info->text,
                positional_count(info), positional_count(info) > 1 ? "s" : "");
-  unsigned needed = info->attributes & (ATTR_PATTERN | ATTR_AXIS | ATTR_BY);
-  if ((op->given & needed) != needed)
-    read_error(reader, op->span, "E0803", "`%s` needs its %s", info->text,
-               needed & ATTR_PATTERN ? "pattern"
-               : needed & ATTR_AXIS  ? "attribute `axis`"
-                                     : "attribute `by`");
+  check_presence(op);
   bool good = reader->errors == errors;
-  for (int i = 0; i < info->inputs; i++)
+  for (int i = 0; i < MAX_INPUTS; i++)
     good = good && op->node->input[i] != POISON;
   return good;
 }

@@ -22,7 +22,7 @@ ValueId *graph_last_users(Arena *arena, const Graph *graph) {
   for (ValueId id = 1; id < graph->count; id++) {
     const Node *node = graph_node(graph, id);
     UserMark mark = {last_user, id};
-    for (int i = 0; i < op_info(node->op)->inputs; i++)
+    for (int i = 0; i < node_inputs(node); i++)
       mark_user(&mark, node->input[i]);
     node_symbols(graph, id, mark_user, &mark);
   }
@@ -79,7 +79,7 @@ void region_reads(const Graph *graph, const Region *region,
   VEC(ValueId) read = {0};
   for (ValueId id = region->first; id <= region->last; id++) {
     const Node *node = graph_node(graph, id);
-    for (int i = 0; i < op_info(node->op)->inputs; i++) {
+    for (int i = 0; i < node_inputs(node); i++) {
       ValueId operand = node->input[i];
       const Node *from = graph_node(graph, operand);
       bool inside = operand >= region->first && !node_is_leaf(from);

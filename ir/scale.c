@@ -76,84 +76,105 @@ static Scale operand_scale(const Graph *graph, const Node *node, int operand) {
   return graph_node(graph, node->input[operand])->scale;
 }
 
-/* Add, sub: the operands agree, but for one that adopts any exponent. */
-static void rule_aligned(const Graph *graph, const Node *node, Sum *sum) {
-  Scale a = operand_scale(graph, node, 0), b = operand_scale(graph, node, 1);
-  bool a_free = a.kind == SCALE_ZERO || a.kind == SCALE_ANY;
-  sum_add(sum, a_free ? b : a);
+/* What the exponents of the operands give the result before any shift. False
+ * where nothing binds it. */
+typedef bool ExponentRule(const Graph *graph, const Node *node, Sum *sum);
+
+/* Leaves, integers, exponent-defining ops. */
+static bool exponent_none(const Graph *graph, const Node *node, Sum *sum) {
+  (void)graph, (void)node, (void)sum;
+  return false;
+}
+
+/* The operand is unscaled first, so the result is at 2^0. */
+static bool exponent_unscaled(const Graph *graph, const Node *node, Sum *sum) {
+  (void)graph, (void)node, (void)sum;
+  return true;
+}
+
+static bool exponent_first(const Graph *graph, const Node *node, Sum *sum) {
+  sum_add(sum, operand_scale(graph, node, 0));
+  return true;
+}
+
+static bool exponent_third(const Graph *graph, const Node *node, Sum *sum) {
+  sum_add(sum, operand_scale(graph, node, 2));
+  return true;
+}
+
+static bool exponent_product(const Graph *graph, const Node *node, Sum *sum) {
+  sum_add(sum, operand_scale(graph, node, 0));
+  sum_add(sum, operand_scale(graph, node, 1));
+  return true;
+}
+
+static bool exponent_quotient(const Graph *graph, const Node *node, Sum *sum) {
+  sum_add(sum, operand_scale(graph, node, 0));
+  sum_subtract(sum, operand_scale(graph, node, 1));
+  return true;
+}
+
+static bool scale_adopts(Scale scale) {
+  return scale.kind == SCALE_ZERO || scale.kind == SCALE_ANY;
+}
+
+/* The operands from `from` on agree, but for those that adopt any exponent. */
+static bool common_exponent(const Graph *graph, const Node *node, int from,
+                            Sum *sum) {
+  Scale scale = operand_scale(graph, node, from);
+  for (int i = from + 1; i < node_inputs(node) && scale_adopts(scale); i++)
+    scale = operand_scale(graph, node, i);
+  sum_add(sum, scale);
+  return true;
+}
+
+static bool exponent_aligned(const Graph *graph, const Node *node, Sum *sum) {
+  return common_exponent(graph, node, 0, sum);
+}
+
+/* Of equal exponents too, but the result is no real number. */
+static bool exponent_compared(const Graph *graph, const Node *node, Sum *sum) {
+  (void)graph, (void)node, (void)sum;
+  return false;
 }
 
 /* (e - parity) / 2. A run-time exponent has no known parity: `free` then keeps
  * a rule from being stated; the verifier reports the operand. */
-static void rule_sqrt(const Graph *graph, const Node *node, Sum *sum) {
+static bool exponent_root(const Graph *graph, const Node *node, Sum *sum) {
   Scale scale = operand_scale(graph, node, 0);
-  sum->free = scale.kind == SCALE_ZERO || scale.kind == SCALE_ANY ||
-              (scale.kind == SCALE_NORMAL && scale.symbol);
+  sum->free =
+      scale_adopts(scale) || (scale.kind == SCALE_NORMAL && scale.symbol);
   if (!sum->free && scale.kind == SCALE_NORMAL)
     sum->exponent = (scale.exponent - (scale.exponent & 1)) / 2;
+  return true;
 }
+
+static ExponentRule *const exponent_rule[OP_COUNT] = {
+#define OP(id, text, inputs, attributes, class, shape, exponent, ...)          \
+  [OP_##id] = exponent_##exponent,
+#include "ir/ops.def"
+};
 
 /* Adds the rule exponent of `node` to *sum; false where no rule binds it. */
 static bool rule_sum(const Graph *graph, const Node *node, Sum *sum) {
-  switch (node->op) {
-  case OP_MUL:
-  case OP_EINSUM:
-    sum_add(sum, operand_scale(graph, node, 0));
-    sum_add(sum, operand_scale(graph, node, 1));
-    return true;
-  case OP_DIV:
-    sum_add(sum, operand_scale(graph, node, 0));
-    sum_subtract(sum, operand_scale(graph, node, 1));
-    return true;
-  case OP_ADD:
-  case OP_SUB:
-    rule_aligned(graph, node, sum);
-    return true;
-  case OP_SQRT:
-    rule_sqrt(graph, node, sum);
-    return true;
-  case OP_SOFTMAX_XENT_GRAD:
-    sum_add(sum, operand_scale(graph, node, 2));
-    return true;
-  case OP_CONVERT:
-  case OP_EXP:
-  case OP_LOG:
-  case OP_SOFTMAX_XENT:
-    return true;
-  case OP_NEG:
-  case OP_RELU:
-  case OP_RELU_GRAD:
-  case OP_RESHAPE:
-  case OP_TRANSPOSE:
-  case OP_SPLAT:
-  case OP_BROADCAST:
-  case OP_SUM:
-  case OP_MEAN:
-  case OP_CAST:
-  case OP_RESCALE:
-  case OP_REBALANCE:
-  case OP_STORE:
-    sum_add(sum, operand_scale(graph, node, 0));
-    return true;
-  case OP_PARAM:
-  case OP_INPUT:
-  case OP_CONST:
-  case OP_POSITIVE:
-  case OP_EQ:
-  case OP_ARGMAX:
-  case OP_NORM_EXPONENT:
-  case OP_MAX_EXPONENT:
-  case OP_COUNT:
-    break;
-  }
-  return false;
+  return exponent_rule[node->op](graph, node, sum);
+}
+
+bool op_is_aligned(Op op, int operand) {
+  ExponentRule *rule = exponent_rule[op];
+  return operand >= 0 &&
+         (rule == exponent_aligned || rule == exponent_compared);
+}
+
+bool op_needs_parity(Op op) {
+  return exponent_rule[op] == exponent_root;
 }
 
 /* Is any scale at all in sight of this node? */
 static bool has_scales(const Graph *graph, const Node *node) {
   if (node->scale.kind != SCALE_NONE)
     return true;
-  for (int i = 0; i < op_info(node->op)->inputs; i++)
+  for (int i = 0; i < node_inputs(node); i++)
     if (operand_scale(graph, node, i).kind != SCALE_NONE)
       return true;
   return false;
@@ -207,18 +228,12 @@ Shift operand_shift(const Graph *graph, ValueId id, int operand) {
   Scale scale = operand_scale(graph, node, operand);
   if (operand != 0 || scale.kind != SCALE_NORMAL)
     return (Shift){0};
-  switch (node->op) {
-  case OP_CONVERT:
-  case OP_EXP:
-  case OP_LOG:
-  case OP_SOFTMAX_XENT:
-  case OP_SOFTMAX_XENT_GRAD:
+  ExponentRule *rule = exponent_rule[node->op];
+  if (rule == exponent_unscaled || rule == exponent_third)
     return (Shift){.exponent = scale.exponent, .plus = scale.symbol};
-  case OP_SQRT:
+  if (rule == exponent_root)
     return (Shift){.exponent = scale.symbol ? 0 : scale.exponent & 1};
-  default:
-    return (Shift){0};
-  }
+  return (Shift){0};
 }
 
 /* ---- text --------------------------------------------------------------- */

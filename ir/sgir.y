@@ -57,6 +57,7 @@ static const Word no_word;
 
 %type <Word> word column_reference builtin own function_path location op_name
 %type <int64_t> whole
+%type <WholeList> wholes
 %type <Operand *> number plain_number operand named_value setting_value
   result_value term_in_parens run_value
 %type <TypeText *> type dims value_type
@@ -320,11 +321,20 @@ operand:
 | term_in_parens
 ;
 named_value:
-  word { $$ = operand_new(reader, OPERAND_WORD, @1, $1); }
+  "[" wholes "]" {
+    $$ = operand_new(reader, OPERAND_LIST, @$, no_word);
+    $$->list = $2;
+  }
+| word { $$ = operand_new(reader, OPERAND_WORD, @1, $1); }
 | plain_number
 | EXPONENT { $$ = operand_new(reader, OPERAND_TERM, @1, no_word);
              $$->plus = $1; }
 | term_in_parens
+;
+
+wholes:
+  INT { $$ = (WholeList){0}; read_list_number(reader, @1, &$$, $1); }
+| wholes "," INT { $$ = $1; read_list_number(reader, @3, &$$, $3); }
 ;
 
 /* ($a + 3), (-$b), (-$b + 3), ($a - $b), ($a - $b + 3) */

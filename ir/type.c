@@ -45,15 +45,18 @@ static unsigned hash_type(Format format, int rank, const int64_t *dim) {
   return (unsigned)((hash ^ (hash >> 32)) % BUCKETS);
 }
 
-/* The product of the sizes; false if one is below 1 or it is too large. */
+/* The product of the sizes; false if one is negative or it is too large. */
 static bool count_elements(int rank, const int64_t *dim, int64_t *out) {
   int64_t count = 1;
+  bool empty = false;
   for (int i = 0; i < rank; i++) {
-    if (dim[i] < 1 || count > MAX_BYTES / WIDEST / dim[i])
+    /* A size of 0 excuses no giant beside it. */
+    if (dim[i] < 0 || (dim[i] > 0 && count > MAX_BYTES / WIDEST / dim[i]))
       return false;
-    count *= dim[i];
+    empty |= dim[i] == 0;
+    count *= dim[i] > 0 ? dim[i] : 1;
   }
-  *out = count;
+  *out = empty ? 0 : count;
   return true;
 }
 

@@ -27,7 +27,7 @@ void violation(Verifier *verifier, ValueId id, const char *format, ...) {
 static void check_operands(Verifier *verifier, ValueId id) {
   const Node *node = graph_node(verifier->graph, id);
   for (int i = 0; i < MAX_INPUTS; i++) {
-    bool wanted = i < op_info(node->op)->inputs;
+    bool wanted = i < node_inputs(node);
     ValueId operand = node->input[i];
     if (wanted && (operand == 0 || operand >= id))
       violation(verifier, id, "operand %d does not come before it", i + 1);
@@ -269,7 +269,7 @@ static void check_reads(Verifier *verifier, ValueId id) {
     if (node->as[i] == FORMAT_NONE)
       continue;
     if (verifier->program->level != LEVEL_FORMATTED || node->op != OP_EINSUM ||
-        i >= op_info(node->op)->inputs)
+        i >= node_inputs(node))
       violation(verifier, id,
                 "operand %d is read `as` a format: only contractions do, at "
                 "level formatted",

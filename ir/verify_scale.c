@@ -26,14 +26,20 @@ static Scale operand_scale(const Verifier *verifier, const Node *node, int i) {
   return graph_node(verifier->graph, node->input[i])->scale;
 }
 
-/* Add, sub and eq work on data of one exponent. */
+/* Sums, comparisons and choices work on data of one exponent. */
 static void check_aligned(Verifier *verifier, ValueId id) {
   const Node *node = graph_node(verifier->graph, id);
-  if (node->op != OP_ADD && node->op != OP_SUB && node->op != OP_EQ)
-    return;
-  if (!same_exponent(operand_scale(verifier, node, 0),
-                     operand_scale(verifier, node, 1)))
-    violation(verifier, id, "its operands have different exponents");
+  int first = -1;
+  for (int i = 0; i < node_inputs(node); i++) {
+    if (!op_is_aligned(node->op, i) || adopts(operand_scale(verifier, node, i)))
+      continue;
+    if (first >= 0 && !same_exponent(operand_scale(verifier, node, first),
+                                     operand_scale(verifier, node, i))) {
+      violation(verifier, id, "its operands have different exponents");
+      return;
+    }
+    first = first < 0 ? i : first;
+  }
 }
 
 /* A shift is one multiplication; ops without the attribute have none. */
@@ -68,8 +74,9 @@ static void check_store(Verifier *verifier, ValueId id) {
 /* Parity and maximum are integer arithmetic on known exponents. */
 static void check_exponent_op(Verifier *verifier, ValueId id) {
   const Node *node = graph_node(verifier->graph, id);
-  if (node->op == OP_SQRT && operand_scale(verifier, node, 0).symbol)
-    violation(verifier, id, "sqrt needs a static exponent");
+  if (op_needs_parity(node->op) && operand_scale(verifier, node, 0).symbol)
+    violation(verifier, id, "%s needs a static exponent",
+              op_info(node->op)->text);
   for (int i = 0; node->op == OP_MAX_EXPONENT && i < 2; i++)
     if (node->attr.term[i].kind != SCALE_NORMAL)
       violation(verifier, id, "term %d is no exponent", i + 1);

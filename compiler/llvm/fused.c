@@ -27,7 +27,7 @@ static void accesses_add(Accesses *accesses, const KernelCode *code,
                          ValueId id) {
   const Graph *graph = code->graph;
   const Node *node = graph_node(graph, id);
-  for (int k = 0; k < op_info(node->op)->inputs; k++) {
+  for (int k = 0; k < node_inputs(node); k++) {
     ValueId value = kernel_operand(code, id, k);
     Access access = {node->type, graph_node(graph, node->input[k])->type};
     bool memory =

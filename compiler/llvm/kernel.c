@@ -15,8 +15,8 @@
 #include "ir/rng.h"
 
 static const LowerRule lower_rule[OP_COUNT] = {
-#define OP(id, text, inputs, attributes, class, shape, scale, gradient, eval,  \
-           lower)                                                              \
+#define OP(id, text, inputs, attributes, class, shape, exponent, scale,        \
+           gradient, eval, form, lower)                                        \
   [OP_##id] = LOWER_##lower,
 #include "ir/ops.def"
 };
@@ -128,7 +128,7 @@ static void key_add(const Emit *emit, KernelCode *code, ValueId id) {
  * is part of how equal kernels are called. */
 static void member_add(const Emit *emit, KernelCode *code, ValueId id) {
   const Node *node = graph_node(code->graph, id);
-  for (int i = 0; i < op_info(node->op)->inputs; i++) {
+  for (int i = 0; i < node_inputs(node); i++) {
     ValueId value = kernel_operand(code, id, i);
     if (!kernel_has(code, value) &&
         graph_node(code->graph, value)->op != OP_CONST)
@@ -182,8 +182,14 @@ static void describe_attributes(Buffer *key, const Emit *emit,
   unsigned uses = op_info(node->op)->attributes;
   if (uses & ATTR_PATTERN)
     buffer_printf(key, "\"%s\" ", attr->pattern);
-  if (uses & ATTR_AXIS)
-    buffer_printf(key, "axis %d ", attr->axis);
+  for (int i = 0; i < PLAIN_COUNT; i++) {
+    const PlainAttribute *plain = plain_attribute(i);
+    if (!(uses & plain->bit))
+      continue;
+    buffer_printf(key, "%s ", plain->text);
+    plain_print(key, plain, attr);
+    buffer_char(key, ' ');
+  }
   if (uses & ATTR_BY)
     buffer_printf(key, "by %d ", (int)attr->by);
   if (uses & ATTR_ROUND)
@@ -200,7 +206,7 @@ static void describe_member(Buffer *key, const Emit *emit,
   buffer_printf(key, "m%u %s ", id - code->first, op_info(node->op)->text);
   type_print(key, node->type);
   buffer_char(key, '(');
-  for (int i = 0; i < op_info(node->op)->inputs; i++)
+  for (int i = 0; i < node_inputs(node); i++)
     describe_operand(key, code, id, i);
   describe_attributes(key, emit, node);
   if (kernel_writes(code, id))
@@ -333,6 +339,12 @@ static KernelLowering *choose(Emit *emit, const KernelCode *code) {
     if (!kernel_has(code, id))
       continue;
     members++;
+    if (rule == LOWER_missing) {
+      kernel_refuse(emit, code->graph, id,
+                    "native code for it is not part of this version; `sgc "
+                    "exec` runs it");
+      return NULL;
+    }
     if (rule == LOWER_map)
       continue;
     if (found || rule >= sizeof lowering / sizeof *lowering || !lowering[rule])
@@ -351,13 +363,22 @@ static bool has_code(Format format) {
   return format != FORMAT_REAL && format != FORMAT_F64;
 }
 
+/* Is the value, or something it is made from, a tensor without elements? */
+static bool reads_nothing(const Graph *graph, ValueId id) {
+  const Node *node = graph_node(graph, id);
+  bool empty = node->type->elements == 0;
+  for (int i = 0; i < node_inputs(node); i++)
+    empty |= graph_node(graph, node->input[i])->type->elements == 0;
+  return empty;
+}
+
 /* Formats that exist before level final only, or in the evaluator only. */
 static bool formats_known(Emit *emit, const KernelCode *code) {
   const Graph *graph = code->graph;
   for (ValueId id = code->first; id <= code->last; id++) {
     const Node *node = graph_node(graph, id);
     bool known = !kernel_has(code, id) || has_code(node->type->format);
-    for (int i = 0; kernel_has(code, id) && i < op_info(node->op)->inputs;
+    for (int i = 0; kernel_has(code, id) && i < node_inputs(node);
          i++) {
       const Node *operand = graph_node(graph, node->input[i]);
       known &= operand->op == OP_CONST || has_code(operand->type->format);
@@ -365,6 +386,12 @@ static bool formats_known(Emit *emit, const KernelCode *code) {
     if (known)
       continue;
     kernel_refuse(emit, graph, id, "no code is made for f64 or real numbers");
+    return false;
+  }
+  for (ValueId id = code->first; id <= code->last; id++) {
+    if (!kernel_has(code, id) || !reads_nothing(graph, id))
+      continue;
+    kernel_refuse(emit, graph, id, "no code is made for empty tensors");
     return false;
   }
   return true;
@@ -376,7 +403,7 @@ static bool operands_in_memory(Emit *emit, const KernelCode *code) {
     const Node *node = graph_node(code->graph, id);
     if (!kernel_has(code, id) || lower_rule[node->op] == LOWER_map)
       continue;
-    for (int i = 0; i < op_info(node->op)->inputs; i++)
+    for (int i = 0; i < node_inputs(node); i++)
       if (pointer_find(code, kernel_operand(code, id, i)) < 0) {
         kernel_refuse(emit, code->graph, id, "an operand is not in memory");
         return false;

@@ -14,8 +14,9 @@ typedef enum {
   LOWER_reduce,
   LOWER_row,
   LOWER_norm,
-  LOWER_max, /* exponent arithmetic, in the step function */
-  LOWER_none /* gone before level final */
+  LOWER_max,     /* exponent arithmetic, in the step function */
+  LOWER_missing, /* for the evaluator only, so far */
+  LOWER_none     /* gone before level final */
 } LowerRule;
 
 LowerRule op_lowering(Op op);

@@ -365,7 +365,7 @@ static void prepare_member(Map *map, ValueId id) {
   const Node *node = graph_node(code->graph, id);
   MapMember *member = &map->member[id - code->first];
   bool elementwise = op_lowering(node->op) == LOWER_map;
-  for (int k = 0; elementwise && k < op_info(node->op)->inputs; k++) {
+  for (int k = 0; elementwise && k < node_inputs(node); k++) {
     prepare_operand(map, member, id, k);
     member->shift[k].present =
         kernel_shift(emit, code, id, k, &member->shift[k].factors);

@@ -19,7 +19,7 @@
 static void mark_dependents(const Graph *graph, bool *depends) {
   for (ValueId id = 1; id < graph->count; id++) {
     const Node *node = graph_node(graph, id);
-    for (int i = 0; i < op_info(node->op)->inputs; i++)
+    for (int i = 0; i < node_inputs(node); i++)
       if (gradient_reaches(node, i) && depends[node->input[i]])
         depends[id] = true;
   }
@@ -29,7 +29,7 @@ static void mark_sources(const Graph *graph, ValueId loss, bool *matters) {
   matters[loss] = true;
   for (ValueId id = graph->count; id-- > 1;) {
     const Node *node = graph_node(graph, id);
-    for (int i = 0; matters[id] && i < op_info(node->op)->inputs; i++)
+    for (int i = 0; matters[id] && i < node_inputs(node); i++)
       if (gradient_reaches(node, i))
         matters[node->input[i]] = true;
   }
@@ -49,7 +49,7 @@ static bool *active_values(const Tape *tape, const Minimize *minimize) {
 }
 
 static bool reads_active_real(const Tape *tape, const Node *node) {
-  for (int i = 0; i < op_info(node->op)->inputs; i++)
+  for (int i = 0; i < node_inputs(node); i++)
     if (tape->active[node->input[i]] &&
         type_is_real(graph_node(tape->graph, node->input[i])->type))
       return true;
@@ -186,7 +186,7 @@ static void name_gradients(Tape *tape, const Graph *old) {
 /* Has everything that old node `id` reads been copied? */
 static bool operands_copied(const GraphCopy *copy, ValueId id) {
   const Node *node = graph_node(copy->old, id);
-  for (int i = 0; i < op_info(node->op)->inputs; i++)
+  for (int i = 0; i < node_inputs(node); i++)
     if (!copy->map[node->input[i]])
       return false;
   return true;

@@ -105,7 +105,7 @@ static bool reads_mask(const Caster *caster, const Node *node) {
 
 static void find_needs(Caster *caster, ValueId id) {
   const Node *node = old_node(caster, id);
-  for (int i = 0; i < op_info(node->op)->inputs; i++)
+  for (int i = 0; i < node_inputs(node); i++)
     if (node->as[i] != FORMAT_NONE)
       need(caster, node->input[i], (int)node->as[i]);
   if (reads_mask(caster, node))
@@ -195,7 +195,7 @@ static void read_unrounded(const Caster *caster, Node *node, ValueId y) {
 
 static void set_operands(const Caster *caster, ValueId id, Node *node) {
   const Node *old = old_node(caster, id);
-  for (int i = 0; i < op_info(old->op)->inputs; i++) {
+  for (int i = 0; i < node_inputs(old); i++) {
     node->as[i] = FORMAT_NONE;
     if (old->as[i] != FORMAT_NONE)
       node->input[i] = caster->plan[old->input[i]].copy[old->as[i]];

@@ -64,7 +64,8 @@ static void choose_operands(Formatter *formatter) {
   const Graph *graph = formatter->old;
   for (ValueId id = 1; id < graph->count; id++) {
     Choice *choice = &formatter->choice[id];
-    bool contracts = graph_node(graph, id)->op == OP_EINSUM;
+    OpClass class = op_info(graph_node(graph, id)->op)->class;
+    bool contracts = class == CLASS_matmul || class == CLASS_conv;
     for (int i = 0; i < MAX_INPUTS; i++)
       choice->as[i] =
           contracts && i < 2 ? operand_format(formatter, id, i) : FORMAT_NONE;
@@ -92,7 +93,7 @@ static void find_owners(Formatter *formatter) {
 
 static void find_operand_reads(Formatter *formatter, ValueId id) {
   const Node *node = graph_node(formatter->old, id);
-  for (int i = 0; i < op_info(node->op)->inputs; i++) {
+  for (int i = 0; i < node_inputs(node); i++) {
     Choice *operand = &formatter->choice[node->input[i]];
     if (reads_raw(formatter, id, i))
       operand->needs_raw = true;

@@ -101,7 +101,7 @@ static bool may_merge(const Fuser *fuser, uint32_t a, uint32_t b) {
  * fused kernels of the other operands join too. */
 static void join_node(Fuser *fuser, ValueId id) {
   const Node *node = graph_node(fuser->old, id);
-  int inputs = op_info(node->op)->inputs;
+  int inputs = node_inputs(node);
   uint32_t best = 0;
   for (int i = 0; i < inputs; i++) {
     uint32_t into = group_at(fuser, node->input[i]);

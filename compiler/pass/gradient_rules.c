@@ -214,7 +214,8 @@ static void gradient_softmax_xent(Tape *tape, ValueId id, ValueId dy) {
 /* ---- the table ----------------------------------------------------------- */
 
 static GradientRule *const rule_table[OP_COUNT] = {
-#define OP(id, text, inputs, attributes, class, shape, scale, gradient, ...)   \
+#define OP(id, text, inputs, attributes, class, shape, exponent, scale,        \
+           gradient, ...)                                                      \
   [OP_##id] = gradient_##gradient,
 #include "ir/ops.def"
 };

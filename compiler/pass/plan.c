@@ -81,7 +81,7 @@ static void read_operands(Planner *planner, ValueId id) {
   if (node->op == OP_RESHAPE || node_is_leaf(node))
     return;
   Reading reading = {planner, made_by(planner->graph, id)};
-  for (int i = 0; i < op_info(node->op)->inputs; i++)
+  for (int i = 0; i < node_inputs(node); i++)
     read_value(&reading, node->input[i]);
   node_symbols(planner->graph, id, read_value, &reading);
 }

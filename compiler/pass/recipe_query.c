@@ -161,8 +161,12 @@ static bool class_selects(const Node *node, SelectorKind class) {
     return class == SELECT_ELEMENTWISE;
   case CLASS_reduce:
     return class == SELECT_REDUCE;
+  case CLASS_gather:
+    return class == SELECT_GATHER;
   case CLASS_softmax:
     return class == SELECT_SOFTMAX;
+  case CLASS_norm:
+    return class == SELECT_NORM;
   case CLASS_loss:
     return class == SELECT_LOSS;
   default:
@@ -326,7 +330,9 @@ static bool selector_selects_edge(const Program *program, const Graph *graph,
   ValueId input = graph_node(graph, id)->input[operand];
   switch (selector->kind) {
   case SELECT_MATMUL:
-    return true;
+    return op_info(graph_node(graph, id)->op)->class == CLASS_matmul;
+  case SELECT_CONV:
+    return op_info(graph_node(graph, id)->op)->class == CLASS_conv;
   case SELECT_PATH:
     return path_means_product(program, graph, id, selector->path) ||
            path_means_operand(program, graph, input, selector->path);
@@ -399,7 +405,7 @@ ProductKind contraction_kind(const Graph *graph, ValueId id) {
   flows[id] = true;
   for (ValueId user = id + 1; user < graph->count && !updates; user++) {
     const Node *node = graph_node(graph, user);
-    for (int i = 0; i < op_info(node->op)->inputs; i++) {
+    for (int i = 0; i < node_inputs(node); i++) {
       bool reads = flows[node->input[i]];
       flows[user] |= reads && passes_gradient(node->op);
       updates |= reads && node->phase == PHASE_UPDATE;

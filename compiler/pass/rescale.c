@@ -28,12 +28,17 @@ static bool *update_entries(Arena *arena, const Graph *graph) {
   bool *enters = NEW_ARRAY(arena, bool, graph->count);
   for (ValueId id = 1; id < graph->count; id++) {
     const Node *node = graph_node(graph, id);
-    for (int i = 0; i < op_info(node->op)->inputs; i++)
+    for (int i = 0; i < node_inputs(node); i++)
       if (node->phase == PHASE_UPDATE &&
           graph_node(graph, node->input[i])->phase == PHASE_BACKWARD)
         enters[node->input[i]] = true;
   }
   return enters;
+}
+
+/* The gradient that an op of this class hands on. */
+static bool leaves_class(const Node *node, OpClass class) {
+  return node->phase == PHASE_BACKWARD && op_info(node->op)->class == class;
 }
 
 /* The norm that the rule asks for through one selector; -1: none. */
@@ -43,7 +48,9 @@ static int selected_norm(const Rescale *rescale, ValueId id,
   const Node *node = graph_node(rescale->graph, id);
   switch (selector->kind) {
   case SELECT_LOSS:
-    return node->op == OP_SOFTMAX_XENT_GRAD ? settings->rescale_grad : -1;
+    return leaves_class(node, CLASS_loss) ? settings->rescale_grad : -1;
+  case SELECT_NORM:
+    return leaves_class(node, CLASS_norm) ? settings->rescale_grad : -1;
   case SELECT_UPDATE:
     return rescale->enters_update[id] ? settings->rescale : -1;
   case SELECT_GRADIENT:

@@ -203,16 +203,6 @@ static bool node_merges(const Node *node) {
   return !leaf && node->op != OP_STORE && !random;
 }
 
-/* Field by field, for padding may differ; numbers by their bits, so that 0
- * and -0 stay apart. */
-static bool attributes_equal(const Attributes *a, const Attributes *b) {
-  return a->index == b->index && a->pattern == b->pattern &&
-         a->axis == b->axis && a->by == b->by && a->round == b->round &&
-         a->overflow == b->overflow && scale_equal(a->term[0], b->term[0]) &&
-         scale_equal(a->term[1], b->term[1]) &&
-         memcmp(&a->value, &b->value, sizeof a->value) == 0;
-}
-
 /* Names and places in the source do not count. */
 static bool nodes_equal(const Node *a, const Node *b) {
   return a->op == b->op && a->phase == b->phase && a->type == b->type &&

@@ -504,7 +504,7 @@ static void scale_store(Scaler *scaler, ValueId old, Node *node) {
 
 ScaleRule *scale_rule(Op op) {
   static ScaleRule *const table[OP_COUNT] = {
-#define OP(id, text, inputs, attributes, class, shape, scale, ...)             \
+#define OP(id, text, inputs, attributes, class, shape, exponent, scale, ...)   \
   [OP_##id] = scale_##scale,
 #include "ir/ops.def"
   };

@@ -76,7 +76,7 @@ static float fold_narrow(Op op, float a, float b) {
 static bool number_operands(const Rewrite *rewrite, const Node *node, double *a,
                             double *b) {
   double value[MAX_INPUTS] = {0};
-  int count = op_info(node->op)->inputs;
+  int count = node_inputs(node);
   for (int i = 0; i < count; i++) {
     const Node *input = operand(rewrite, node, i);
     if (input->op != OP_CONST || input->type->format != FORMAT_REAL)
@@ -190,8 +190,7 @@ static bool make_splat(Node *node, const Node *inner) {
 /* Elementwise ops broadcast a number by themselves: splat(s) * x = s * x, as
  * long as x alone has the shape of the result. */
 static bool absorb_splat(const Rewrite *rewrite, Node *node) {
-  if (op_info(node->op)->inputs != 2 ||
-      op_info(node->op)->class != CLASS_elementwise ||
+  if (node_inputs(node) != 2 || op_info(node->op)->class != CLASS_elementwise ||
       node->op == OP_RELU_GRAD || node->op == OP_EQ)
     return false;
   for (int i = 0; i < 2; i++) {
@@ -208,9 +207,9 @@ static bool absorb_splat(const Rewrite *rewrite, Node *node) {
 
 /* A pinned operand is a rounding, not a move: nothing reads through it. */
 bool rewrite_structure(const Rewrite *rewrite, Node *node) {
-  if (op_info(node->op)->inputs == 2)
+  if (node_inputs(node) == 2)
     return absorb_splat(rewrite, node);
-  if (op_info(node->op)->inputs != 1)
+  if (node_inputs(node) != 1)
     return false;
   const Node *inner = operand(rewrite, node, 0);
   if (inner->pinned)

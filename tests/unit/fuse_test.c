@@ -301,7 +301,7 @@ static void expect_sound_kernels(const Sketch *s) {
       continue;
     assert_int_equal(first->op, OP_EINSUM);
     bool follows = false;
-    for (int i = 0; i < op_info(node->op)->inputs; i++)
+    for (int i = 0; i < node_inputs(node); i++)
       follows |= node->input[i] >= kernel->first;
     assert_true(follows);
   }
@@ -309,7 +309,7 @@ static void expect_sound_kernels(const Sketch *s) {
 
 static bool reads_param(const Graph *graph, ValueId id, int32_t index) {
   const Node *node = graph_node(graph, id);
-  for (int i = 0; i < op_info(node->op)->inputs; i++) {
+  for (int i = 0; i < node_inputs(node); i++) {
     const Node *from = graph_node(graph, node->input[i]);
     while (from->op == OP_RESHAPE)
       from = graph_node(graph, from->input[0]);

@@ -69,7 +69,7 @@ static void play_range(Play *play, ValueId first, ValueId last) {
       if (node->op == OP_RESHAPE || node_is_leaf(node))
         continue;
       play->kernel = node->kernel;
-      for (int i = 0; i < op_info(node->op)->inputs && reads; i++)
+      for (int i = 0; i < node_inputs(node) && reads; i++)
         play_read(play, node->input[i]);
       if (reads)
         node_symbols(graph, id, play_read, play);

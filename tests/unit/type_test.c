@@ -64,7 +64,10 @@ static void sizes_are_bounded(void **state) {
   TypeTable *types = type_table_new(arena);
   int64_t most = (int64_t)1 << 44;
   int64_t huge[] = {INT64_MAX, INT64_MAX};
-  assert_null(type_make(types, FORMAT_F32, 1, (int64_t[]){0}));
+  int64_t hidden[] = {0, INT64_MAX, INT64_MAX};
+  assert_int_equal(type_make(types, FORMAT_F32, 1, (int64_t[]){0})->elements,
+                   0);
+  assert_null(type_make(types, FORMAT_F32, 3, hidden));
   assert_null(type_make(types, FORMAT_F32, 1, (int64_t[]){-3}));
   assert_null(type_make(types, FORMAT_F32, 2, huge));
   assert_null(type_make(types, FORMAT_F32, MAX_RANK + 1, NULL));

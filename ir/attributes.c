@@ -1,0 +1,77 @@
+/* The table of attributes.def: neutral values and comparison by field.
+ */
+#include "ir/ir.h"
+
+#include <inttypes.h>
+#include <stddef.h>
+#include <string.h>
+
+enum { PLAIN_required = true, PLAIN_optional = false };
+
+static const PlainAttribute table[PLAIN_COUNT] = {
+#define ATTRIBUTE(bit, text, kind, field, neutral, presence)                   \
+  {text, ATTR_##bit, PLAIN_##kind, offsetof(Attributes, field),                \
+   PLAIN_##presence},
+#include "ir/attributes.def"
+};
+
+const PlainAttribute *plain_attribute(int index) {
+  return &table[index];
+}
+
+/* No parameter, pattern or term; nearest and saturating. */
+Attributes attributes_neutral(void) {
+  return (Attributes){
+      .index = -1,
+#define ATTRIBUTE(bit, text, kind, field, neutral, presence) .field = neutral,
+#include "ir/attributes.def"
+  };
+}
+
+static const size_t plain_size[] = {[PLAIN_whole] = sizeof(int64_t),
+                                    [PLAIN_real] = sizeof(double),
+                                    [PLAIN_flag] = sizeof(bool),
+                                    [PLAIN_list] = sizeof(WholeList)};
+
+bool plain_equal(const PlainAttribute *plain, const Attributes *a,
+                 const Attributes *b) {
+  return memcmp((const char *)a + plain->offset,
+                (const char *)b + plain->offset, plain_size[plain->kind]) == 0;
+}
+
+static void print_list(Buffer *out, const WholeList *list) {
+  buffer_char(out, '[');
+  for (int i = 0; i < list->count; i++)
+    buffer_printf(out, i > 0 ? ", %d" : "%d", list->at[i]);
+  buffer_char(out, ']');
+}
+
+void plain_print(Buffer *out, const PlainAttribute *plain,
+                 const Attributes *attributes) {
+  const void *field = (const char *)attributes + plain->offset;
+  switch (plain->kind) {
+  case PLAIN_whole:
+    buffer_printf(out, "%" PRId64, *(const int64_t *)field);
+    break;
+  case PLAIN_real:
+    buffer_float(out, *(const double *)field);
+    break;
+  case PLAIN_flag:
+    buffer_text(out, *(const bool *)field ? "true" : "false");
+    break;
+  case PLAIN_list:
+    print_list(out, field);
+    break;
+  }
+}
+
+bool attributes_equal(const Attributes *a, const Attributes *b) {
+  for (int i = 0; i < PLAIN_COUNT; i++)
+    if (!plain_equal(&table[i], a, b))
+      return false;
+  return a->index == b->index && a->pattern == b->pattern && a->by == b->by &&
+         a->round == b->round && a->overflow == b->overflow &&
+         scale_equal(a->term[0], b->term[0]) &&
+         scale_equal(a->term[1], b->term[1]) &&
+         memcmp(&a->value, &b->value, sizeof a->value) == 0;
+}
