@@ -73,7 +73,7 @@ static void eval_setting(Elaborator *e, const FileScope *file,
                          const Attribute *attribute, RunSettings *run) {
   const Arg *second = attribute->args->next;
   if (!second) {
-    fail(e, attribute->span, "E0205",
+    fail(e, attribute->span, "E0222",
          "@eval_every(n, NAME) names the eval to run");
     return;
   }
@@ -88,7 +88,7 @@ static void eval_setting(Elaborator *e, const FileScope *file,
   for (size_t i = 0; i < file->entry.length; i++)
     if (file->entry.data[i].symbol->item->kind == ITEM_EVAL)
       vec_push(&candidates, file->entry.data[i].name);
-  Diagnostic error = error_begin(e, name->span, "E0201",
+  Diagnostic error = error_begin(e, name->span, "E0217",
                                  "no eval is named `%s`", expr_text(e, name));
   const char *near = did_you_mean(e, expr_text(e, name), &candidates);
   if (near)
@@ -104,7 +104,7 @@ static void one_setting(Elaborator *e, const FileScope *file,
   const Arg *arg = attribute->args;
   int64_t value;
   if (!arg || arg->name || (arg->next && !evaluation)) {
-    fail(e, attribute->span, "E0205", "@%s takes one whole number",
+    fail(e, attribute->span, "E0222", "@%s takes one whole number",
          attribute->word);
     return;
   }
@@ -140,11 +140,11 @@ void run_settings(Elaborator *e, const FileScope *file, const Item *item,
   for (const Attribute *a = item->attributes; a; a = a->next) {
     for (const Attribute *b = item->attributes; b != a; b = b->next)
       if (strcmp(a->word, b->word) == 0)
-        fail(e, a->span, "E0204", "@%s is given twice", a->word);
+        fail(e, a->span, "E0218", "@%s is given twice", a->word);
     apply(e, file, item, a, run);
   }
   const Attribute *steps = attribute_find(item, "steps");
   if (run->epochs && run->steps && steps)
-    fail(e, steps->span, "E0708",
+    fail(e, steps->span, "E0728",
          "@epochs and @steps both say how long to train");
 }

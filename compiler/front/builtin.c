@@ -123,7 +123,7 @@ static bool bind_argument(Elaborator *e, BuiltinCall *call, const Arg *arg,
                                      call->count == 1 ? "" : "s"),
                          NULL);
   if (call->expr[slot])
-    return fail_argument(e, arg->value->span, "E0205", builtin,
+    return fail_argument(e, arg->value->span, "E0221", builtin,
                          "this argument is given twice", NULL);
   call->expr[slot] = arg->value;
   call->value[slot] = value;
@@ -135,7 +135,7 @@ static bool check_required(Elaborator *e, const BuiltinCall *call) {
   Parameters parameters = {.at = call->builtin->parameters};
   for (int i = 0; next_parameter(&parameters); i++)
     if (!parameters.optional && !call->expr[i])
-      return fail_argument(e, call->call->span, "E0205", call->builtin,
+      return fail_argument(e, call->call->span, "E0220", call->builtin,
                            text_printf(e, "`%s` needs an argument for `%s`",
                                        call->builtin->name, parameters.name),
                            NULL);
@@ -176,7 +176,7 @@ static bool real_tensor(Elaborator *e, const BuiltinCall *call, int i,
   const Type *type = value_type(e, *out);
   if (format_is_real(type->format))
     return true;
-  Diagnostic error = error_begin(e, call->expr[i]->span, "E0401",
+  Diagnostic error = error_begin(e, call->expr[i]->span, "E0409",
                                  "`%s` works on real numbers, not %s",
                                  call->builtin->name, type_text(e, type));
   error_hint(e, &error, "convert first: `real(%s)`",
@@ -256,7 +256,7 @@ static bool reshape_sizes(Elaborator *e, const BuiltinCall *call,
                           Sizes *sizes) {
   Value list = call->value[1];
   if (list.kind != VALUE_LIST || list.as.list.count > MAX_RANK) {
-    fail(e, call->expr[1]->span, "E0402",
+    fail(e, call->expr[1]->span, "E0421",
          "the shape of `reshape` is a list of at most %d sizes", MAX_RANK);
     return false;
   }
@@ -315,7 +315,7 @@ static Value fail_labels(Elaborator *e, const BuiltinCall *call, Value logits,
   const Type *a = value_type(e, logits), *b = value_type(e, labels);
   const char *name = call->builtin->name;
   if (!format_is_whole(b->format))
-    return fail(e, call->expr[1]->span, "E0401",
+    return fail(e, call->expr[1]->span, "E0408",
                 "the labels of `%s` are whole numbers, not %s", name,
                 type_text(e, b));
   const Type *want =

@@ -60,7 +60,7 @@ static Value fail_arithmetic(Elaborator *e, const Expr *expr, Value left,
 
 static Value fail_kinds(Elaborator *e, const Expr *expr, Value left,
                         Value right) {
-  return fail(e, expr->op_span, "E0402", "`%s` cannot combine %s and %s",
+  return fail(e, expr->op_span, "E0411", "`%s` cannot combine %s and %s",
               operator_text(expr->op), value_describe(e, left),
               value_describe(e, right));
 }
@@ -224,7 +224,7 @@ Value constant_unary(Elaborator *e, const Expr *expr, Value operand) {
   if (expr->op == UN_NEG && operand.kind == VALUE_INT &&
       operand.as.integer != INT64_MIN)
     return value_int(-operand.as.integer);
-  return fail(e, expr->span, "E0402", "`%s` cannot be applied to %s",
+  return fail(e, expr->span, "E0411", "`%s` cannot be applied to %s",
               operator_text(expr->op), value_describe(e, operand));
 }
 
@@ -238,7 +238,7 @@ bool eval_int(Elaborator *e, const Expr *expr, const char *what, int64_t *out) {
     return true;
   }
   if (!value_is_poison(value))
-    fail(e, expr->span, "E0402",
+    fail(e, expr->span, "E0413",
          "%s is a whole number known at compile time, "
          "not %s",
          what, value_describe(e, value));
@@ -256,7 +256,7 @@ bool eval_condition(Elaborator *e, const Expr *expr, const char *what,
   if (value_is_poison(value))
     return false;
   if (value.kind != VALUE_TENSOR) {
-    fail(e, expr->span, "E0404",
+    fail(e, expr->span, "E0423",
          "the condition of `%s` is true or false, not %s", what,
          value_describe(e, value));
     return false;
@@ -286,6 +286,6 @@ Value constant_convert(Elaborator *e, Value value, const TypeExpr *type,
       type->kind == TYPE_NAMED && !type->has_shape && !type->path.part->next;
   if (plain && convert_fits(&value, type->path.part->text))
     return value;
-  return fail(e, span, "E0402", "`%s` is declared %s, not %s", name,
+  return fail(e, span, "E0412", "`%s` is declared %s, not %s", name,
               span_text(e, type->span), value_describe(e, value));
 }

@@ -53,7 +53,7 @@ static bool column_source(Elaborator *e, const ColumnExpr *expr,
   if (value_is_poison(path))
     return false;
   if (path.kind != VALUE_STRING) {
-    fail(e, value->span, "E0205", "`idx` takes the name of one file");
+    fail(e, value->span, "E0603", "`idx` takes the name of one file");
     return false;
   }
   column->source = COLUMN_IDX;
@@ -78,12 +78,12 @@ static bool column_type(Elaborator *e, const ColumnExpr *expr, Column *column) {
   const char *const *label;
   column->type = type_resolve(e, &example, &pinned, &label);
   if (column->type && column->type->format == FORMAT_REAL) {
-    fail(e, expr->type->span, "E0601",
+    fail(e, expr->type->span, "E0605",
          "a file holds numbers of a known format, not `real`");
     return false;
   }
   if (column->type && column->type->rank == MAX_RANK) {
-    fail(e, expr->type->span, "E0305",
+    fail(e, expr->type->span, "E0308",
          "a tensor has at most %d axes, that of the examples among them",
          MAX_RANK);
     return false;
@@ -122,7 +122,7 @@ static int dataset_make(Elaborator *e, const Symbol *symbol) {
     if (symbol->file->ast->lost)
       fail_silent(e);
     else
-      fail(e, item->name_span, "E0601", "dataset %s has no columns",
+      fail(e, item->name_span, "E0606", "dataset %s has no columns",
            item->name);
     fine = false;
   }
@@ -165,7 +165,7 @@ Value dataset_batch(Elaborator *e, int index, const char *name, int64_t size,
     const Type *type =
         type_make(e->program->types, example->format, example->rank + 1, dim);
     if (!type)
-      return fail(e, span, "E0305", "a batch of %" PRId64 " is too large",
+      return fail(e, span, "E0309", "a batch of %" PRId64 " is too large",
                   size);
     const char *path =
         intern_printf(e->interner, "%s.%s", name, dataset->column.data[i].name);

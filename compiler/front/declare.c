@@ -37,7 +37,7 @@ bool dims_check(Elaborator *e, const TypeExpr *type) {
       continue;
     if (pack) {
       Diagnostic error =
-          error_begin(e, dim->span, "E0305",
+          error_begin(e, dim->span, "E0306",
                       "a shape has one `..`: two leave open which axes each "
                       "stands for");
       error_label(e, &error, pack->span, "the first is here");
@@ -62,7 +62,7 @@ static Format fail_type_word(Elaborator *e, const TypeExpr *type,
     return FORMAT_NONE;
   }
   Diagnostic error =
-      error_begin(e, type->path.span, "E0201", "unknown type `%s`", word);
+      error_begin(e, type->path.span, "E0214", "unknown type `%s`", word);
   Candidates candidates = {0};
   for (int i = 0; i < FORMAT_COUNT; i++)
     vec_push(&candidates, format_info((Format)i)->text);
@@ -109,13 +109,13 @@ Format type_format(Elaborator *e, const TypeExpr *type) {
 static bool resolve_pack(Elaborator *e, const Dim *dim, Sizes *sizes) {
   Variable *pack = dim->name ? variable_lookup(e, dim->name) : NULL;
   if (!pack || pack->value.kind != VALUE_PACK) {
-    fail(e, dim->span, "E0305", "`%s` stands for no known sizes here",
+    fail(e, dim->span, "E0307", "`%s` stands for no known sizes here",
          span_text(e, dim->span));
     return false;
   }
   const Sizes *bound = pack->value.as.pack;
   if (sizes->rank + bound->rank > MAX_RANK) {
-    fail(e, dim->span, "E0305", "a tensor has at most %d axes", MAX_RANK);
+    fail(e, dim->span, "E0308", "a tensor has at most %d axes", MAX_RANK);
     return false;
   }
   for (int i = 0; i < bound->rank; i++) {
@@ -130,7 +130,7 @@ static bool resolve_dim(Elaborator *e, const Dim *dim, Sizes *sizes) {
   if (dim->kind == DIM_PACK)
     return resolve_pack(e, dim, sizes);
   if (dim->kind == DIM_BIND || dim_is_any(dim)) {
-    fail(e, dim->span, "E0305",
+    fail(e, dim->span, "E0307",
          "`%s` has no value here: a declaration needs known sizes",
          span_text(e, dim->span));
     return false;
@@ -155,7 +155,7 @@ const Type *type_resolve(Elaborator *e, const TypeExpr *type, bool *pinned,
                          const char *const **label) {
   if (type->kind == TYPE_TUPLE || type_is_dataset(e, type) ||
       type_is_word(type, "int") || type_is_word(type, "str")) {
-    fail(e, type->span, "E0402", "`%s` is no type of a tensor",
+    fail(e, type->span, "E0417", "`%s` is no type of a tensor",
          span_text(e, type->span));
     return NULL;
   }
@@ -165,7 +165,7 @@ const Type *type_resolve(Elaborator *e, const TypeExpr *type, bool *pinned,
   Sizes *sizes = NEW(e->scratch, Sizes);
   for (const Dim *dim = type->dims; dim; dim = dim->next) {
     if (sizes->rank == MAX_RANK) {
-      fail(e, type->span, "E0305", "a tensor has at most %d axes", MAX_RANK);
+      fail(e, type->span, "E0308", "a tensor has at most %d axes", MAX_RANK);
       return NULL;
     }
     if (!resolve_dim(e, dim, sizes))
@@ -174,7 +174,7 @@ const Type *type_resolve(Elaborator *e, const TypeExpr *type, bool *pinned,
   const Type *result =
       type_make(e->program->types, format, sizes->rank, sizes->dim);
   if (!result)
-    fail(e, type->span, "E0305", "this tensor is too large");
+    fail(e, type->span, "E0309", "this tensor is too large");
   *pinned = format_is_float(format);
   *label = sizes->label;
   return result;

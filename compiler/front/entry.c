@@ -36,13 +36,13 @@ static Value batch_formal(Elaborator *e, const Item *item,
     return value_poison();
   const Dim *dim = type->dims;
   if (!dim || dim->next || dim->kind != DIM_EXPR)
-    return fail(e, type->span, "E0706", "a batch has one size: `%s[B]`",
+    return fail(e, type->span, "E0725", "a batch has one size: `%s[B]`",
                 symbol->name);
   Value size = eval(e, dim->value);
   if (value_is_poison(size))
     return size;
   if (size.kind != VALUE_INT || size.as.integer < 1)
-    return fail(e, dim->span, "E0706",
+    return fail(e, dim->span, "E0725",
                 "a batch has a whole number of at least 1 examples, not %s",
                 value_describe(e, size));
   builder->graph->run.batch = size.as.integer;
@@ -113,7 +113,7 @@ void result_add(Elaborator *e, const char *name, Value value, Span span) {
   Graph *graph = e->builder->graph;
   for (size_t i = 0; i < graph->result.length; i++)
     if (strcmp(graph->result.data[i].name, name) == 0) {
-      fail(e, span, "E0204", "`%s` is reported twice", name);
+      fail(e, span, "E0716", "`%s` is reported twice", name);
       return;
     }
   vec_push(&graph->result,
@@ -125,12 +125,12 @@ static bool is_result(Elaborator *e, Value value, Span span, const char *what) {
   if (value_is_poison(value))
     return false;
   if (value_is_number(value)) {
-    fail(e, span, "E0703", "%s is known at compile time: %s", what,
+    fail(e, span, "E0718", "%s is known at compile time: %s", what,
          value_text(e, value));
     return false;
   }
   if (value.kind != VALUE_TENSOR) {
-    fail(e, span, "E0703", "%s is %s, not a tensor", what,
+    fail(e, span, "E0718", "%s is %s, not a tensor", what,
          value_describe(e, value));
     return false;
   }
@@ -150,7 +150,7 @@ static void report_one(Elaborator *e, const Arg *arg) {
                      : expr->kind == EXPR_NAME ? expr->text
                                                : NULL;
   if (!name) {
-    Diagnostic error = error_begin(e, expr->span, "E0703",
+    Diagnostic error = error_begin(e, expr->span, "E0717",
                                    "a reported expression needs a name");
     error_hint(e, &error, "`report NAME = %s`", expr_text(e, expr));
     error_send(e, &error);
@@ -181,7 +181,7 @@ static void report_one(Elaborator *e, const Arg *arg) {
 void report_statement(Elaborator *e, const Stmt *stmt) {
   if (!e->builder || e->frame->caller ||
       e->builder->graph->kind == ENTRY_PLAIN) {
-    fail(e, stmt->span, "E0703", "`report` belongs in train or eval");
+    fail(e, stmt->span, "E0719", "`report` belongs in train or eval");
     return;
   }
   for (const Arg *arg = stmt->args; arg; arg = arg->next)
@@ -269,9 +269,9 @@ static void check_train(Elaborator *e, const Item *item) {
 /* An eval without a batch or a report would run for nothing. */
 static void check_eval(Elaborator *e, const Item *item) {
   if (e->builder->graph->result.length == 0)
-    fail(e, item->name_span, "E0703", "eval %s reports nothing", item->name);
+    fail(e, item->name_span, "E0723", "eval %s reports nothing", item->name);
   if (!e->builder->graph->run.batch)
-    fail(e, item->name_span, "E0706", "eval %s needs a batch of a dataset",
+    fail(e, item->name_span, "E0726", "eval %s needs a batch of a dataset",
          item->name);
 }
 
@@ -288,7 +288,7 @@ static void finish_entry(Elaborator *e, const Item *item, unsigned failures) {
     entry_results(e, item, clean);
   else if (e->frame->result.kind != VALUE_NOTHING &&
            !value_is_poison(e->frame->result))
-    fail(e, e->frame->result_span, "E0703", "%s has no results; `report` them",
+    fail(e, e->frame->result_span, "E0724", "%s has no results; `report` them",
          item_kind_name(item->kind));
   store_written(e);
 }
@@ -434,7 +434,7 @@ static void check_eval_selected(Elaborator *e) {
     const Graph *graph = e->program->graph.data[i];
     if (graph->run.eval_entry &&
         !program_graph(e->program, graph->run.eval_entry))
-      fail(e, graph->span, "E0707",
+      fail(e, graph->span, "E0727",
            "%s evaluates %s every %" PRId64 " steps: add --entry=%s",
            graph->name, graph->run.eval_entry, graph->run.eval_every,
            graph->run.eval_entry);

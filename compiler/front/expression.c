@@ -88,7 +88,7 @@ static Value read_param(Elaborator *e, int param, Span span) {
   const Parameter *parameter = &e->program->param.data[param];
   Builder *builder = e->builder;
   if (!builder)
-    return fail(e, span, "E0404",
+    return fail(e, span, "E0424",
                 "%s is a tensor: it has a value at run time only",
                 parameter->name);
   builder_slot(e, param);
@@ -123,7 +123,7 @@ static Value fail_member(Elaborator *e, const Expr *expr, const FileScope *file,
     vec_free(candidates);
     return fail_silent(e);
   }
-  Diagnostic error = error_begin(e, expr->op_span, "E0201", "%s has no %s `%s`",
+  Diagnostic error = error_begin(e, expr->op_span, "E0215", "%s has no %s `%s`",
                                  owner, what, expr->text);
   const char *near = did_you_mean(e, expr->text, candidates);
   if (near)
@@ -248,7 +248,7 @@ static Value eval_index(Elaborator *e, const Expr *expr) {
     return fail_unsupported(e, expr->span, "indexing a tensor (`%s`) is",
                             expr_text(e, expr));
   default:
-    return fail(e, expr->span, "E0402", "`%s` is %s and cannot be indexed",
+    return fail(e, expr->span, "E0414", "`%s` is %s and cannot be indexed",
                 expr_text(e, expr->left), value_describe(e, left));
   }
 }
@@ -274,7 +274,7 @@ static Value eval_logic(Elaborator *e, const Expr *expr) {
                             operator_text(expr->op));
   if (left.kind == VALUE_BOOL && right.kind == VALUE_BOOL)
     return right;
-  return fail(e, expr->op_span, "E0402", "`%s` cannot combine %s and %s",
+  return fail(e, expr->op_span, "E0411", "`%s` cannot combine %s and %s",
               operator_text(expr->op), value_describe(e, left),
               value_describe(e, right));
 }

@@ -148,7 +148,7 @@ static bool add_source(Elaborator *e, const Location *location, Span span,
   const char *error;
   char *text = file_read(location->name, MAX_SOURCE_BYTES, &length, &error);
   if (!text) {
-    fail(e, span, "E0206", "cannot read %s: %s", location->name, error);
+    fail(e, span, "E0226", "cannot read %s: %s", location->name, error);
     return false;
   }
   *source = sources_add(e->sources, location->name, text, length, false);

@@ -49,7 +49,7 @@ static bool init_find(const char *name, InitKind *out) {
 
 static bool fail_init(Elaborator *e, const Expr *expr, const char *name) {
   Diagnostic error =
-      error_begin(e, expr->span, "E0201", "`%s` is no initial value",
+      error_begin(e, expr->span, "E0216", "`%s` is no initial value",
                   name ? name : expr_text(e, expr));
   Candidates candidates = {0};
   for (int i = 0; i < INIT_KINDS; i++)
@@ -67,9 +67,9 @@ static bool fail_init(Elaborator *e, const Expr *expr, const char *name) {
 static bool fail_init_count(Elaborator *e, Span span, InitKind kind) {
   int count = init_arguments(kind);
   if (count == 0)
-    fail(e, span, "E0205", "`%s` takes no numbers", init_name(kind));
+    fail(e, span, "E0223", "`%s` takes no numbers", init_name(kind));
   else
-    fail(e, span, "E0205", "`%s` takes %d number%s", init_name(kind), count,
+    fail(e, span, "E0223", "`%s` takes %d number%s", init_name(kind), count,
          count == 1 ? "" : "s");
   return false;
 }
@@ -82,7 +82,7 @@ static bool init_number(Elaborator *e, const Expr *expr, double *out) {
     return true;
   }
   if (!value_is_poison(value))
-    fail(e, expr->span, "E0402",
+    fail(e, expr->span, "E0415",
          "an initial value takes finite numbers known at compile time, not %s",
          value_describe(e, value));
   return false;
@@ -121,7 +121,7 @@ static bool init_parse(Elaborator *e, const Expr *expr, Init *init) {
   *init = (Init){kind, number[0], number[1]};
   bool deviation = kind == INIT_NORMAL || kind == INIT_TRUNC_NORMAL;
   if (deviation && init->a < 0) {
-    fail(e, expr->span, "E0402", "a standard deviation is not negative");
+    fail(e, expr->span, "E0415", "a standard deviation is not negative");
     return false;
   }
   return true;
@@ -152,7 +152,7 @@ static int param_add(Elaborator *e, const Member *member, const Name *name,
   const char *path =
       intern(e->interner, instance_name(e, e->frame->instance, name->text));
   if (!name_claim(e->param_names, path)) {
-    fail(e, name->span, "E0204", "there is another parameter called %s", path);
+    fail(e, name->span, "E0219", "there is another parameter called %s", path);
     return -1;
   }
   Parameter parameter = {.name = path,
@@ -182,7 +182,7 @@ static void define_params(Elaborator *e, const Member *member) {
   }
   if (!member->value) {
     Diagnostic error =
-        error_begin(e, member->names->span, "E0209",
+        error_begin(e, member->names->span, "E0227",
                     "`%s` has no initial value", member->names->text);
     error_hint(e, &error, "`= zeros`, `= ones`, `= normal(std)`");
     error_send(e, &error);
@@ -206,7 +206,7 @@ static bool refuse_nesting(Elaborator *e, const Symbol *symbol, Span call) {
   int depth = 0;
   for (const Frame *frame = e->frame; frame; frame = frame->caller, depth++)
     if (frame->construction && frame->function == symbol->item) {
-      fail(e, call, "E0212", "module %s contains itself", symbol->name);
+      fail(e, call, "E0228", "module %s contains itself", symbol->name);
       return true;
     }
   if (depth < MAX_CALL_DEPTH && ++e->instances <= MAX_INSTANCES)
@@ -265,7 +265,7 @@ static Value instance_array(Elaborator *e, const Member *member,
   if (!eval_int(e, member->count, "the length of an array of modules", &count))
     return value_poison();
   if (count < 0 || count > MAX_INSTANCES)
-    return fail(e, member->count->span, "E0305",
+    return fail(e, member->count->span, "E0314",
                 "an array has from 0 to %d modules, not %" PRId64,
                 MAX_INSTANCES, count);
   Value *item = NEW_ARRAY(e->scratch, Value, (size_t)count + 1);
@@ -303,7 +303,7 @@ static void define_submodules(Elaborator *e, const Member *member) {
 static void define_value(Elaborator *e, const Member *member) {
   Value value = eval_reference(e, member->value, false);
   if (value.kind == VALUE_NOTHING)
-    value = fail(e, member->value->span, "E0405", "this gives no value");
+    value = fail(e, member->value->span, "E0425", "this gives no value");
   define_member(e, member->names->text, value, member->names->span);
 }
 
@@ -370,7 +370,7 @@ Value model_value(Elaborator *e, const Symbol *symbol) {
   if (model->state == SYMBOL_DONE)
     return model->value;
   if (model->state == SYMBOL_ACTIVE)
-    return fail(e, symbol->item->name_span, "E0212", "model %s contains itself",
+    return fail(e, symbol->item->name_span, "E0228", "model %s contains itself",
                 symbol->name);
   Builder *builder = e->builder;
   Binding *binding = e->binding;

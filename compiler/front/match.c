@@ -156,7 +156,7 @@ static bool match_expr(Elaborator *e, Match *match, const Dim *dim, int axis) {
   if (value_is_poison(size))
     return false;
   if (size.kind != VALUE_INT) {
-    fail(e, dim->span, "E0402", "a size is a whole number, not %s",
+    fail(e, dim->span, "E0413", "a size is a whole number, not %s",
          value_describe(e, size));
     return false;
   }

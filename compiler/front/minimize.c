@@ -78,7 +78,7 @@ static bool refuse_extra(Elaborator *e, const Stmt *stmt) {
     if (known)
       fail_unsupported(e, arg->name_span, "`%s` of minimize is", arg->name);
     else
-      fail(e, arg->name ? arg->name_span : arg->value->span, "E0203",
+      fail(e, arg->name ? arg->name_span : arg->value->span, "E0715",
            "`minimize` has no setting `%s`",
            arg->name ? arg->name : expr_text(e, arg->value));
   }
@@ -98,13 +98,13 @@ static Callee optimizer_callee(const MinimizePlan *plan) {
 static bool belongs_here(Elaborator *e, const Stmt *stmt) {
   Builder *builder = e->builder;
   if (!builder || builder->graph->kind != ENTRY_TRAIN || e->frame->caller) {
-    fail(e, stmt->span, "E0702", "`minimize` belongs in the body of a train");
+    fail(e, stmt->span, "E0712", "`minimize` belongs in the body of a train");
     return false;
   }
   if (!builder->minimize)
     return true;
   Diagnostic error =
-      error_begin(e, stmt->span, "E0702", "a train minimizes one thing");
+      error_begin(e, stmt->span, "E0713", "a train minimizes one thing");
   error_label(e, &error, builder->minimize->stmt->span, "the first is here");
   error_send(e, &error);
   return false;
@@ -179,7 +179,7 @@ static size_t trained_params(Elaborator *e, const MinimizePlan *plan,
   if (plan->over && !named)
     fail_over(e, plan);
   else if (!count)
-    fail(e, plan->stmt->span, "E0709",
+    fail(e, plan->stmt->span, "E0729",
          "there is nothing to train: this train uses no parameters");
   return count;
 }
@@ -233,7 +233,7 @@ static void call_step(Elaborator *e, const MinimizePlan *plan,
   target.what = text_printf(e, "%s for %s", plan->what, instance->suffix);
   const Formal *formal = target.callee.formals;
   if (!formal || (formal->next && formal->next->next)) {
-    fail(e, target.callee.span, "E0714",
+    fail(e, target.callee.span, "E0730",
          "`step` of an optimizer takes a gradient and a step number");
     return;
   }
@@ -296,7 +296,7 @@ static ValueId placeholder(Elaborator *e, int param, Span span) {
 static bool check_updated(Elaborator *e, const MinimizePlan *plan, int param) {
   if (e->builder->written.data[param])
     return true;
-  fail(e, plan->optimizer->item->name_span, "E0714",
+  fail(e, plan->optimizer->item->name_span, "E0731",
        "`step` of optimizer %s does not assign `%s`", plan->optimizer->name,
        plan->optimizer->item->weight);
   return false;

@@ -49,7 +49,7 @@ static const char *byte_fault(const unsigned char *text, size_t *length) {
 static bool source_refused(const Source *source, uint32_t number,
                            Diagnostics *diagnostics) {
   if (source->length > SOURCE_LIMIT) {
-    diagnose_error(diagnostics, (Span){number, 0, 1}, "E0111",
+    diagnose_error(diagnostics, (Span){number, 0, 1}, "E0119",
                    "%s has %zu bytes; a source file has at most 16 MiB",
                    source->name, source->length);
     return true;

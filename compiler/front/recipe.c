@@ -294,7 +294,7 @@ static const Symbol *attribute_recipe(Elaborator *e, const FileScope *file,
                                       const Attribute *attribute) {
   const Arg *arg = attribute->args;
   if (!arg || arg->next || arg->name) {
-    fail(e, attribute->span, "E0205", "@recipe takes the name of a recipe");
+    fail(e, attribute->span, "E0222", "@recipe takes the name of a recipe");
     return NULL;
   }
   return recipe_find(e, file, expr_text(e, arg->value), arg->value->span);

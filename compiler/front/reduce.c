@@ -27,7 +27,7 @@ static Span inside_string(const Expr *string, size_t offset) {
 /* The caret goes inside the string. */
 static Value fail_pattern(Elaborator *e, const Expr *string, size_t offset,
                           const char *message) {
-  return fail(e, inside_string(string, offset), "E0321", "%s", message);
+  return fail(e, inside_string(string, offset), "E0320", "%s", message);
 }
 
 /* How many axes `text` names up to its first comma or arrow. */
@@ -82,7 +82,7 @@ static const char *call_pattern(Elaborator *e, const BuiltinCall *call,
                                 Pattern *pattern) {
   const Expr *string = call->expr[argument];
   if (string->kind != EXPR_STRING) {
-    fail(e, string->span, "E0321",
+    fail(e, string->span, "E0325",
          "a pattern is a string such as \"b c -> b\"");
     return NULL;
   }
@@ -154,7 +154,7 @@ static bool keep_axes(Elaborator *e, const BuiltinCall *call, int i,
   if (!call->expr[i])
     return true;
   if (call->value[i].kind != VALUE_BOOL) {
-    fail(e, call->expr[i]->span, "E0402", "`keep` is true or false");
+    fail(e, call->expr[i]->span, "E0422", "`keep` is true or false");
     return false;
   }
   *keep = call->value[i].as.truth;
@@ -182,7 +182,7 @@ static bool dropped_axes(Elaborator *e, const BuiltinCall *call, int i,
     if (!builtin_axis(e, &one, i, rank, &axis))
       return false;
     if (*dropped >> axis & 1) {
-      fail(e, call->expr[i]->span, "E0322", "axis %d of `%s` is listed twice",
+      fail(e, call->expr[i]->span, "E0326", "axis %d of `%s` is listed twice",
            axis, expr_text(e, call->expr[0]));
       return false;
     }
@@ -244,7 +244,7 @@ static Value reduce_pattern_call(Elaborator *e, const BuiltinCall *call, Op op,
                                  Value operand) {
   Pattern pattern;
   if (call->expr[2] || call->expr[3])
-    return fail(e, call->call->span, "E0205",
+    return fail(e, call->call->span, "E0224",
                 "`%s` takes a pattern or `axis =`, not both",
                 call->builtin->name);
   const char *text = call_pattern(e, call, 1, &operand, 1, &pattern);
@@ -261,7 +261,7 @@ static Value reduce(Elaborator *e, const BuiltinCall *call, Op op) {
   if (!builtin_tensor(e, call, 0, &operand))
     return value_poison();
   if (!format_is_real(value_type(e, operand)->format))
-    return fail(e, call->expr[0]->span, "E0401",
+    return fail(e, call->expr[0]->span, "E0409",
                 "`%s` works on real numbers, not %s", call->builtin->name,
                 value_describe(e, operand));
   return call->expr[1] ? reduce_pattern_call(e, call, op, operand)
@@ -285,10 +285,10 @@ Value builtin_argmax(Elaborator *e, const BuiltinCall *call) {
   const Type *type = value_type(e, operand);
   int axis = 0;
   if (!format_is_real(type->format))
-    return fail(e, call->expr[0]->span, "E0401",
+    return fail(e, call->expr[0]->span, "E0409",
                 "`argmax` works on real numbers, not %s", type_text(e, type));
   if (!call->expr[1] && type->rank != 1)
-    return fail(e, call->call->span, "E0205", "`argmax` of %s needs `axis =`",
+    return fail(e, call->call->span, "E0225", "`argmax` of %s needs `axis =`",
                 type_text(e, type));
   if (call->expr[1] && !builtin_axis(e, call, 1, type->rank, &axis))
     return value_poison();

@@ -139,7 +139,7 @@ static Value convert_override(Elaborator *e, const Item *item, Value standard,
     return value_real((double)given.as.integer);
   if (standard.kind == given.kind)
     return given;
-  return fail(e, span, "E0402", "`%s` is %s; it cannot become %s", item->name,
+  return fail(e, span, "E0418", "`%s` is %s; it cannot become %s", item->name,
               value_describe(e, standard), value_describe(e, given));
 }
 
@@ -185,7 +185,7 @@ static void define_constant(Elaborator *e, FileScope *file, const Item *item) {
   else if (!item->value)
     value = fail_missing(e, item);
   if (!value_is_poison(value) && !is_scalar(value))
-    value = fail(e, item->value->span, "E0402",
+    value = fail(e, item->value->span, "E0419",
                  "a constant is a number, true or false, or a string, not %s",
                  value_describe(e, value));
   if (item->type)

@@ -67,7 +67,7 @@ static bool positive_int(Elaborator *e, const Expr *expr, const char *what,
   if (!eval_int(e, expr, what, &value))
     return false;
   if (value < 1 || value > INT32_MAX) {
-    fail(e, expr->span, "E0504", "%s is at least 1, not %" PRId64, what, value);
+    fail(e, expr->span, "E0507", "%s is at least 1, not %" PRId64, what, value);
     return false;
   }
   *out = (int32_t)value;
@@ -103,13 +103,13 @@ static bool amax_argument(Elaborator *e, const Arg *arg, Settings *out) {
 static bool fixed_argument(Elaborator *e, const Arg *arg, Settings *out) {
   int64_t exponent;
   if (arg->name || arg->next) {
-    fail(e, arg->value->span, "E0504", "`fixed` takes one exponent");
+    fail(e, arg->value->span, "E0508", "`fixed` takes one exponent");
     return false;
   }
   if (!eval_int(e, arg->value, "an exponent", &exponent))
     return false;
   if (exponent < EXPONENT_MIN || exponent > EXPONENT_MAX) {
-    fail(e, arg->value->span, "E0504",
+    fail(e, arg->value->span, "E0507",
          "an exponent is from %d to %d, not %" PRId64, EXPONENT_MIN,
          EXPONENT_MAX, exponent);
     return false;
@@ -122,7 +122,7 @@ static bool fixed_argument(Elaborator *e, const Arg *arg, Settings *out) {
 static bool propagate_argument(Elaborator *e, const Arg *arg, Settings *out) {
   static const char *const direction[] = {"down", "nearest", "up"};
   if (arg->name || arg->next) {
-    fail(e, arg->value->span, "E0504", "`propagate` takes one direction");
+    fail(e, arg->value->span, "E0508", "`propagate` takes one direction");
     return false;
   }
   int i = word_index(e, arg->value, "direction", direction, 3);
@@ -141,7 +141,7 @@ static bool set_scale(Elaborator *e, const Expr *expr, Settings *out) {
   out->has_exponent = false;
   bool takes = out->scaling != SCALING_NONE && out->scaling != SCALING_RMS;
   if (call && !takes) {
-    fail(e, expr->span, "E0504", "`%s` takes no arguments", scaling_word[i]);
+    fail(e, expr->span, "E0508", "`%s` takes no arguments", scaling_word[i]);
     return false;
   }
   bool fine = true;
@@ -209,7 +209,7 @@ static bool set_overflow(Elaborator *e, const Expr *expr, Settings *out) {
 
 static bool set_subnormals(Elaborator *e, const Expr *expr, Settings *out) {
   if (expr->kind != EXPR_BOOL) {
-    fail(e, expr->span, "E0504", "`subnormals` is true or false");
+    fail(e, expr->span, "E0508", "`subnormals` is true or false");
     return false;
   }
   out->subnormals = expr->integer != 0;
@@ -243,7 +243,7 @@ static bool named_setting(Elaborator *e, const Arg *arg, Settings *out) {
 static bool format_setting(Elaborator *e, const Arg *arg, Settings *out) {
   const Expr *expr = arg->value;
   if (out->forward != FORMAT_NONE) {
-    fail(e, expr->span, "E0504", "a rule names one format, or two as `a / b`");
+    fail(e, expr->span, "E0509", "a rule names one format, or two as `a / b`");
     return false;
   }
   if (expr->kind == EXPR_BINARY && expr->op == BIN_DIV)

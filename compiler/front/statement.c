@@ -61,7 +61,7 @@ static Value check_declared(Elaborator *e, const Stmt *stmt, const Name *name,
 }
 
 static Value fail_stored_early(Elaborator *e, const Name *name) {
-  return fail(e, name->span, "E0404", "a state is assigned at run time only");
+  return fail(e, name->span, "E0424", "a state is assigned at run time only");
 }
 
 static Value eval_stored(Elaborator *e, const Stmt *stmt, const Name *name,
@@ -121,7 +121,7 @@ static Value eval_bound(Elaborator *e, const Stmt *stmt, const Name *name,
   binding_begin(e, &binding, name->text);
   Value value = eval(e, expr);
   if (value.kind == VALUE_NOTHING)
-    value = fail(e, expr->span, "E0405", "this gives no value to bind");
+    value = fail(e, expr->span, "E0425", "this gives no value to bind");
   value = check_declared(e, stmt, name, expr, value);
   binding_end(e, &binding, value);
   return value;
@@ -393,7 +393,7 @@ static void run_range(Elaborator *e, const Stmt *stmt) {
       !eval_int(e, stmt->range_end, "the end of a range", &to))
     return;
   if (stmt->names->next) {
-    fail(e, stmt->names->next->span, "E0406",
+    fail(e, stmt->names->next->span, "E0426",
          "a range gives one number a turn");
     return;
   }
@@ -420,13 +420,13 @@ static void run_for(Elaborator *e, const Stmt *stmt) {
   if (value_is_poison(list))
     return;
   if (list.kind != VALUE_LIST && list.kind != VALUE_ARRAY) {
-    fail(e, stmt->values->span, "E0402",
+    fail(e, stmt->values->span, "E0416",
          "`for` runs over an array of modules, a list or a range, not %s",
          value_describe(e, list));
     return;
   }
   if (stmt->names->next && stmt->names->next->next) {
-    fail(e, stmt->names->next->next->span, "E0406",
+    fail(e, stmt->names->next->next->span, "E0426",
          "`for` binds an item, or its number and the item");
     return;
   }

@@ -48,7 +48,7 @@ static bool slip_operator_first(const Misfit *misfit) {
     return false;
   const char *text = token_text(token->kind);
   if (token->kind == TOKEN_FLOORDIV) {
-    syntax_report(parser, token->span, "E0102", "a comment begins with `#`",
+    syntax_report(parser, token->span, "E0117", "a comment begins with `#`",
                   "a line cannot begin with `//`");
     return true;
   }
@@ -91,7 +91,7 @@ static bool slip_else_first(const Misfit *misfit) {
   if (token->kind != TOKEN_ELSE || recent(misfit, 1)->kind != TOKEN_NL)
     return false;
   report_pair(
-      misfit, "E0115", "`else` belongs on the line of the `}` before it",
+      misfit, "E0126", "`else` belongs on the line of the `}` before it",
       (Label){token->span, NULL},
       (Label){recent(misfit, 1)->span, "the `if` ended here"}, "`} else {`");
   return true;
@@ -164,7 +164,7 @@ bool foreign_value_report(Parser *parser, Span span, const char *text) {
       {"False", "write `false`"}};
   for (size_t i = 0; i < sizeof value / sizeof *value; i++)
     if (strcmp(value[i][0], text) == 0) {
-      syntax_report(parser, span, "E0112", value[i][1], "there is no `%s`",
+      syntax_report(parser, span, "E0120", value[i][1], "there is no `%s`",
                     text);
       return true;
     }
@@ -179,7 +179,7 @@ static bool slip_star_argument(const Misfit *misfit) {
       (before != TOKEN_LPAREN && before != TOKEN_COMMA) ||
       !misfit_expects(misfit, TOKEN_ID))
     return false;
-  syntax_report(misfit->parser, token->span, "E0112",
+  syntax_report(misfit->parser, token->span, "E0121",
                 "write each parameter and each argument by name",
                 "`%s` cannot collect arguments", token_text(token->kind));
   return true;
@@ -210,7 +210,7 @@ static bool slip_colon_for_assign(const Misfit *misfit) {
       !lexer_in_parens(lexer) ||
       lexer->brackets.data[lexer->brackets.length - 1].kind != TOKEN_LPAREN)
     return false;
-  syntax_report(misfit->parser, token->span, "E0113",
+  syntax_report(misfit->parser, token->span, "E0124",
                 arena_printf(misfit->parser->arena, "`%s = ...`",
                              token_source(misfit->parser, name)),
                 "an argument is given with `=`, not `:`");
@@ -244,7 +244,7 @@ static bool slip_update(const Misfit *misfit) {
   const char *text = token_source(parser, name);
   const char *mark = token_text(token->kind);
   syntax_report(
-      parser, token->span, "E0112",
+      parser, token->span, "E0122",
       arena_printf(parser->arena, "`%s = %s %s ...`", text, text, mark),
       "there is no `%s=`", mark);
   return true;
@@ -256,7 +256,7 @@ static bool slip_assign_for_equal(const Misfit *misfit) {
   if (token->kind != TOKEN_ASSIGN || !misfit_expects(misfit, TOKEN_EQ) ||
       !misfit_expects(misfit, TOKEN_LBRACE))
     return false;
-  syntax_report(misfit->parser, token->span, "E0113", "to compare, write `==`",
+  syntax_report(misfit->parser, token->span, "E0125", "to compare, write `==`",
                 "`=` cannot stand in a condition");
   return true;
 }
@@ -267,7 +267,7 @@ static bool slip_call_statement(const Misfit *misfit) {
   if (token->kind != TOKEN_LPAREN || recent(misfit, 1)->kind != TOKEN_ID ||
       !misfit_expects(misfit, TOKEN_ASSIGN))
     return false;
-  syntax_report(misfit->parser, token->span, "E0101",
+  syntax_report(misfit->parser, token->span, "E0116",
                 "give the result a name: `y = f(x)`",
                 "a call alone is no statement: nothing has side effects");
   return true;
@@ -295,7 +295,7 @@ static bool slip_conditional(const Misfit *misfit) {
   if ((token->kind != TOKEN_IF && token->kind != TOKEN_QUESTION) ||
       !misfit_expects(misfit, TOKEN_PLUS))
     return false;
-  syntax_report(misfit->parser, token->span, "E0112",
+  syntax_report(misfit->parser, token->span, "E0123",
                 "the statement `if` chooses, at compile time",
                 "an expression has no `%s`", token_text(token->kind));
   return true;

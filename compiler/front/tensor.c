@@ -187,7 +187,7 @@ static Value compare_equal(Elaborator *e, const Expr *expr, Value left,
   Format format = value_type(e, tensor)->format;
   if (left.kind == VALUE_TENSOR && right.kind == VALUE_TENSOR &&
       value_type(e, right)->format != format)
-    return fail(e, expr->op_span, "E0401", "`==` compares %s with %s",
+    return fail(e, expr->op_span, "E0410", "`==` compares %s with %s",
                 value_describe(e, left), value_describe(e, right));
   ValueId a = tensor_operand(e, expr->left->span, left, format);
   ValueId b = tensor_operand(e, expr->right->span, right, format);
@@ -273,7 +273,7 @@ static bool is_arithmetic_operand(Value value) {
  * of number, the operator. */
 Value tensor_binary(Elaborator *e, const Expr *expr, Value left, Value right) {
   if (!is_arithmetic_operand(left) || !is_arithmetic_operand(right))
-    return fail(e, expr->op_span, "E0402", "`%s` cannot combine %s and %s",
+    return fail(e, expr->op_span, "E0411", "`%s` cannot combine %s and %s",
                 operator_text(expr->op), value_describe(e, left),
                 value_describe(e, right));
   int rank;
@@ -322,7 +322,7 @@ Value tensor_convert(Elaborator *e, Span span, Format format, Value operand) {
   if (format == FORMAT_I32 && operand.kind == VALUE_INT)
     return operand;
   if (operand.kind != VALUE_TENSOR)
-    return fail(e, span, "E0402", "`%s` cannot convert %s", word,
+    return fail(e, span, "E0420", "`%s` cannot convert %s", word,
                 value_describe(e, operand));
   const Type *from = value_type(e, operand);
   bool same = format == FORMAT_REAL ? format_is_real(from->format)

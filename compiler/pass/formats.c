@@ -269,7 +269,7 @@ static bool formats_are_possible(PassContext *context, const Graph *graph) {
     const Node *node = graph_node(graph, id);
     if (node->type->format != FORMAT_F64)
       continue;
-    diagnose_error(context->diagnostics, node->span, "E0503",
+    diagnose_error(context->diagnostics, node->span, "E0510",
                    "%s is f64: this version computes in f32",
                    node->name ? node->name : "a constant");
     return false;

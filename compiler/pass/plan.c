@@ -209,7 +209,7 @@ static void find_offsets(Planner *planner) {
 static bool is_fused(PassContext *context, const Graph *graph) {
   if (graph->kernel.length > 0)
     return true;
-  diagnose_error(context->diagnostics, graph->span, "E0720",
+  diagnose_error(context->diagnostics, graph->span, "E0732",
                  "pass `plan` needs kernels: run pass `fuse` on entry %s first",
                  graph->name);
   return false;

@@ -171,7 +171,7 @@ static void f64_is_refused(void **state) {
   sketch_return(s, "y", y);
   sketch_pass(s, PASS_scalify);
   assert_false(sketch_try(s, PASS_formats));
-  assert_non_null(strstr(s->messages.data, "E0503"));
+  assert_non_null(strstr(s->messages.data, "E0510"));
   sketch_free(s);
 }
 
