@@ -34,6 +34,7 @@ struct sg_context {
   int passes_done;  /* how many of passes.def's order have run */
   bool summarized;  /* context_summary has spoken */
   bool unstable;    /* --verify-each found a text that does not read back */
+  bool json;        /* --diagnostics=json */
 };
 
 /* Delivers a line of our own ("sgc: ...") at the given severity. */
@@ -49,6 +50,9 @@ sg_status context_run(sg_context *sg, PassId last);
 /* Writes text to a file by way of a temporary name, or to standard output. */
 sg_status context_write(sg_context *sg, const char *path, const Buffer *text);
 
+/* diagnostic_json.c: appends one line of JSON. */
+void diagnostic_json(Buffer *out, const Diagnostic *diagnostic,
+                     const Sources *sources);
 /* report.c: the page that --emit=report prints. */
 void report_print(Buffer *out, const Program *program);
 

@@ -21,13 +21,29 @@ void context_message(sg_context *sg, sg_severity severity, const char *format,
                      ...) {
   va_list args;
   va_start(args, format);
-  Buffer text = {0};
-  buffer_text(&text, "sgc: ");
+  Buffer text = {0}, line = {0};
   buffer_vprintf(&text, format, args);
-  buffer_char(&text, '\n');
   va_end(args);
-  sg->message(sg->user, severity, text.data);
+  if (sg->json) {
+    static const Severity map[] = {SEVERITY_REMARK, SEVERITY_WARNING,
+                                   SEVERITY_ERROR};
+    Diagnostic message = {.severity = map[severity], .message = text.data};
+    diagnostic_json(&line, &message, &sg->sources);
+  } else {
+    buffer_printf(&line, "sgc: %s\n", text.data);
+  }
+  sg->message(sg->user, severity, line.data);
+  buffer_free(&line);
   buffer_free(&text);
+}
+
+/* --diagnostics=json: instead of a picture. */
+static void on_structured(void *user, const Diagnostic *diagnostic) {
+  sg_context *sg = user;
+  Buffer line = {0};
+  diagnostic_json(&line, diagnostic, &sg->sources);
+  on_diagnostic(sg, diagnostic->severity, line.data);
+  buffer_free(&line);
 }
 
 void context_summary(sg_context *sg) {
@@ -35,7 +51,7 @@ void context_summary(sg_context *sg) {
   if (sg->summarized || !strstr(text, "not shown"))
     return;
   sg->summarized = true;
-  context_message(sg, SG_ERROR, "%s; -fmax-errors=N shows more", text);
+  context_message(sg, SG_NOTE, "%s; -fmax-errors=N shows more", text);
 }
 
 sg_context *sg_open(sg_message_function *message, void *user) {
@@ -165,6 +181,37 @@ static sg_status set_flag(sg_context *sg, const char *name, const char *value,
   return SG_OK;
 }
 
+static sg_status set_diagnostics(sg_context *sg, const char *value) {
+  bool json = strcmp(value, "json") == 0;
+  if (!json && strcmp(value, "text") != 0) {
+    context_message(sg, SG_ERROR, "--diagnostics needs text or json, not `%s`",
+                    value);
+    return SG_USAGE;
+  }
+  sg->json = json;
+  diagnostics_observe(sg->diagnostics, json ? on_structured : NULL, sg);
+  return SG_OK;
+}
+
+/* A name that no warning has gets the nearest that one has. */
+static sg_status set_warning(sg_context *sg, const char *value) {
+  if (warning_option(diagnostics_warnings(sg->diagnostics), value))
+    return SG_OK;
+  const char *name = value;
+  if (strncmp(name, "no-", 3) == 0)
+    name += 3;
+  if (strncmp(name, "error=", 6) == 0)
+    name += 6;
+  size_t count = 0;
+  while (sg_warnings()[count])
+    count++;
+  const char *near = nearest_name(name, sg_warnings(), count);
+  context_message(sg, SG_ERROR, "-W%s: no warning is called `%s`%s%s%s", value,
+                  name, near ? "; did you mean `" : "", near ? near : "",
+                  near ? "`?" : "");
+  return SG_USAGE;
+}
+
 sg_status sg_set(sg_context *sg, const char *name, const char *value) {
   Options *option = &sg->option;
   bool names_pass =
@@ -193,6 +240,10 @@ sg_status sg_set(sg_context *sg, const char *name, const char *value) {
     diagnostics_set_color(sg->diagnostics, color);
     return status;
   }
+  if (strcmp(name, "diagnostics") == 0)
+    return set_diagnostics(sg, value);
+  if (strcmp(name, "warning") == 0)
+    return set_warning(sg, value);
   bool *flag = flag_option(option, name);
   if (flag)
     return set_flag(sg, name, value, flag);
@@ -256,6 +307,8 @@ sg_status sg_load(sg_context *sg, const char *file) {
   }
   sg_status status =
       sg_load_text(sg, strcmp(file, "-") == 0 ? "<stdin>" : file, text, length);
+  if (status == SG_OK && strcmp(file, "-") != 0)
+    sources_mark_file(&sg->sources, sg->main);
   free(text);
   return status;
 }
@@ -266,6 +319,22 @@ const char *sg_version(void) {
 
 const char *sg_llvm_version(void) {
   return backend_llvm_version();
+}
+
+/* Each name once: several codes may share one. */
+const char *const *sg_warnings(void) {
+  static const char *names[DIAGNOSTIC_ROWS + 1];
+  size_t rows, count = 0;
+  const DiagnosticInfo *row = diagnostic_list(&rows);
+  for (size_t i = 0; i < rows; i++) {
+    bool known = !row[i].warning;
+    for (size_t j = 0; j < count && !known; j++)
+      known = strcmp(names[j], row[i].warning) == 0;
+    if (!known)
+      names[count++] = row[i].warning;
+  }
+  names[count] = NULL;
+  return names;
 }
 
 const char *const *sg_passes(void) {

@@ -46,6 +46,9 @@ void sg_close(sg_context *sg); /* NULL is fine */
  *   recipe NAME, march CPU, O 0..3, max-errors N, pass-pipeline LIST,
  *   stop-after PASS, print-before PASS|all, print-after PASS|all,
  *   cc PROGRAM, runtime FILE
+ *   warning TEXT: what follows -W: `NAME`, `no-NAME`, `error`, `error=NAME`,
+ *     `no-error=NAME`, with `all` for every name; a later one wins
+ *   diagnostics text|json: messages as pictures, or each as one line of JSON
  *   strict, verify-each, time-passes, print-locs, color, verbose: "1" or "0"
  * SG_USAGE (with a message) for an unknown name or a bad value. */
 sg_status sg_set(sg_context *sg, const char *name, const char *value);
@@ -62,6 +65,11 @@ sg_status sg_load_text(sg_context *sg, const char *name, const char *text,
  *   tokens ast names ir scaled formatted final plan report llvm asm obj exe
  * A stage may be asked for again; earlier ones cannot be returned to. */
 sg_status sg_emit(sg_context *sg, const char *stage, const char *path);
+
+/* Writes the rule `TARGET ..: FILE ..` for make, of all the files that were read
+ * so far: the main file and what it imports, but not the standard library. */
+sg_status sg_dependencies(sg_context *sg, const char *const *target,
+                          size_t targets, const char *path);
 
 /* ---- the reference evaluator (sgc exec) ------------------------------------ */
 
@@ -83,9 +91,14 @@ sg_status sg_exec(sg_context *sg, const sg_exec_options *options);
 /* "0.1.0" and the version of the LLVM in use. */
 const char *sg_version(void);
 const char *sg_llvm_version(void);
-/* The names of all stages and passes, NULL-terminated; for help texts. */
+/* The names of all stages, passes and warnings, NULL-terminated; for help texts. */
 const char *const *sg_stages(void);
 const char *const *sg_passes(void);
+const char *const *sg_warnings(void);
+/* Lists to read: the names of them, NULL-terminated, and one as text with lines,
+ * in heap memory that the caller frees; NULL for an unknown name. */
+const char *const *sg_topics(void);
+char *sg_topic(const char *topic);
 /* The candidate nearest to `name` by edit distance, for "did you mean"; NULL if
  * none is near. */
 const char *sg_nearest(const char *name, const char *const *candidates,

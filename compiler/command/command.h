@@ -72,6 +72,8 @@ extern const char *const group_titles[GROUP_COUNT];
 
 /* Does this command take the option? */
 bool option_is_for(OptionId option, CommandId command);
+/* May the argument of an option that has one be left out? */
+bool option_may_lack_value(OptionId option);
 /* "sgc" or "sgc exec". Static text. */
 const char *command_title(CommandId command);
 /* The words an option's argument may be, NULL-terminated, in heap memory that
@@ -97,6 +99,8 @@ struct Command {
   int setting_count;
   const char *output, *emit;
   bool stop_at_object, stop_at_assembly;
+  bool dependencies;           /* -MD */
+  const char *dependency_file; /* -MF */
   const char *color;
   sg_exec_options exec;
 };

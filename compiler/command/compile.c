@@ -6,6 +6,15 @@
 #include <string.h>
 #include <sys/stat.h>
 
+static char *joined(const char *text, size_t length, const char *suffix) {
+  char *name = calloc(length + strlen(suffix) + 1, 1);
+  if (!name)
+    exit(SG_INTERNAL);
+  memcpy(name, text, length);
+  strcpy(name + length, suffix);
+  return name;
+}
+
 /* The base name of the input without folder and suffix, plus `suffix`. */
 static char *output_name(const char *file, const char *suffix) {
   const char *slash = strrchr(file, '/');
@@ -19,12 +28,7 @@ static char *output_name(const char *file, const char *suffix) {
     base = *suffix ? "stdin" : "a.out";
     length = 5;
   }
-  char *name = malloc(length + strlen(suffix) + 1);
-  if (!name)
-    exit(SG_INTERNAL);
-  memcpy(name, base, length);
-  strcpy(name + length, suffix);
-  return name;
+  return joined(base, length, suffix);
 }
 
 static bool writes_text(const char *stage) {
@@ -38,29 +42,35 @@ static bool same_file(const char *a, const char *b) {
          first.st_dev == second.st_dev && first.st_ino == second.st_ino;
 }
 
-static sg_status emit_one(const Command *command, sg_context *sg,
-                          const char *stage, bool several) {
-  const char *file = command->word[0];
+/* Where a stage goes: heap memory, "-" for standard output. `several` stages
+ * have names of their own. */
+static char *output_path(const Command *command, const char *stage,
+                         bool several) {
   char suffix[32] = "";
+  if (command->output && !several)
+    return joined(command->output, strlen(command->output), "");
   if (several && strcmp(stage, "exe") != 0)
     snprintf(suffix, sizeof suffix, ".%.20s", stage);
   else if (strcmp(stage, "obj") == 0)
     strcpy(suffix, ".o");
   else if (strcmp(stage, "asm") == 0)
     strcpy(suffix, ".s");
-  char *name = output_name(file, suffix);
-  bool asm_file = strcmp(stage, "asm") == 0 && !command->emit;
-  const char *path = command->output && !several ? command->output
-                     : several || !writes_text(stage) || asm_file ? name
-                                                                  : "-";
+  bool assembly = strcmp(stage, "asm") == 0 && !command->emit;
+  bool file = several || !writes_text(stage) || assembly;
+  return file ? output_name(command->word[0], suffix) : joined("-", 1, "");
+}
+
+static sg_status emit_one(const Command *command, sg_context *sg,
+                          const char *stage, bool several) {
+  char *path = output_path(command, stage, several);
   sg_status status;
-  if (strcmp(path, "-") != 0 && same_file(path, file)) {
+  if (strcmp(path, "-") != 0 && same_file(path, command->word[0])) {
     fprintf(stderr, "sgc: the output %s would overwrite the input\n", path);
     status = SG_USAGE;
   } else {
     status = sg_emit(sg, stage, path);
   }
-  free(name);
+  free(path);
   return status;
 }
 
@@ -82,6 +92,64 @@ static bool known_stages(const char *list) {
   }
 }
 
+/* ---- -MD
+ * ------------------------------------------------------------------------ */
+
+/* `path` with its suffix replaced by .d. */
+static char *dependency_path(const char *path) {
+  const char *slash = strrchr(path, '/'), *dot = strrchr(path, '.');
+  bool suffix = dot && dot > (slash ? slash + 1 : path);
+  size_t length = suffix ? (size_t)(dot - path) : strlen(path);
+  return joined(path, length, ".d");
+}
+
+enum { STAGES_MAX = 32 };
+
+/* The targets are the outputs; what went to standard output is called as its
+ * file would be. */
+static sg_status write_dependencies(const Command *command, sg_context *sg,
+                                    const char *const *stage, size_t count) {
+  char *target[STAGES_MAX];
+  for (size_t i = 0; i < count; i++) {
+    target[i] = output_path(command, stage[i], count > 1);
+    if (strcmp(target[i], "-") != 0)
+      continue;
+    free(target[i]);
+    target[i] = output_path(&(Command){.word = command->word}, stage[i], true);
+  }
+  char *base = count == 1 ? dependency_path(target[0])
+                          : output_name(command->word[0], ".d");
+  const char *path = command->dependency_file ? command->dependency_file : base;
+  sg_status status =
+      sg_dependencies(sg, (const char *const *)target, count, path);
+  for (size_t i = 0; i < count; i++)
+    free(target[i]);
+  free(base);
+  return status;
+}
+
+/* ---- the command
+ * ------------------------------------------------------------------ */
+
+static sg_status emit_list(const Command *command, sg_context *sg, char *list) {
+  const char *stages[STAGES_MAX];
+  size_t count = 0;
+  for (char *stage; (stage = strsep(&list, ",")) != NULL;) {
+    if (count == STAGES_MAX) {
+      fprintf(stderr, "sgc: --emit takes at most %d stages\n", STAGES_MAX);
+      return SG_USAGE;
+    }
+    stages[count++] = stage;
+  }
+  sg_status status = SG_OK;
+  for (size_t i = 0; i < count && status == SG_OK; i++)
+    status = emit_one(command, sg, stages[i], count > 1);
+  bool wanted = command->dependencies || command->dependency_file;
+  if (status == SG_OK && wanted)
+    status = write_dependencies(command, sg, stages, count);
+  return status;
+}
+
 static sg_status emit_all(const Command *command, sg_context *sg) {
   const char *list = command->emit               ? command->emit
                      : command->stop_at_object   ? "obj"
@@ -95,10 +163,8 @@ static sg_status emit_all(const Command *command, sg_context *sg) {
             list);
     return SG_USAGE;
   }
-  char *copy = strdup(list), *rest = copy, *stage;
-  sg_status status = copy ? SG_OK : SG_INTERNAL;
-  while (status == SG_OK && (stage = strsep(&rest, ",")) != NULL)
-    status = emit_one(command, sg, stage, several);
+  char *copy = strdup(list);
+  sg_status status = copy ? emit_list(command, sg, copy) : SG_INTERNAL;
   free(copy);
   return status;
 }

@@ -11,6 +11,11 @@ static const char *command_word(CommandId command) {
   return word ? word : "compile";
 }
 
+/* Arguments that may be left out are not asked for. */
+static bool takes_value(const OptionRow *row) {
+  return row->argument && row->argument[0] != '[';
+}
+
 static bool takes_file(const OptionRow *row) {
   return row->values && strcmp(row->values, "@file") == 0;
 }
@@ -69,7 +74,7 @@ static void print_bash_names(FILE *out, const OptionRow *row,
 static void print_bash_values(FILE *out, CommandId command) {
   for (int i = 0; i < OPTION_COUNT; i++) {
     const OptionRow *row = &option_table[i];
-    if (!row->argument || !option_is_for(i, command))
+    if (!takes_value(row) || !option_is_for(i, command))
       continue;
     fputs("    ", out);
     print_bash_names(out, row, command_word(command));
@@ -98,7 +103,7 @@ static void print_bash_options(FILE *out, CommandId command) {
     if (row->spelled)
       fprintf(out, "%s%s", between, row->spelled);
     else if (row->name)
-      fprintf(out, "%s--%s%s", between, row->name, row->argument ? "=" : "");
+      fprintf(out, "%s--%s%s", between, row->name, takes_value(row) ? "=" : "");
     else
       fprintf(out, "%s-%c", between, row->letter);
     between = " ";
@@ -173,7 +178,7 @@ static void print_zsh_rest(FILE *out, OptionId option) {
   fputc('[', out);
   print_help(out, option, "[]:\\");
   fputc(']', out);
-  if (row->argument) {
+  if (takes_value(row)) {
     fputc(':', out);
     print_quoted(out, row->argument, "[]:\\");
     fputc(':', out);
@@ -197,15 +202,15 @@ static void print_zsh_rest(FILE *out, OptionId option) {
 static void print_zsh_option(FILE *out, OptionId option) {
   const OptionRow *row = &option_table[option];
   if (row->name && !row->spelled) {
-    fprintf(out, "    '*--%s%s", row->name, row->argument ? "=" : "");
+    fprintf(out, "    '*--%s%s", row->name, takes_value(row) ? "=" : "");
     print_zsh_rest(out, option);
   }
   if (row->letter) {
-    fprintf(out, "    '*-%c%s", row->letter, row->argument ? "+" : "");
+    fprintf(out, "    '*-%c%s", row->letter, takes_value(row) ? "+" : "");
     print_zsh_rest(out, option);
   }
   if (row->spelled) {
-    fprintf(out, "    '*%s%s", row->spelled, row->argument ? "-" : "");
+    fprintf(out, "    '*%s%s", row->spelled, takes_value(row) ? "-" : "");
     print_zsh_rest(out, option);
   }
 }
@@ -264,7 +269,7 @@ static void print_fish_option(FILE *out, CommandId command, OptionId option) {
   if (row->spelled)
     fprintf(out, " -%c %.*s", strlen(row->spelled) == 2 ? 's' : 'o',
             (int)strcspn(row->spelled, "=") - 1, row->spelled + 1);
-  if (row->argument)
+  if (takes_value(row))
     fputs(takes_file(row) || takes_folder(row) ? " -r" : " -x", out);
   if (row->values && row->values[0] != '@') {
     fprintf(out, " -a '%s'", row->values);

@@ -18,9 +18,11 @@ static struct argp_option spelled_option(const OptionRow *row, char *text,
 }
 
 static struct argp_option plain_option(const OptionRow *row, int key) {
+  bool optional = row->argument && row->argument[0] == '[';
   return (struct argp_option){.name = row->name,
                               .key = row->letter ? row->letter : key,
-                              .arg = row->argument};
+                              .arg = optional ? "TOPIC" : row->argument,
+                              .flags = optional ? OPTION_ARG_OPTIONAL : 0};
 }
 
 /* argp sorts by number, and what is negative comes last. */

@@ -34,7 +34,8 @@ void command_error(CommandId command, const char *format, ...) {
 static bool check_word(CommandId command, OptionId option, const char *shown,
                        const char *value) {
   char **words = option_words(option);
-  bool known = !words || option_table[option].values[0] == '@';
+  bool known = !words ||
+               (option_table[option].values[0] == '@' && option != OPTION_help);
   int count = 0;
   for (; words && words[count]; count++)
     known |= strcmp(words[count], value) == 0;
@@ -76,6 +77,12 @@ static const char *setting_name(const OptionRow *row) {
   return row->name ? row->name : row->spelled + strspn(row->spelled, "-");
 }
 
+static void print_topic(const char *topic) {
+  char *text = sg_topic(topic);
+  fputs(text, stdout);
+  free(text);
+}
+
 /* Options that end the run when they are met. */
 static void apply_last(Reader *reader, OptionId option, const char *value) {
   reader->done = true;
@@ -83,6 +90,8 @@ static void apply_last(Reader *reader, OptionId option, const char *value) {
     printf("sgc %s (LLVM %s)\n", sg_version(), sg_llvm_version());
   else if (option == OPTION_completion)
     completion_print(stdout, value);
+  else if (value)
+    print_topic(value);
   else
     help_print(reader->command->id, option == OPTION_usage);
 }
@@ -105,6 +114,11 @@ static bool apply_own(Reader *reader, OptionId option, const char *shown,
     return command->stop_at_object = true;
   case OPTION_assembly:
     return command->stop_at_assembly = true;
+  case OPTION_dependencies:
+    return command->dependencies = true;
+  case OPTION_dependency_file:
+    command->dependency_file = value;
+    return true;
   case OPTION_steps:
     return read_number(command->id, shown, value, &command->exec.steps);
   case OPTION_seed:
@@ -155,7 +169,7 @@ static bool take(Reader *reader, OptionId option, const char *shown,
     command_error(command, "%s takes no value, but got `%s`", shown, attached);
     return false;
   }
-  if (row->argument && !attached) {
+  if (row->argument && !attached && !option_may_lack_value(option)) {
     if (reader->next >= reader->argc) {
       command_error(command, "%s needs a value: %s", shown, row->argument);
       return false;
@@ -253,7 +267,8 @@ static bool read_letters(Reader *reader, const char *text) {
     char shown[] = {'-', *at, '\0'};
     if (option == OPTION_COUNT)
       return unknown_option(reader->command->id, at == text + 1 ? text : shown);
-    bool takes = option_table[option].argument != NULL;
+    bool takes = option_table[option].argument != NULL &&
+                 !option_may_lack_value((OptionId)option);
     const char *attached = takes && at[1] ? at + 1 : NULL;
     if (!take(reader, (OptionId)option, shown, attached))
       return false;

@@ -37,6 +37,10 @@ const char *command_title(CommandId command) {
   return title[command];
 }
 
+bool option_may_lack_value(OptionId option) {
+  return option_table[option].argument[0] == '[';
+}
+
 /* ---- what an argument may be
  * ---------------------------------------------------- */
 
@@ -77,6 +81,10 @@ char **option_words(OptionId option) {
     return copy_list(sg_stages());
   if (strcmp(values, "@passes") == 0)
     return copy_list(sg_passes());
+  if (strcmp(values, "@warnings") == 0)
+    return copy_list(sg_warnings());
+  if (strcmp(values, "@topics") == 0)
+    return copy_list(sg_topics());
   return split(values);
 }
 

@@ -152,6 +152,7 @@ static bool add_source(Elaborator *e, const Location *location, Span span,
     return false;
   }
   *source = sources_add(e->sources, location->name, text, length, false);
+  sources_mark_file(e->sources, *source);
   free(text);
   return true;
 }

@@ -99,6 +99,7 @@ typedef struct {
   const char *text; /* NUL-terminated; may hold NULs before its end */
   size_t length;
   bool builtin;            /* part of the embedded standard library */
+  bool file;               /* `name` is the path it was read from */
   const uint32_t *lines;   /* offset of the first byte of each line */
   uint32_t line_count;
 } Source;
@@ -127,6 +128,8 @@ uint32_t sources_add(Sources *sources, const char *name, const char *text,
 const Source *sources_get(const Sources *sources, uint32_t number);
 Place source_place(const Source *source, uint32_t offset);
 Span span_join(Span a, Span b);
+/* Notes that a source was read from the file of its name. */
+void sources_mark_file(Sources *sources, uint32_t number);
 
 /* Reads a whole file ("-": standard input) of at most `limit` bytes into heap
  * memory, NUL-terminated. Returns NULL and sets *error (static text or
@@ -199,6 +202,10 @@ Diagnostics *diagnostics_new(Arena *arena, const Sources *sources,
 void diagnostics_set_color(Diagnostics *diagnostics, bool color);
 /* At most this many errors are shown (default 20); the rest are counted. */
 void diagnostics_set_limit(Diagnostics *diagnostics, unsigned max_errors);
+/* Receives each message that would be rendered, instead of the sink. */
+typedef void (*DiagnosticObserver)(void *user, const Diagnostic *diagnostic);
+void diagnostics_observe(Diagnostics *diagnostics, DiagnosticObserver observer,
+                         void *user);
 /* The warnings of this compilation, for warning_option. */
 WarningSet *diagnostics_warnings(Diagnostics *diagnostics);
 /* Renders and delivers; the code has a row in diagnostics.def. A warning that

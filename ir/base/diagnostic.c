@@ -24,6 +24,8 @@ struct Diagnostics {
   const Sources *sources;
   DiagnosticSink sink;
   void *user;
+  DiagnosticObserver observer; /* instead of the sink, or NULL */
+  void *observer_user;
   bool color;
   unsigned limit, errors, hidden;
   WarningSet warnings;
@@ -50,6 +52,12 @@ void diagnostics_set_color(Diagnostics *diagnostics, bool color) {
 
 void diagnostics_set_limit(Diagnostics *diagnostics, unsigned max_errors) {
   diagnostics->limit = max_errors;
+}
+
+void diagnostics_observe(Diagnostics *diagnostics, DiagnosticObserver observer,
+                         void *user) {
+  diagnostics->observer = observer;
+  diagnostics->observer_user = user;
 }
 
 WarningSet *diagnostics_warnings(Diagnostics *diagnostics) {
@@ -399,6 +407,10 @@ void diagnose(Diagnostics *diagnostics, const Diagnostic *given) {
       diagnostics->hidden++;
       return;
     }
+  }
+  if (diagnostics->observer) {
+    diagnostics->observer(diagnostics->observer_user, diagnostic);
+    return;
   }
   Buffer out = {0};
   print_page(diagnostics, &out, diagnostic);

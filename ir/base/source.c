@@ -57,6 +57,10 @@ Place source_place(const Source *source, uint32_t offset) {
   return (Place){low + 1, offset - source->lines[low] + 1};
 }
 
+void sources_mark_file(Sources *sources, uint32_t number) {
+  sources->files.data[number - 1]->file = true;
+}
+
 Span span_join(Span a, Span b) {
   if (a.source != b.source || a.source == 0)
     return a.source ? a : b;

@@ -1,0 +1,44 @@
+/* --help=TOPIC: lists that the compiler is made of, as text. */
+#include "compiler/context.h"
+
+#include <string.h>
+
+static void print_passes(Buffer *out) {
+  for (int i = 0; i < PASS_COUNT; i++) {
+    const PassInfo *pass = pass_info((PassId)i);
+    buffer_printf(out, "%-9s %9s -> %-9s  %s\n", pass->name,
+                  level_name(pass->from), level_name(pass->to), pass->help);
+  }
+}
+
+static void print_warnings(Buffer *out) {
+  size_t count;
+  const DiagnosticInfo *row = diagnostic_list(&count);
+  for (size_t i = 0; i < count; i++)
+    if (row[i].warning)
+      buffer_printf(out, "%s  -W%-14s %s\n", row[i].code, row[i].warning,
+                    row[i].title);
+}
+
+static const struct {
+  const char *name;
+  void (*print)(Buffer *out);
+} topic_table[] = {{"passes", print_passes}, {"warnings", print_warnings}};
+enum { TOPICS = sizeof topic_table / sizeof topic_table[0] };
+
+const char *const *sg_topics(void) {
+  static const char *names[TOPICS + 1];
+  for (int i = 0; i < TOPICS; i++)
+    names[i] = topic_table[i].name;
+  return names;
+}
+
+char *sg_topic(const char *topic) {
+  for (int i = 0; i < TOPICS; i++)
+    if (strcmp(topic_table[i].name, topic) == 0) {
+      Buffer out = {0};
+      topic_table[i].print(&out);
+      return out.data;
+    }
+  return NULL;
+}
