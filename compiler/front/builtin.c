@@ -10,9 +10,6 @@
 
 /* ---- the table ---------------------------------------------------------- */
 
-static BuiltinRule builtin_unary, builtin_transpose, builtin_reshape,
-    builtin_cross_entropy, builtin_accuracy;
-
 static const Builtin table[] = {
 #define BUILTIN(name, parameters, rule) {#name, parameters, builtin_##rule},
 #define RESERVED(name) {#name, "", NULL},
@@ -169,8 +166,8 @@ bool builtin_tensor(Elaborator *e, const BuiltinCall *call, int i, Value *out) {
 }
 
 /* Whole numbers are not computed with; the hint is a conversion. */
-static bool real_tensor(Elaborator *e, const BuiltinCall *call, int i,
-                        Value *out) {
+bool builtin_real_tensor(Elaborator *e, const BuiltinCall *call, int i,
+                         Value *out) {
   if (!builtin_tensor(e, call, i, out))
     return false;
   const Type *type = value_type(e, *out);
@@ -224,12 +221,12 @@ static double fold_unary(Op op, double x) {
 }
 
 /* One operand, one shape. */
-static Value builtin_unary(Elaborator *e, const BuiltinCall *call) {
+Value builtin_unary(Elaborator *e, const BuiltinCall *call) {
   Op op = unary_of(call->builtin);
   Value x = call->value[0];
   if (value_is_number(x))
     return value_real(fold_unary(op, value_number(x)));
-  if (!real_tensor(e, call, 0, &x))
+  if (!builtin_real_tensor(e, call, 0, &x))
     return value_poison();
   return value_tensor(emit(e, call->call->span, op, NULL, x.as.tensor.id, 0),
                       x.as.tensor.label);
@@ -238,7 +235,7 @@ static Value builtin_unary(Elaborator *e, const BuiltinCall *call) {
 /* ---- structure ---------------------------------------------------------- */
 
 /* Axes i and j change places. */
-static Value builtin_transpose(Elaborator *e, const BuiltinCall *call) {
+Value builtin_transpose(Elaborator *e, const BuiltinCall *call) {
   Value x;
   int i, j;
   if (!builtin_tensor(e, call, 0, &x))
@@ -292,7 +289,7 @@ static Value fail_reshape(Elaborator *e, const BuiltinCall *call, Value x,
 }
 
 /* Row-major order is kept: a view. */
-static Value builtin_reshape(Elaborator *e, const BuiltinCall *call) {
+Value builtin_reshape(Elaborator *e, const BuiltinCall *call) {
   Value x;
   Sizes *sizes = NEW(e->scratch, Sizes);
   if (!builtin_tensor(e, call, 0, &x) || !reshape_sizes(e, call, sizes))
@@ -333,9 +330,10 @@ static Value fail_labels(Elaborator *e, const BuiltinCall *call, Value logits,
 }
 
 /* Logits [.., n] in argument 0 and labels [..] in argument 1. */
-static bool logits_and_labels(Elaborator *e, const BuiltinCall *call,
-                              Value *logits, Value *labels) {
-  if (!real_tensor(e, call, 0, logits) || !builtin_tensor(e, call, 1, labels))
+bool builtin_logits_and_labels(Elaborator *e, const BuiltinCall *call,
+                               Value *logits, Value *labels) {
+  if (!builtin_real_tensor(e, call, 0, logits) ||
+      !builtin_tensor(e, call, 1, labels))
     return false;
   const Type *a = value_type(e, *logits), *b = value_type(e, *labels);
   bool fits = format_is_whole(b->format) && a->rank == b->rank + 1;
@@ -347,7 +345,7 @@ static bool logits_and_labels(Elaborator *e, const BuiltinCall *call,
 }
 
 /* Of a scalar it is the scalar. */
-static ValueId mean_of_all(Elaborator *e, Span span, ValueId id) {
+ValueId emit_mean_of_all(Elaborator *e, Span span, ValueId id) {
   int rank = graph_node(e->builder->graph, id)->type->rank;
   if (rank == 0)
     return id;
@@ -358,10 +356,10 @@ static ValueId mean_of_all(Elaborator *e, Span span, ValueId id) {
 
 /* A composite with rules of its own for scale and gradient: softmax and
  * logarithm never meet the recipe apart. */
-static Value builtin_cross_entropy(Elaborator *e, const BuiltinCall *call) {
+Value builtin_cross_entropy(Elaborator *e, const BuiltinCall *call) {
   Value logits, labels;
   Span span = call->call->span;
-  if (!logits_and_labels(e, call, &logits, &labels))
+  if (!builtin_logits_and_labels(e, call, &logits, &labels))
     return value_poison();
   if (call->expr[2] &&
       !(value_is_number(call->value[2]) && value_number(call->value[2]) == 0))
@@ -369,14 +367,15 @@ static Value builtin_cross_entropy(Elaborator *e, const BuiltinCall *call) {
                             "label smoothing in `cross_entropy` is");
   ValueId loss = emit(e, span, OP_SOFTMAX_XENT, NULL, logits.as.tensor.id,
                       labels.as.tensor.id);
-  return loss ? value_tensor(mean_of_all(e, span, loss), NULL) : value_poison();
+  return loss ? value_tensor(emit_mean_of_all(e, span, loss), NULL)
+              : value_poison();
 }
 
 /* The share of rows whose largest logit is at the label. */
-static Value builtin_accuracy(Elaborator *e, const BuiltinCall *call) {
+Value builtin_accuracy(Elaborator *e, const BuiltinCall *call) {
   Value logits, labels;
   Span span = call->call->span;
-  if (!logits_and_labels(e, call, &logits, &labels))
+  if (!builtin_logits_and_labels(e, call, &logits, &labels))
     return value_poison();
   Attributes axis = pattern_attribute(e, "");
   axis.pattern = NULL;
@@ -392,6 +391,6 @@ static Value builtin_accuracy(Elaborator *e, const BuiltinCall *call) {
       type_with_format(e->program->types,
                        graph_node(e->builder->graph, equal)->type, FORMAT_REAL);
   ValueId share = emit_typed(e, span, OP_CONVERT, type, NULL, equal, 0);
-  return share ? value_tensor(mean_of_all(e, span, share), NULL)
+  return share ? value_tensor(emit_mean_of_all(e, span, share), NULL)
                : value_poison();
 }

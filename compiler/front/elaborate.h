@@ -433,7 +433,17 @@ Value builtin_call(Elaborator *e, const Builtin *builtin, const Expr *call);
 bool builtin_tensor(Elaborator *e, const BuiltinCall *call, int i, Value *out);
 bool builtin_axis(Elaborator *e, const BuiltinCall *call, int i, int rank,
                   int *axis);
-BuiltinRule builtin_sum, builtin_mean, builtin_einsum, builtin_argmax;
+#define BUILTIN(name, parameters, rule) BuiltinRule builtin_##rule;
+#define RESERVED(name)
+#include "compiler/front/builtins.def"
+/* The same, of real numbers; the hint is a conversion. */
+bool builtin_real_tensor(Elaborator *e, const BuiltinCall *call, int i,
+                         Value *out);
+/* Logits [.., n] in argument 0 and labels [..] in argument 1. */
+bool builtin_logits_and_labels(Elaborator *e, const BuiltinCall *call,
+                               Value *logits, Value *labels);
+/* The mean over all axes; of a scalar the scalar. */
+ValueId emit_mean_of_all(Elaborator *e, Span span, ValueId id);
 
 /* ---- modules and models (instance.c) ------------------------------------ */
 

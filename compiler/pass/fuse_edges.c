@@ -36,7 +36,7 @@ static bool read_before(const uint32_t *behind, const Node *node, int operand) {
 static void add_reads(const Graph *graph, const uint32_t *behind, ValueId id,
                       Edges *readers) {
   const Node *node = graph_node(graph, id);
-  for (int i = 0; i < op_info(node->op)->inputs; i++) {
+  for (int i = 0; i < node_inputs(node); i++) {
     uint32_t param = behind[node->input[i]];
     if (param == 0 || read_before(behind, node, i))
       continue;
@@ -78,7 +78,7 @@ static void add_edge(void *user, ValueId id) {
 static void add_edges(const Graph *graph, Edges readers, ValueId id,
                       Filling *filling) {
   const Node *node = graph_node(graph, id);
-  for (int i = 0; i < op_info(node->op)->inputs; i++)
+  for (int i = 0; i < node_inputs(node); i++)
     add_edge(filling, node->input[i]);
   node_symbols(graph, id, add_edge, filling);
   if (node->op != OP_STORE)

@@ -36,6 +36,10 @@ typedef struct {
 } Tape;
 
 typedef void GradientRule(Tape *tape, ValueId id, ValueId dy);
+#define OP(id, text, inputs, attributes, class, shape, exponent, scale,        \
+           gradient, ...)                                                      \
+  GradientRule gradient_##gradient;
+#include "ir/ops.def"
 
 /* The rule of an op; gradient_none and gradient_leaf write nothing. */
 GradientRule *gradient_rule(Op op);
@@ -68,6 +72,11 @@ ValueId tape_shaped(Tape *tape, Op op, ValueId a, const Type *shape,
                     const char *pattern);
 /* All that the forward value `value` was given, in one value; 0: nothing. */
 ValueId tape_total(Tape *tape, ValueId value);
+
+/* Operand 0 gets dy as it is, if it wants a gradient (gradient_rules.c). */
+void tape_give_first(Tape *tape, ValueId id, ValueId dy);
+Interner *tape_interner(const Tape *tape);
+Pattern tape_pattern_of(const Tape *tape, ValueId id);
 
 static inline ValueId tape_operand(const Tape *tape, ValueId id, int operand) {
   return graph_node(tape->graph, id)->input[operand];

@@ -7,48 +7,48 @@
  */
 #include "compiler/pass/gradient.h"
 
-static void gradient_leaf(Tape *tape, ValueId id, ValueId dy) {
+void gradient_leaf(Tape *tape, ValueId id, ValueId dy) {
   (void)tape, (void)id, (void)dy;
 }
 
 /* Never runs: autodiff refuses such ops on the way to a parameter. */
-static void gradient_none(Tape *tape, ValueId id, ValueId dy) {
+void gradient_none(Tape *tape, ValueId id, ValueId dy) {
   (void)tape, (void)id, (void)dy;
 }
 
 /* ---- the identity, as far as the gradient can tell ----------------------- */
 
-static void give_first(Tape *tape, ValueId id, ValueId dy) {
+void tape_give_first(Tape *tape, ValueId id, ValueId dy) {
   if (tape_begin(tape, id, 0))
     tape_give(tape, dy);
 }
 
 /* Whole numbers are constant almost everywhere: the gradient stops there, as
  * tape_begin knows. */
-static void gradient_convert(Tape *tape, ValueId id, ValueId dy) {
-  give_first(tape, id, dy);
+void gradient_convert(Tape *tape, ValueId id, ValueId dy) {
+  tape_give_first(tape, id, dy);
 }
 
 /* Rounding forward, nothing backward (language.md 7). */
-static void gradient_cast(Tape *tape, ValueId id, ValueId dy) {
-  give_first(tape, id, dy);
+void gradient_cast(Tape *tape, ValueId id, ValueId dy) {
+  tape_give_first(tape, id, dy);
 }
 
-static void gradient_rescale(Tape *tape, ValueId id, ValueId dy) {
-  give_first(tape, id, dy);
+void gradient_rescale(Tape *tape, ValueId id, ValueId dy) {
+  tape_give_first(tape, id, dy);
 }
 
 /* ---- structure ----------------------------------------------------------- */
 
-static Interner *interner_of(const Tape *tape) {
+Interner *tape_interner(const Tape *tape) {
   return tape->context->program->interner;
 }
 
-static Pattern pattern_of(const Tape *tape, ValueId id) {
+Pattern tape_pattern_of(const Tape *tape, ValueId id) {
   return node_pattern(tape->context->program, graph_node(tape->graph, id));
 }
 
-static void gradient_reshape(Tape *tape, ValueId id, ValueId dy) {
+void gradient_reshape(Tape *tape, ValueId id, ValueId dy) {
   if (tape_begin(tape, id, 0))
     tape_give(tape, tape_shaped(tape, OP_RESHAPE, dy,
                                 tape_type(tape, tape->target), NULL));
@@ -59,52 +59,52 @@ static ValueId transposed(Tape *tape, ValueId a, const Letters *from,
   if (letters_equal(from, to))
     return a;
   return tape_pattern(tape, OP_TRANSPOSE, a,
-                      letters_pattern(interner_of(tape), from, NULL, to));
+                      letters_pattern(tape_interner(tape), from, NULL, to));
 }
 
-static void gradient_transpose(Tape *tape, ValueId id, ValueId dy) {
+void gradient_transpose(Tape *tape, ValueId id, ValueId dy) {
   if (!tape_begin(tape, id, 0))
     return;
-  Pattern pattern = pattern_of(tape, id);
+  Pattern pattern = tape_pattern_of(tape, id);
   Letters in = pattern_letters(&pattern, 0);
   Letters out = pattern_letters(&pattern, -1);
   tape_give(tape, transposed(tape, dy, &out, &in));
 }
 
 /* The sum over all axes, which is how tape_give fits any shape to []. */
-static void gradient_splat(Tape *tape, ValueId id, ValueId dy) {
-  give_first(tape, id, dy);
+void gradient_splat(Tape *tape, ValueId id, ValueId dy) {
+  tape_give_first(tape, id, dy);
 }
 
 /* Axes that the pattern added are summed away again. */
-static void gradient_broadcast(Tape *tape, ValueId id, ValueId dy) {
+void gradient_broadcast(Tape *tape, ValueId id, ValueId dy) {
   if (!tape_begin(tape, id, 0))
     return;
-  Pattern pattern = pattern_of(tape, id);
+  Pattern pattern = tape_pattern_of(tape, id);
   Letters in = pattern_letters(&pattern, 0);
   Letters out = pattern_letters(&pattern, -1);
   Letters kept = letters_common(&out, &in);
   if (kept.rank < out.rank)
     dy = tape_pattern(tape, OP_SUM, dy,
-                      letters_pattern(interner_of(tape), &out, NULL, &kept));
+                      letters_pattern(tape_interner(tape), &out, NULL, &kept));
   tape_give(tape, transposed(tape, dy, &kept, &in));
 }
 
 /* ---- elementwise --------------------------------------------------------- */
 
-static void gradient_neg(Tape *tape, ValueId id, ValueId dy) {
+void gradient_neg(Tape *tape, ValueId id, ValueId dy) {
   if (tape_begin(tape, id, 0))
     tape_give(tape, tape_unary(tape, OP_NEG, dy));
 }
 
-static void gradient_add(Tape *tape, ValueId id, ValueId dy) {
+void gradient_add(Tape *tape, ValueId id, ValueId dy) {
   for (int i = 1; i >= 0; i--)
     if (tape_begin(tape, id, i))
       tape_give(tape, dy);
 }
 
 /* Negation commutes with every sum, so it comes last: on the smaller shape. */
-static void gradient_sub(Tape *tape, ValueId id, ValueId dy) {
+void gradient_sub(Tape *tape, ValueId id, ValueId dy) {
   if (tape_begin(tape, id, 1))
     tape_give(tape, tape_unary(tape, OP_NEG, tape_fit(tape, dy)));
   if (tape_begin(tape, id, 0))
@@ -112,7 +112,7 @@ static void gradient_sub(Tape *tape, ValueId id, ValueId dy) {
 }
 
 /* y = a b: da = dy b, db = dy a. */
-static void gradient_mul(Tape *tape, ValueId id, ValueId dy) {
+void gradient_mul(Tape *tape, ValueId id, ValueId dy) {
   for (int i = 1; i >= 0; i--)
     if (tape_begin(tape, id, i))
       tape_give(tape,
@@ -120,7 +120,7 @@ static void gradient_mul(Tape *tape, ValueId id, ValueId dy) {
 }
 
 /* y = a / b: da = dy / b, db = -(dy / b) y. The quotient serves both. */
-static void gradient_div(Tape *tape, ValueId id, ValueId dy) {
+void gradient_div(Tape *tape, ValueId id, ValueId dy) {
   ValueId b = tape_operand(tape, id, 1);
   if (tape_begin(tape, id, 1)) {
     ValueId quotient = tape_binary(tape, OP_DIV, dy, b);
@@ -132,25 +132,25 @@ static void gradient_div(Tape *tape, ValueId id, ValueId dy) {
 }
 
 /* The subgradient at 0 is 0. */
-static void gradient_relu(Tape *tape, ValueId id, ValueId dy) {
+void gradient_relu(Tape *tape, ValueId id, ValueId dy) {
   if (tape_begin(tape, id, 0))
     tape_give(tape, tape_binary(tape, OP_RELU_GRAD, dy, id));
 }
 
 /* y = sqrt(x): dx = (dy / 2) / y. */
-static void gradient_sqrt(Tape *tape, ValueId id, ValueId dy) {
+void gradient_sqrt(Tape *tape, ValueId id, ValueId dy) {
   if (!tape_begin(tape, id, 0))
     return;
   ValueId half = tape_binary(tape, OP_MUL, dy, tape_number(tape, 0.5));
   tape_give(tape, tape_binary(tape, OP_DIV, half, id));
 }
 
-static void gradient_exp(Tape *tape, ValueId id, ValueId dy) {
+void gradient_exp(Tape *tape, ValueId id, ValueId dy) {
   if (tape_begin(tape, id, 0))
     tape_give(tape, tape_binary(tape, OP_MUL, dy, id));
 }
 
-static void gradient_log(Tape *tape, ValueId id, ValueId dy) {
+void gradient_log(Tape *tape, ValueId id, ValueId dy) {
   if (tape_begin(tape, id, 0))
     tape_give(tape, tape_binary(tape, OP_DIV, dy, tape_operand(tape, id, 0)));
 }
@@ -160,8 +160,8 @@ static void gradient_log(Tape *tape, ValueId id, ValueId dy) {
 /* y = einsum(a, b, "A, B -> Y"): da = einsum(dy, b, "Y, B -> A"), and db the
  * same with a. Always well formed: a summed axis belongs to both operands, so
  * each axis of A is one of Y or of B. */
-static void gradient_einsum(Tape *tape, ValueId id, ValueId dy) {
-  Pattern pattern = pattern_of(tape, id);
+void gradient_einsum(Tape *tape, ValueId id, ValueId dy) {
+  Pattern pattern = tape_pattern_of(tape, id);
   Letters out = pattern_letters(&pattern, -1);
   for (int i = 1; i >= 0; i--) {
     if (!tape_begin(tape, id, i))
@@ -170,7 +170,7 @@ static void gradient_einsum(Tape *tape, ValueId id, ValueId dy) {
     Letters other = pattern_letters(&pattern, 1 - i);
     Node node = node_make(OP_EINSUM, PHASE_BACKWARD, NULL, dy,
                           tape_operand(tape, id, 1 - i), 0);
-    node.attr.pattern = letters_pattern(interner_of(tape), &out, &other, &to);
+    node.attr.pattern = letters_pattern(tape_interner(tape), &out, &other, &to);
     tape_give(tape, tape_add(tape, node));
   }
 }
@@ -180,20 +180,20 @@ static ValueId spread(Tape *tape, ValueId id, ValueId dy) {
   const Type *to = tape_type(tape, tape_operand(tape, id, 0));
   if (tape_type(tape, dy)->rank == 0)
     return tape_shaped(tape, OP_SPLAT, dy, to, NULL);
-  Pattern pattern = pattern_of(tape, id);
+  Pattern pattern = tape_pattern_of(tape, id);
   Letters in = pattern_letters(&pattern, 0);
   Letters out = pattern_letters(&pattern, -1);
   return tape_shaped(tape, OP_BROADCAST, dy, to,
-                     letters_pattern(interner_of(tape), &out, NULL, &in));
+                     letters_pattern(tape_interner(tape), &out, NULL, &in));
 }
 
-static void gradient_sum(Tape *tape, ValueId id, ValueId dy) {
+void gradient_sum(Tape *tape, ValueId id, ValueId dy) {
   if (tape_begin(tape, id, 0))
     tape_give(tape, spread(tape, id, dy));
 }
 
 /* A mean divides by n, and so does its gradient: dx = dy / n, repeated. */
-static void gradient_mean(Tape *tape, ValueId id, ValueId dy) {
+void gradient_mean(Tape *tape, ValueId id, ValueId dy) {
   if (!tape_begin(tape, id, 0))
     return;
   int64_t n =
@@ -203,7 +203,7 @@ static void gradient_mean(Tape *tape, ValueId id, ValueId dy) {
 }
 
 /* (softmax(logits) - onehot(labels)) * dy, row by row. */
-static void gradient_softmax_xent(Tape *tape, ValueId id, ValueId dy) {
+void gradient_softmax_xent(Tape *tape, ValueId id, ValueId dy) {
   if (tape_begin(tape, id, 0))
     tape_give(tape,
               tape_add(tape, node_make(OP_SOFTMAX_XENT_GRAD, PHASE_BACKWARD,

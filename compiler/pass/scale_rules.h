@@ -32,6 +32,9 @@ typedef struct {
 } Scaler;
 
 typedef void ScaleRule(Scaler *scaler, ValueId old, Node *node);
+#define OP(id, text, inputs, attributes, class, shape, exponent, scale, ...)   \
+  ScaleRule scale_##scale;
+#include "ir/ops.def"
 
 /* The rule in the `scale` column of ops.def. */
 ScaleRule *scale_rule(Op op);
@@ -41,6 +44,24 @@ double node_level(const Node *node);
 /* L rounded to an exponent. Exact powers of two stay what they are although
  * their logarithms carry rounding errors. */
 int32_t level_exponent(double level, ScaleRounding rounding);
+
+/* ---- what rules are written with (scale_rules.c) ------------------------- */
+
+/* Integers, masks, and whatever carries no scale. */
+void node_set_unscaled(Node *node);
+void node_set_scale(Node *node, Scale scale, double log2_rms, bool nonnegative);
+/* Does the node have data that are not known to be zero, infinite or NaN? */
+bool node_contributes(const Node *node);
+/* The exponent of operand 0, its estimate changed by `drift`. */
+void scaler_keep(Scaler *scaler, Node *node, double drift, bool nonnegative);
+/* Is an operand of the product or quotient known to be zero, infinite or NaN?
+ * Then the node has taken the other's scale (scale_arithmetic.c). */
+bool scaler_special(const Scaler *scaler, Node *node);
+/* log2 sqrt(2^2a + 2^2b) (scale_arithmetic.c). */
+double level_root_of_squares(double a, double b);
+/* How many summands each element of a contraction or reduction has: the sizes
+ * of the letters that the result lacks (scale_reduce.c). */
+double scaler_summands(const Scaler *scaler, const Node *node);
 
 /* ---- helpers that put nodes before the one in the making (scalify.c) ---- */
 

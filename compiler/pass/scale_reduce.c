@@ -1,0 +1,108 @@
+/* Scale rules of contractions, reductions and the losses built on them.
+ */
+#include "compiler/pass/scale_rules.h"
+
+#include <math.h>
+
+/* ---- contractions and reductions ---------------------------------------- */
+
+/* The number of summands of each output element: the sizes of the letters
+ * that the result lacks. */
+double scaler_summands(const Scaler *scaler, const Node *node) {
+  Pattern pattern;
+  const char *error = NULL;
+  size_t offset = 0;
+  int64_t size[3 * MAX_RANK];
+  const Type *types[2] = {NULL, NULL};
+  for (int i = 0; i < 2 && node->input[i] != 0; i++)
+    types[i] = scaler_operand(scaler, node, i)->type;
+  if (!pattern_parse(scaler->context->program->interner, node->attr.pattern,
+                     &pattern, &error, &offset) ||
+      !pattern_sizes(&pattern, types, size, scaler->context->arena, &error))
+    return 1; /* cannot be: the verifier has parsed it */
+  double count = 1;
+  for (int letter = 0; letter < pattern.letters; letter++) {
+    bool in_result = false;
+    for (int i = 0; i < pattern.out_rank; i++)
+      in_result |= pattern.out_axis[i] == letter;
+    if (!in_result)
+      count *= (double)size[letter];
+  }
+  return count;
+}
+
+void scale_contraction(Scaler *scaler, ValueId old, Node *node) {
+  (void)old;
+  if (scaler_operand(scaler, node, 0)->scale.symbol != 0 &&
+      scaler_operand(scaler, node, 1)->scale.symbol != 0)
+    scaler_make_static(scaler, node, 1);
+  if (scaler_special(scaler, node))
+    return;
+  const Node *a = scaler_operand(scaler, node, 0);
+  const Node *b = scaler_operand(scaler, node, 1);
+  bool nonnegative = a->estimate.nonnegative && b->estimate.nonnegative;
+  double k = log2(scaler_summands(scaler, node));
+  ValueId symbol = a->scale.symbol | b->scale.symbol;
+  double level = node_level(a) + node_level(b) + (nonnegative ? k : k / 2);
+  if (isinf(level))
+    scaler_set(scaler, node, symbol,
+               (int64_t)a->scale.exponent + b->scale.exponent, level,
+               nonnegative);
+  else
+    scaler_renormalise(scaler, node, symbol, level, nonnegative);
+}
+
+static void reduce(Scaler *scaler, Node *node, double growth) {
+  const Node *operand = scaler_operand(scaler, node, 0);
+  if (!type_is_real(node->type))
+    node_set_unscaled(node);
+  else if (!node_contributes(operand))
+    scaler_keep(scaler, node, 0, operand->estimate.nonnegative);
+  else
+    scaler_renormalise(scaler, node, operand->scale.symbol,
+                       node_level(operand) + growth,
+                       operand->estimate.nonnegative);
+}
+
+/* n summands grow like sqrt n, or like n where none is negative. */
+static double sum_growth(const Scaler *scaler, const Node *node) {
+  double n = log2(scaler_summands(scaler, node));
+  return scaler_operand(scaler, node, 0)->estimate.nonnegative ? n : n / 2;
+}
+
+void scale_sum(Scaler *scaler, ValueId old, Node *node) {
+  (void)old;
+  reduce(scaler, node, sum_growth(scaler, node));
+}
+
+void scale_mean(Scaler *scaler, ValueId old, Node *node) {
+  (void)old;
+  reduce(scaler, node,
+         sum_growth(scaler, node) - log2(scaler_summands(scaler, node)));
+}
+
+/* ---- the loss ----------------------------------------------------------- */
+
+static double class_count(const Scaler *scaler, const Node *node) {
+  const Type *logits = scaler_operand(scaler, node, 0)->type;
+  return (double)logits->dim[logits->rank - 1];
+}
+
+/* A model that knows nothing pays ln V for each of V classes. */
+void scale_softmax_xent(Scaler *scaler, ValueId old, Node *node) {
+  (void)old;
+  node_set_scale(node, scale_static(0), log2(log(class_count(scaler, node))),
+                 true);
+}
+
+/* At uniform probabilities a row of (p - onehot) has rms sqrt(V - 1) / V. */
+void scale_softmax_xent_grad(Scaler *scaler, ValueId old, Node *node) {
+  (void)old;
+  const Node *gradient = scaler_operand(scaler, node, 2);
+  double classes = class_count(scaler, node);
+  double level = node_level(gradient) + 0.5 * log2(classes - 1) - log2(classes);
+  if (gradient->scale.kind != SCALE_NORMAL || isinf(level))
+    node_set_scale(node, gradient->scale, -INFINITY, false);
+  else
+    scaler_renormalise(scaler, node, gradient->scale.symbol, level, false);
+}
