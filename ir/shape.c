@@ -154,7 +154,7 @@ bool shape_combine(const Type *a, const Type *b, int *rank, int64_t *dim) {
     int64_t m = longer->dim[lead + i], n = shorter->dim[i];
     if (m != n && (lead > 0 || (m != 1 && n != 1)))
       return false;
-    dim[lead + i] = m > n ? m : n;
+    dim[lead + i] = m == 1 ? n : m;
   }
   return true;
 }

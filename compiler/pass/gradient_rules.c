@@ -192,13 +192,26 @@ void gradient_sum(Tape *tape, ValueId id, ValueId dy) {
     tape_give(tape, spread(tape, id, dy));
 }
 
+/* The number of summands of each element of a reduction: the sizes of the
+ * letters that the result lacks. */
+static int64_t summands(const Tape *tape, ValueId id) {
+  Pattern pattern = tape_pattern_of(tape, id);
+  Letters in = pattern_letters(&pattern, 0);
+  Letters out = pattern_letters(&pattern, -1);
+  const Type *type = tape_type(tape, tape_operand(tape, id, 0));
+  int64_t n = 1;
+  for (int i = 0; i < in.rank; i++)
+    if (!letters_have(&out, in.letter[i]))
+      n *= type->dim[i];
+  return n;
+}
+
 /* A mean divides by n, and so does its gradient: dx = dy / n, repeated. */
 void gradient_mean(Tape *tape, ValueId id, ValueId dy) {
   if (!tape_begin(tape, id, 0))
     return;
-  int64_t n =
-      tape_type(tape, tape->target)->elements / tape_type(tape, id)->elements;
-  ValueId share = tape_binary(tape, OP_DIV, dy, tape_number(tape, (double)n));
+  ValueId n = tape_number(tape, (double)summands(tape, id));
+  ValueId share = tape_binary(tape, OP_DIV, dy, n);
   tape_give(tape, spread(tape, id, share));
 }
 

@@ -52,11 +52,12 @@ void scale_contraction(Scaler *scaler, ValueId old, Node *node) {
     scaler_renormalise(scaler, node, symbol, level, nonnegative);
 }
 
+/* A reduction of nothing has zeros or NaN at the operand's exponent. */
 static void reduce(Scaler *scaler, Node *node, double growth) {
   const Node *operand = scaler_operand(scaler, node, 0);
   if (!type_is_real(node->type))
     node_set_unscaled(node);
-  else if (!node_contributes(operand))
+  else if (!node_contributes(operand) || isinf(growth))
     scaler_keep(scaler, node, 0, operand->estimate.nonnegative);
   else
     scaler_renormalise(scaler, node, operand->scale.symbol,

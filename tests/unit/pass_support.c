@@ -133,7 +133,7 @@ ValueId sketch_number(Sketch *s, double value) {
 
 /* ---- ops ----------------------------------------------------------------- */
 
-static ValueId add_op(Sketch *s, const char *name, Node *node) {
+ValueId sketch_add(Sketch *s, const char *name, Node *node) {
   const char *error = "";
   node->type =
       shape_infer(s->program->types, sketch_graph(s), node, s->arena, &error);
@@ -146,14 +146,14 @@ static ValueId add_op(Sketch *s, const char *name, Node *node) {
 ValueId sketch_op(Sketch *s, const char *name, Op op, ValueId a, ValueId b,
                   ValueId c) {
   Node node = node_make(op, s->phase, NULL, a, b, c);
-  return add_op(s, name, &node);
+  return sketch_add(s, name, &node);
 }
 
 ValueId sketch_pattern(Sketch *s, const char *name, Op op, ValueId a, ValueId b,
                        const char *pattern) {
   Node node = node_make(op, s->phase, NULL, a, b, 0);
   node.attr.pattern = intern(s->program->interner, pattern);
-  return add_op(s, name, &node);
+  return sketch_add(s, name, &node);
 }
 
 ValueId sketch_shaped(Sketch *s, const char *name, Op op, ValueId a,
@@ -161,7 +161,7 @@ ValueId sketch_shaped(Sketch *s, const char *name, Op op, ValueId a,
   Node node = node_make(op, s->phase, sketch_type(s, format, extent), a, 0, 0);
   if (pattern)
     node.attr.pattern = intern(s->program->interner, pattern);
-  return add_op(s, name, &node);
+  return sketch_add(s, name, &node);
 }
 
 void sketch_store(Sketch *s, const char *param, ValueId value) {

@@ -34,7 +34,7 @@ typedef struct {
   unsigned warnings, errors;
   NameTable *names;
   Phase phase; /* of the nodes to come */
-  Tensor input[8];
+  Tensor input[32];
   Evaluator *evaluator; /* of the last run */
   uint64_t seed;        /* of the random numbers to come */
 } Sketch;
@@ -63,6 +63,8 @@ ValueId sketch_pattern(Sketch *s, const char *name, Op op, ValueId a, ValueId b,
 /* convert, cast, reshape, splat, broadcast: the type is stated. */
 ValueId sketch_shaped(Sketch *s, const char *name, Op op, ValueId a,
                       Format format, Extent extent, const char *pattern);
+/* Any op with its attributes set; the type is inferred into *node. */
+ValueId sketch_add(Sketch *s, const char *name, Node *node);
 void sketch_store(Sketch *s, const char *param, ValueId value);
 void sketch_return(Sketch *s, const char *name, ValueId value);
 /* Minimises `loss` over all parameters that are no states; each gradient is
