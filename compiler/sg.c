@@ -4,12 +4,11 @@
 #include "compiler/llvm/backend.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-enum { SOURCE_LIMIT = 256 << 20 };
 
 static void on_diagnostic(void *user, Severity severity, const char *text) {
   sg_context *sg = user;
@@ -171,6 +170,17 @@ static sg_status set_number(sg_context *sg, const char *name, const char *value,
   return SG_OK;
 }
 
+static sg_status set_limit(sg_context *sg, LimitId limit, const char *value) {
+  const LimitInfo *info = limit_info(limit);
+  long number;
+  sg_status status =
+      set_number(sg, arena_printf(sg->arena, "--max-%s", info->name), value, 0,
+                 (long)info->largest, &number);
+  if (status == SG_OK)
+    sg->sources.limits.of[limit] = number;
+  return status;
+}
+
 static sg_status set_flag(sg_context *sg, const char *name, const char *value,
                           bool *flag) {
   if (strcmp(value, "0") != 0 && strcmp(value, "1") != 0) {
@@ -244,6 +254,8 @@ sg_status sg_set(sg_context *sg, const char *name, const char *value) {
     return set_diagnostics(sg, value);
   if (strcmp(name, "warning") == 0)
     return set_warning(sg, value);
+  if (strncmp(name, "max-", 4) == 0 && limit_named(name + 4) != LIMIT_COUNT)
+    return set_limit(sg, limit_named(name + 4), value);
   bool *flag = flag_option(option, name);
   if (flag)
     return set_flag(sg, name, value, flag);
@@ -299,8 +311,16 @@ sg_status sg_load_text(sg_context *sg, const char *name, const char *text,
 
 sg_status sg_load(sg_context *sg, const char *file) {
   size_t length;
-  const char *error;
-  char *text = file_read(file, SOURCE_LIMIT, &length, &error);
+  const char *error = NULL;
+  LimitId limit = has_suffix(file, ".sg") ? LIMIT_file_bytes : LIMIT_sgir_bytes;
+  int64_t most = sg->sources.limits.of[limit];
+  char *text = file_read(file, (size_t)most, &length, &error);
+  if (error == file_too_large) {
+    context_message(sg, SG_ERROR,
+                    "%s has more than %" PRId64 " bytes (`--max-%s`)", file,
+                    most, limit_info(limit)->name);
+    return SG_PROGRAM;
+  }
   if (!text) {
     context_message(sg, SG_ERROR, "cannot read %s: %s", file, error);
     return SG_FILE;

@@ -13,7 +13,6 @@
 /* Exponents and sizes beyond these are errors of the text, long before any
  * arithmetic on them could overflow. */
 enum { EXPONENT_LIMIT = 4096, SOURCE_LIMIT = 4096 };
-#define TEXT_LIMIT ((size_t)1 << 30)
 
 /* ---- messages ----------------------------------------------------------- */
 
@@ -51,6 +50,28 @@ void read_error_near(SgirReader *reader, Span span, const char *code,
   va_start(args, format);
   report(reader, span, code, sigil, near, format, args);
   va_end(args);
+}
+
+void read_error_limit(SgirReader *reader, Span span, LimitId limit,
+                      const char *format, ...) {
+  va_list args;
+  va_start(args, format);
+  Buffer text = {0};
+  buffer_vprintf(&text, format, args);
+  va_end(args);
+  Diagnostic diagnostic = {
+      .severity = SEVERITY_ERROR,
+      .code = "E0711",
+      .message = text.data,
+      .label = {{.span = span}},
+      .label_count = 1,
+      .note = {limit_note(reader->scratch, &reader->program->sources->limits,
+                          limit)},
+      .note_count = 1};
+  diagnose(reader->diagnostics, &diagnostic);
+  buffer_free(&text);
+  reader->errors++;
+  reader->refused = true;
 }
 
 /* ---- maps --------------------------------------------------------------- */
@@ -415,6 +436,7 @@ static void reader_free(SgirReader *reader) {
   word_map_free(&reader->params);
   word_map_free(&reader->values);
   word_map_free(&reader->exponents);
+  word_map_free(&reader->param_nodes);
   arena_free(reader->scratch);
 }
 
@@ -443,9 +465,10 @@ Program *program_read(Arena *arena, Interner *interner, Sources *sources,
   Program *program = program_new(arena, interner, sources, "");
   program->text = source;
   reader.program = program;
-  if (text->length > TEXT_LIMIT)
-    read_error(&reader, (Span){source, 0, 0}, "E0801",
-               "the text is larger than 1 GiB");
+  int64_t most = sources->limits.of[LIMIT_sgir_bytes];
+  if ((int64_t)text->length > most)
+    read_error_limit(&reader, (Span){source, 0, 0}, LIMIT_sgir_bytes,
+                     "the text has more than %" PRId64 " bytes", most);
   else
     read_text(&reader);
   bool failed = reader.errors > 0;

@@ -121,6 +121,8 @@ typedef struct SgirReader {
   Diagnostics *diagnostics;
   uint32_t source;
   unsigned errors;
+  int64_t nodes; /* of all entries so far */
+  bool refused;  /* more than a limit allows: nothing more is read */
   const char *text; /* the whole source, for the lexer */
   size_t length;
   void *scanner;
@@ -130,7 +132,7 @@ typedef struct SgirReader {
   /* The entry being read. */
   Graph *graph;
   WordMap values, exponents;
-  ValueId *param_node; /* per parameter: its node, or 0 */
+  WordMap param_nodes; /* by the parameter's name */
   int phase;           /* -1 before the first `phase` */
   int64_t kernels;     /* stated count, or -1 */
   bool in_region;
@@ -156,6 +158,11 @@ void read_error(SgirReader *reader, Span span, const char *code,
 void read_error_near(SgirReader *reader, Span span, const char *code,
                      const char *sigil, const char *near, const char *format,
                      ...) SG_PRINTF(6, 7);
+
+/* E0711: more than this limit allows; a note names the option. Nothing more is
+ * read. */
+void read_error_limit(SgirReader *reader, Span span, LimitId limit,
+                      const char *format, ...) SG_PRINTF(4, 5);
 
 /* The value under `key`, or 0. */
 uint32_t word_map_get(const WordMap *map, const char *key);
@@ -213,6 +220,8 @@ void read_entry_end(SgirReader *reader);
 
 /* ---- read_op.c ----------------------------------------------------------- */
 
+/* Adds a node to the entry; POISON if it is one too many. */
+ValueId read_node(SgirReader *reader, const Node *node);
 ValueId find_value(SgirReader *reader, Word name);
 ValueId find_param(SgirReader *reader, Word name);
 /* The value of a VALUE, PARAM or NUMBER operand; POISON after an error. */

@@ -5,9 +5,16 @@
  */
 #include "ir/read.h"
 
+#include <inttypes.h>
+#include <string.h>
+
 /* Names, exponents, phase and kernels start afresh. */
 void read_entry(SgirReader *reader, Span span, EntryKind kind, Word name) {
   Program *program = reader->program;
+  int64_t most = reader->program->sources->limits.of[LIMIT_entries];
+  if ((int64_t)program->graph.length >= most)
+    read_error_limit(reader, name.span, LIMIT_entries,
+                     "more than %" PRId64 " entries", most);
   if (program_graph(program, name.text))
     read_error(reader, name.span, "E0804", "entry @%s is declared twice",
                name.text);
@@ -15,14 +22,13 @@ void read_entry(SgirReader *reader, Span span, EntryKind kind, Word name) {
   graph->span = span;
   vec_push(&program->graph, graph);
   reader->graph = graph;
-  reader->param_node =
-      NEW_ARRAY(reader->scratch, ValueId, program->param.length);
   reader->phase = -1;
   reader->in_region = false;
   reader->kernels = -1;
   reader->errors_before = reader->errors;
   word_map_free(&reader->values);
   word_map_free(&reader->exponents);
+  word_map_free(&reader->param_nodes);
 }
 
 /* ---- inputs ------------------------------------------------------------- */
@@ -100,7 +106,11 @@ void read_input(SgirReader *reader, Word name, TypeText *text, Word source,
   node.attr.index = (int32_t)reader->graph->input.length;
   node.span = name.span;
   node.pinned = format_is_float(type->format);
-  input.value = graph_add(reader->graph, &node);
+  input.value = read_node(reader, &node);
+  if (input.value == POISON) {
+    define_value(reader, name, POISON);
+    return;
+  }
   vec_push(&reader->graph->input, input);
   define_value(reader, name, input.value);
 }
@@ -217,7 +227,7 @@ void read_minimize_pair(SgirReader *reader, Word param, Word placeholder,
   node.name = placeholder.text;
   node.scale = scale;
   node.span = placeholder.span;
-  ValueId value = graph_add(graph, &node);
+  ValueId value = read_node(reader, &node);
   define_value(reader, placeholder, value);
   size_t count = minimize->count++;
   minimize->parameter =
@@ -236,7 +246,7 @@ static ValueId constant_result(SgirReader *reader, const ResultText *text,
   node.scale = scale;
   node.span = text->value->span;
   if (type->rank == 0 && (type_is_real(type) || text->value->whole))
-    return graph_add(reader->graph, &node);
+    return read_node(reader, &node);
   read_error(reader, text->value->span, "E0805",
              "a number as a result has the type of one number");
   return POISON;

@@ -6,6 +6,7 @@
  */
 #include "ir/read.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <string.h>
 
@@ -35,6 +36,16 @@ static const char *nearest_value(const SgirReader *reader, const char *name) {
   return found;
 }
 
+ValueId read_node(SgirReader *reader, const Node *node) {
+  int64_t most = reader->program->sources->limits.of[LIMIT_nodes];
+  if (reader->nodes++ < most)
+    return graph_add(reader->graph, node);
+  if (!reader->refused)
+    read_error_limit(reader, node->span, LIMIT_nodes,
+                     "more than %" PRId64 " operations", most);
+  return POISON;
+}
+
 /* Unknown names are reported once and are poison afterwards. */
 ValueId find_value(SgirReader *reader, Word name) {
   ValueId value = word_map_get(&reader->values, name.text);
@@ -56,9 +67,9 @@ ValueId find_param(SgirReader *reader, Word name) {
                name.text);
   if (number == 0 || number == POISON)
     return POISON;
-  ValueId *node_of = &reader->param_node[number - 1];
-  if (*node_of)
-    return *node_of;
+  ValueId known = word_map_get(&reader->param_nodes, name.text);
+  if (known)
+    return known;
   const Parameter *param = &reader->program->param.data[number - 1];
   Node node = node_make(OP_PARAM, PHASE_FORWARD, param->type, 0, 0, 0);
   node.name = param->name;
@@ -66,8 +77,9 @@ ValueId find_param(SgirReader *reader, Word name) {
   node.pinned = param->pinned;
   node.attr.index = (int32_t)number - 1;
   node.span = name.span;
-  *node_of = graph_add(reader->graph, &node);
-  return *node_of;
+  ValueId id = read_node(reader, &node);
+  word_map_set(&reader->param_nodes, name.text, id);
+  return id;
 }
 
 /* ---- operands ----------------------------------------------------------- */
@@ -97,7 +109,7 @@ static ValueId read_constant(SgirReader *reader, const Operand *operand) {
   node.attr.value = operand->number;
   node.scale = scale;
   node.span = operand->span;
-  return graph_add(reader->graph, &node);
+  return read_node(reader, &node);
 }
 
 ValueId read_operand(SgirReader *reader, const Operand *operand) {
@@ -462,7 +474,9 @@ static void extend_kernel(SgirReader *reader, ValueId id) {
 static ValueId add_node(OpText *op, Word location) {
   SgirReader *reader = op->reader;
   op->node->kernel = kernel_of(reader, op);
-  ValueId id = graph_add(reader->graph, op->node);
+  ValueId id = read_node(reader, op->node);
+  if (id == POISON)
+    return POISON;
   extend_kernel(reader, id);
   read_location(reader, location, id);
   return id;
@@ -549,7 +563,8 @@ static ValueId build_operation(SgirReader *reader, Span span, Op code,
   if (!arguments || !defined || !check_type(&op, definition->name.span))
     return POISON;
   ValueId id = add_node(&op, location);
-  check_shift(&op, id);
+  if (id != POISON)
+    check_shift(&op, id);
   return id;
 }
 

@@ -41,7 +41,7 @@ static Expr *expr_new(Parser *parser, ExprKind kind, Span span) {
 static void contain(Parser *parser, Expr *expr, const Expr *part) {
   if (part && part->depth >= expr->depth)
     expr->depth = part->depth + 1;
-  if (expr->depth > EXPR_DEPTH_LIMIT) {
+  if (expr->depth > (uint64_t)parser->lexer.limits->of[LIMIT_nesting]) {
     parser_too_deep(parser, expr->span);
     expr->depth = 1;
   }

@@ -78,12 +78,9 @@ struct Expr {
   Sub *subs;      /* INDEX */
   Expr *list;     /* LIST: elements through next */
   bool parenthesized;
-  uint32_t depth; /* 1 for a leaf; never above EXPR_DEPTH_LIMIT */
+  uint32_t depth; /* 1 for a leaf; never above --max-nesting, so walks recurse */
   Expr *next;
 };
-
-/* Brackets and operators nest at most this deep, so every walk may recurse. */
-enum { EXPR_DEPTH_LIMIT = 1000 };
 
 /* ---- types and parameters ------------------------------------------------ */
 

@@ -211,7 +211,7 @@ static void print_dims(Buffer *out, const Dim *dims) {
   buffer_char(out, ']');
 }
 
-/* Recursion is as deep as brackets nest, at most EXPR_DEPTH_LIMIT. */
+/* Recursion is as deep as brackets nest, at most --max-nesting. */
 void type_expr_print(Buffer *out, const TypeExpr *type) {
   if (type->kind == TYPE_TUPLE) {
     const char *before = "(";

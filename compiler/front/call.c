@@ -5,6 +5,7 @@
  */
 #include "compiler/front/elaborate.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 /* ---- frames ------------------------------------------------------------- */
@@ -184,12 +185,24 @@ bool args_define(Elaborator *e, BoundArg *bound, const Callee *callee,
 
 /* Unrolling has a price; this bounds it before patience ends. */
 bool work_add(Elaborator *e, Span span) {
-  if (e->work < MAX_WORK) {
-    e->work++;
+  int64_t most = limit_of(e, LIMIT_work);
+  if (e->work++ < most)
     return true;
-  }
-  if (e->work++ == MAX_WORK)
-    fail(e, span, "E0711", "more than %d calls and turns of loops", MAX_WORK);
+  if (e->work == most + 1)
+    fail_limit(e, span, LIMIT_work,
+               "more than %" PRId64 " expressions, calls and turns of loops",
+               most);
+  return false;
+}
+
+bool constant_add(Elaborator *e, size_t bytes, Span span) {
+  int64_t most = limit_of(e, LIMIT_constant_bytes);
+  e->constant_bytes += (int64_t)bytes;
+  if (e->constant_bytes <= most)
+    return true;
+  if (e->constant_bytes - (int64_t)bytes <= most)
+    fail_limit(e, span, LIMIT_constant_bytes,
+               "lists and strings take more than %" PRId64 " bytes", most);
   return false;
 }
 
@@ -198,9 +211,10 @@ bool work_add(Elaborator *e, Span span) {
 static bool refuse_recursion(Elaborator *e, const Target *target, Span call) {
   if (!work_add(e, call))
     return true;
-  if (e->call_depth >= MAX_CALL_DEPTH) {
-    fail(e, call, "E0711", "calls are nested more than %d deep",
-         MAX_CALL_DEPTH);
+  if (e->call_depth >= limit_of(e, LIMIT_call_depth)) {
+    fail_limit(e, call, LIMIT_call_depth,
+               "calls are nested more than %" PRId64 " deep",
+               limit_of(e, LIMIT_call_depth));
     return true;
   }
   for (const Frame *frame = e->frame; frame; frame = frame->caller)

@@ -24,19 +24,6 @@ typedef struct Instance Instance;
 typedef struct Builtin Builtin;
 typedef struct Value Value;
 
-/* ---- limits: each has a message of its own (E0711) ---------------------- */
-
-enum {
-  MAX_NODES = 200000,    /* of one graph, after unrolling */
-  MAX_CALL_DEPTH = 200,  /* calls within calls */
-  MAX_EXPR_DEPTH = 1500, /* expressions within expressions, calls included */
-  MAX_INSTANCES = 100000,
-  MAX_TURNS = 100000,          /* of one loop */
-  MAX_WORK = 500000,           /* calls and turns of loops, all together */
-  MAX_SOURCE_BYTES = 16 << 20, /* of one imported file */
-  MAX_LIST = 4096
-};
-
 /* ---- values (value.c) --------------------------------------------------- */
 
 typedef enum {
@@ -328,8 +315,11 @@ typedef struct {
 Value call_target(Elaborator *e, const Target *target, BoundArg *bound,
                   Span call);
 Target method_target(Elaborator *e, Instance *instance, const Member *member);
-/* Counts a call or a turn; false after the message that it was one too many. */
+/* Counts an expression, a call or a turn; false: it is one too many, and that
+ * has been said. */
 bool work_add(Elaborator *e, Span span);
+/* The same for the bytes of a list or string. */
+bool constant_add(Elaborator *e, size_t bytes, Span span);
 void frame_push(Elaborator *e, Frame *frame);
 void frame_pop(Elaborator *e);
 
@@ -516,9 +506,14 @@ void error_note(Elaborator *e, Diagnostic *error, const char *format, ...)
 void error_hint(Elaborator *e, Diagnostic *error, const char *format, ...)
     SG_PRINTF(3, 4);
 Value error_send(Elaborator *e, Diagnostic *error); /* poison */
+/* The limit in force. */
+int64_t limit_of(const Elaborator *e, LimitId limit);
 /* The everyday form. */
 Value fail(Elaborator *e, Span span, const char *code, const char *format, ...)
     SG_PRINTF(4, 5);
+/* E0711: more than this limit allows; a note names the option. */
+Value fail_limit(Elaborator *e, Span span, LimitId limit, const char *format,
+                 ...) SG_PRINTF(4, 5);
 /* Poison without a message: the parser has said what is wrong. */
 Value fail_silent(Elaborator *e);
 /* E0790: part of the language, not of this version. */
@@ -553,10 +548,10 @@ struct Elaborator {
   Frame *frame;
   Binding *binding;
   Builder *builder; /* NULL in compile-time code */
-  int call_depth, expr_depth;
+  int call_depth, expr_depth, import_depth;
   bool in_size;      /* a size of a declared type is being evaluated */
   unsigned failures; /* errors so far, those said before included */
-  size_t instances, work;
+  int64_t modules, work, nodes, constant_bytes; /* so far; see limits.def */
   bool *define_used; /* by -D option */
   VEC(const char *const *) param_label;
   NameTable *param_names; /* of parameters and states, to refuse equal ones */

@@ -9,6 +9,7 @@
  */
 #include "compiler/front/elaborate.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 /* ---- bindings ----------------------------------------------------------- */
@@ -127,14 +128,17 @@ void binding_also_stored(Elaborator *e, const Binding *binding,
 
 /* ---- nodes -------------------------------------------------------------- */
 
-/* Says it once a graph. */
+/* Says it once a graph; all graphs count together. */
 static bool builder_full(Elaborator *e, Span span) {
   Builder *builder = e->builder;
-  if (builder->graph->count < MAX_NODES)
+  if (e->nodes < limit_of(e, LIMIT_nodes)) {
+    e->nodes++;
     return false;
+  }
   if (!builder->full)
-    fail(e, span, "E0711", "%s unrolls to more than %d operations",
-         builder->graph->name, MAX_NODES);
+    fail_limit(e, span, LIMIT_nodes,
+               "%s: the program unrolls to more than %" PRId64 " operations",
+               builder->graph->name, limit_of(e, LIMIT_nodes));
   builder->full = true;
   return true;
 }

@@ -447,10 +447,17 @@ void entries_elaborate(Elaborator *e, FileScope *file) {
   recipes_check(e, file);
   const Item *train = find_train(e, file);
   check_selection(e, file);
+  int64_t most = limit_of(e, LIMIT_entries);
   for (const Item *item = file->ast->items; item; item = item->next) {
     const Entry *entry = item->name ? file_find(file, item->name) : NULL;
-    if (is_entry(item) && entry->symbol->item == item && is_selected(e, item))
-      entry_elaborate(e, file, item, train);
+    if (!is_entry(item) || entry->symbol->item != item || !is_selected(e, item))
+      continue;
+    if (most-- == 0) {
+      fail_limit(e, item->name_span, LIMIT_entries,
+                 "more than %" PRId64 " entries", limit_of(e, LIMIT_entries));
+      break;
+    }
+    entry_elaborate(e, file, item, train);
   }
   check_eval_selected(e);
 }

@@ -307,9 +307,12 @@ static Value eval_list(Elaborator *e, const Expr *expr) {
   size_t count = 0;
   for (const Expr *item = expr->list; item; item = item->next)
     count++;
-  if (count > MAX_LIST)
-    return fail(e, expr->span, "E0711", "a list of %zu is too long (%d)", count,
-                MAX_LIST);
+  if ((int64_t)count > limit_of(e, LIMIT_list))
+    return fail_limit(e, expr->span, LIMIT_list,
+                      "a list has at most %" PRId64 " items; this one has %zu",
+                      limit_of(e, LIMIT_list), count);
+  if (!constant_add(e, count * sizeof(Value), expr->span))
+    return value_poison();
   Value *item = NEW_ARRAY(e->scratch, Value, count + 1);
   bool poison = false;
   count = 0;
@@ -356,9 +359,12 @@ static Value eval_kind(Elaborator *e, const Expr *expr, bool called) {
 /* Depth is counted here because every road back into an expression, through
  * calls too, passes here: the C stack is bounded with it. */
 Value eval_reference(Elaborator *e, const Expr *expr, bool called) {
-  if (e->expr_depth >= MAX_EXPR_DEPTH)
-    return fail(e, expr->span, "E0711",
-                "expressions are nested more than %d deep", MAX_EXPR_DEPTH);
+  if (e->expr_depth >= limit_of(e, LIMIT_depth))
+    return fail_limit(e, expr->span, LIMIT_depth,
+                      "expressions are nested more than %" PRId64 " deep",
+                      limit_of(e, LIMIT_depth));
+  if (!work_add(e, expr->span))
+    return value_poison();
   e->expr_depth++;
   Value value = eval_kind(e, expr, called);
   e->expr_depth--;

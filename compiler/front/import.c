@@ -7,6 +7,7 @@
  */
 #include "compiler/front/elaborate.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -145,8 +146,14 @@ static bool add_source(Elaborator *e, const Location *location, Span span,
     return true;
   }
   size_t length;
-  const char *error;
-  char *text = file_read(location->name, MAX_SOURCE_BYTES, &length, &error);
+  const char *error = NULL;
+  int64_t most = limit_of(e, LIMIT_file_bytes);
+  char *text = file_read(location->name, (size_t)most, &length, &error);
+  if (error == file_too_large) {
+    fail_limit(e, span, LIMIT_file_bytes, "%s has more than %" PRId64 " bytes",
+               location->name, most);
+    return false;
+  }
   if (!text) {
     fail(e, span, "E0226", "cannot read %s: %s", location->name, error);
     return false;
@@ -190,6 +197,20 @@ static FileScope *fail_cycle(Elaborator *e, const Item *item,
   return NULL;
 }
 
+/* Too many files, or too many on the way to this one? */
+static bool refuse_imports(Elaborator *e, Span span) {
+  if ((int64_t)e->files.length > limit_of(e, LIMIT_imports))
+    fail_limit(e, span, LIMIT_imports, "more than %" PRId64 " imported files",
+               limit_of(e, LIMIT_imports));
+  else if (e->import_depth >= limit_of(e, LIMIT_import_depth))
+    fail_limit(e, span, LIMIT_import_depth,
+               "imports are nested more than %" PRId64 " deep",
+               limit_of(e, LIMIT_import_depth));
+  else
+    return false;
+  return true;
+}
+
 /* Syntax errors in an imported file are reported there; its name here is
  * poison. */
 FileScope *import_file(Elaborator *e, const FileScope *from, const Item *item) {
@@ -203,9 +224,11 @@ FileScope *import_file(Elaborator *e, const FileScope *from, const Item *item) {
     return file;
   uint32_t source;
   Span span = item->file ? item->file_span : item->path.span;
-  if (!add_source(e, &location, span, &source))
+  if (refuse_imports(e, span) || !add_source(e, &location, span, &source))
     return NULL;
+  e->import_depth++;
   file = file_load(e, &location, source);
+  e->import_depth--;
   return file->ast ? file : NULL;
 }
 

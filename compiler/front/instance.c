@@ -209,10 +209,15 @@ static bool refuse_nesting(Elaborator *e, const Symbol *symbol, Span call) {
       fail(e, call, "E0228", "module %s contains itself", symbol->name);
       return true;
     }
-  if (depth < MAX_CALL_DEPTH && ++e->instances <= MAX_INSTANCES)
+  if (depth >= limit_of(e, LIMIT_call_depth))
+    fail_limit(e, call, LIMIT_call_depth,
+               "modules are nested more than %" PRId64 " deep",
+               limit_of(e, LIMIT_call_depth));
+  else if (++e->modules > limit_of(e, LIMIT_modules))
+    fail_limit(e, call, LIMIT_modules, "more than %" PRId64 " modules",
+               limit_of(e, LIMIT_modules));
+  else
     return false;
-  fail(e, call, "E0711", "more than %d modules, or more than %d levels of them",
-       MAX_INSTANCES, MAX_CALL_DEPTH);
   return true;
 }
 
@@ -264,10 +269,14 @@ static Value instance_array(Elaborator *e, const Member *member,
   const char *name = member->names->text;
   if (!eval_int(e, member->count, "the length of an array of modules", &count))
     return value_poison();
-  if (count < 0 || count > MAX_INSTANCES)
+  if (count < 0)
     return fail(e, member->count->span, "E0314",
-                "an array has from 0 to %d modules, not %" PRId64,
-                MAX_INSTANCES, count);
+                "an array has no modules or more, not %" PRId64, count);
+  if (count > limit_of(e, LIMIT_modules))
+    return fail_limit(e, member->count->span, LIMIT_modules,
+                      "an array has from 0 to %" PRId64
+                      " modules, not %" PRId64,
+                      limit_of(e, LIMIT_modules), count);
   Value *item = NEW_ARRAY(e->scratch, Value, (size_t)count + 1);
   for (int64_t i = 0; i < count; i++) {
     const char *path = instance_name(e, e->frame->instance,

@@ -184,6 +184,22 @@ Value fail(Elaborator *e, Span span, const char *code, const char *format,
   return error_send(e, &error);
 }
 
+int64_t limit_of(const Elaborator *e, LimitId limit) {
+  return e->sources->limits.of[limit];
+}
+
+Value fail_limit(Elaborator *e, Span span, LimitId limit, const char *format,
+                 ...) {
+  va_list args;
+  va_start(args, format);
+  const char *text = text_vprintf(e, format, args);
+  va_end(args);
+  Diagnostic error = error_begin(e, span, "E0711", "%s", text);
+  error_note(e, &error, "%s",
+             limit_note(e->scratch, &e->sources->limits, limit));
+  return error_send(e, &error);
+}
+
 Value fail_silent(Elaborator *e) {
   e->failures++;
   return value_poison();

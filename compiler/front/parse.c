@@ -7,6 +7,7 @@
  */
 #include "compiler/front/parser.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 /* ---- what is refused whole ----------------------------------------------- */
@@ -46,12 +47,15 @@ static const char *byte_fault(const unsigned char *text, size_t *length) {
 }
 
 /* Reports the first reason why this text cannot be a program. */
-static bool source_refused(const Source *source, uint32_t number,
+static bool source_refused(const Sources *sources, uint32_t number,
                            Diagnostics *diagnostics) {
-  if (source->length > SOURCE_LIMIT) {
+  const Source *source = sources_get(sources, number);
+  const Limits *limits = &sources->limits;
+  if ((int64_t)source->length > limits->of[LIMIT_file_bytes]) {
     diagnose_error(diagnostics, (Span){number, 0, 1}, "E0119",
-                   "%s has %zu bytes; a source file has at most 16 MiB",
-                   source->name, source->length);
+                   "%s has %zu bytes; a source file has at most %" PRId64
+                   " (`--max-file-bytes`)",
+                   source->name, source->length, limits->of[LIMIT_file_bytes]);
     return true;
   }
   size_t length;
@@ -291,7 +295,9 @@ void parser_too_deep(Parser *parser, Span span) {
     return;
   syntax_report(parser, span, "E0110",
                 "give a part of it a name on a line of its own",
-                "this is nested deeper than %d levels", EXPR_DEPTH_LIMIT);
+                "this is nested deeper than %" PRId64
+                " levels (`--max-nesting`)",
+                lexer->limits->of[LIMIT_nesting]);
   lexer_refuse(lexer);
 }
 
@@ -304,7 +310,7 @@ static bool parse(Parser *parser, Arena *arena, Interner *interner,
                   Diagnostics *diagnostics, int start) {
   *parser =
       (Parser){.arena = arena, .diagnostics = diagnostics, .start = start};
-  if (source_refused(sources_get(sources, source), source, diagnostics))
+  if (source_refused(sources, source, diagnostics))
     return false;
   lexer_init(&parser->lexer, arena, interner, sources, source, diagnostics);
   sg_parse(parser);
@@ -393,7 +399,7 @@ static void token_print(Buffer *out, const Source *source, const Token *token) {
 void tokens_print(Buffer *out, const Sources *sources, uint32_t source,
                   Interner *interner, Diagnostics *diagnostics) {
   const Source *text = sources_get(sources, source);
-  if (source_refused(text, source, diagnostics))
+  if (source_refused(sources, source, diagnostics))
     return;
   Arena *arena = arena_new();
   Lexer lexer;

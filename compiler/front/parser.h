@@ -11,14 +11,9 @@
 
 #include "compiler/front/parse.tab.h"
 
-enum {
-  SOURCE_LIMIT = 16 << 20, /* bytes of a source text */
-  NAME_LIMIT = 255,        /* bytes of a name */
-  BRACKET_LIMIT = EXPR_DEPTH_LIMIT,
-  /* Entries of bison's stack. A level of the tree takes at most six, so this
-   * is only met by a text that is nested too deep in any case. */
-  PARSE_DEPTH_LIMIT = 10000
-};
+/* Entries of bison's stack. A level of the tree takes at most six, so this is
+ * only met by a text that is nested too deep in any case. */
+enum { PARSE_DEPTH_LIMIT = 50000 };
 
 typedef struct {
   int kind; /* TOKEN_... */
@@ -46,6 +41,7 @@ typedef struct {
   Arena *arena;
   Interner *interner;
   Diagnostics *diagnostics;
+  const Limits *limits;
   const Source *source;
   uint32_t number;        /* of the source */
   uint32_t offset, start; /* end and begin of the piece being read */

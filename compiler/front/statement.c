@@ -367,10 +367,11 @@ static bool loop_turn(Elaborator *e, Loop *loop) {
 
 /* An empty loop is fine. */
 static bool check_turns(Elaborator *e, Span span, int64_t turns) {
-  if (turns >= 0 && turns <= MAX_TURNS)
+  if (turns >= 0 && turns <= limit_of(e, LIMIT_turns))
     return true;
-  fail(e, span, "E0711", "a loop runs from 0 to %d times, not %" PRId64,
-       MAX_TURNS, turns);
+  fail_limit(e, span, LIMIT_turns,
+             "a loop runs from 0 to %" PRId64 " times, not %" PRId64,
+             limit_of(e, LIMIT_turns), turns);
   return false;
 }
 

@@ -92,6 +92,32 @@ unsigned edit_distance(const char *a, const char *b, unsigned limit);
 /* Grouped decimal: 669706 -> "669,706". Returns arena memory. */
 const char *grouped_number(Arena *arena, uint64_t value);
 
+/* ---- limits.c: how large a program may be ------------------------------- */
+
+typedef enum {
+#define LIMIT(id, ...) LIMIT_##id,
+#include "ir/base/limits.def"
+  LIMIT_COUNT
+} LimitId;
+
+typedef struct {
+  const char *name; /* of the option: --max-<name> */
+  int64_t standard, largest;
+  const char *counts;
+} LimitInfo;
+
+/* The values in force, one a LimitId. */
+typedef struct {
+  int64_t of[LIMIT_COUNT];
+} Limits;
+
+const LimitInfo *limit_info(LimitId limit);
+LimitId limit_named(const char *name); /* LIMIT_COUNT if there is none */
+Limits limits_standard(void);
+/* "`--max-turns=100000` limits the turns of one loop": the note of a message
+ * about what went beyond. */
+const char *limit_note(Arena *arena, const Limits *limits, LimitId limit);
+
 /* ---- source.c: source files and places in them ------------------------- */
 
 typedef struct {
@@ -114,9 +140,10 @@ typedef struct {
   uint32_t line, column; /* 1-based; columns count bytes */
 } Place;
 
-/* All the sources of one compilation. */
+/* All the sources of one compilation, and the limits that it keeps to. */
 typedef struct {
   Arena *arena;
+  Limits limits; /* sources_init: the standard ones */
   VEC(Source *) files;
 } Sources;
 
@@ -132,8 +159,9 @@ Span span_join(Span a, Span b);
 void sources_mark_file(Sources *sources, uint32_t number);
 
 /* Reads a whole file ("-": standard input) of at most `limit` bytes into heap
- * memory, NUL-terminated. Returns NULL and sets *error (static text or
+ * memory, NUL-terminated. Returns NULL and sets *error (file_too_large or
  * strerror) if it cannot; *length gets its size. The caller frees. */
+extern const char file_too_large[];
 char *file_read(const char *path, size_t limit, size_t *length,
                 const char **error);
 

@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 
 void sources_init(Sources *sources, Arena *arena) {
-  *sources = (Sources){.arena = arena};
+  *sources = (Sources){.arena = arena, .limits = limits_standard()};
 }
 
 void sources_free(Sources *sources) {
@@ -68,16 +68,21 @@ Span span_join(Span a, Span b) {
                 a.end > b.end ? a.end : b.end};
 }
 
-/* Grows as it reads, so that pipes and /dev/stdin work like files. */
-static char *read_stream(FILE *stream, size_t limit, size_t *length,
-                         const char **error) {
+const char file_too_large[] = "the file is too large";
+
+/* Grows as it reads, so that pipes and /dev/stdin work like files; `size` is
+ * how much there seems to be. */
+static char *read_stream(FILE *stream, size_t size, size_t limit,
+                         size_t *length, const char **error) {
   Buffer buffer = {0};
+  vec_grow_((void **)&buffer.data, &buffer.capacity,
+            (size < limit ? size : 0) + 1, 1);
   char chunk[16384];
   size_t n;
   buffer_add(&buffer, "", 0);
   while ((n = fread(chunk, 1, sizeof chunk, stream)) > 0) {
     if (n > limit - buffer.length) {
-      *error = "the file is too large";
+      *error = file_too_large;
       buffer_free(&buffer);
       return NULL;
     }
@@ -102,10 +107,14 @@ char *file_read(const char *path, size_t limit, size_t *length,
     return NULL;
   }
   char *text = NULL;
-  if (fstat(fileno(stream), &status) == 0 && S_ISDIR(status.st_mode))
+  bool known = fstat(fileno(stream), &status) == 0;
+  size_t size = known && S_ISREG(status.st_mode) ? (size_t)status.st_size : 0;
+  if (known && S_ISDIR(status.st_mode))
     *error = "it is a directory";
+  else if (size > limit)
+    *error = file_too_large;
   else
-    text = read_stream(stream, limit, length, error);
+    text = read_stream(stream, size, limit, length, error);
   if (!standard)
     fclose(stream);
   return text;

@@ -189,7 +189,7 @@ static void test_nesting_has_a_limit_and_a_message(void **state) {
   for (size_t i = 0; i < sizeof form / sizeof *form; i++) {
     char *text = repeated(form[i][0], form[i][1], 100000, form[i][2]);
     double start = seconds();
-    check_error(text, 1, "nested deeper than 1000 levels [E0110]");
+    check_error(text, 1, "nested deeper than 1000 levels (`--max-nesting`) [E0110]");
     assert_true(seconds() - start < 1.0); /* sanitizers are slow */
     free(text);
   }
@@ -221,7 +221,7 @@ static void test_long_names_are_refused(void **state) {
   close_parse(&parse);
   free(text);
   text = repeated("const ", "a", 256, " = 1\n");
-  check_error(text, 1, "a name has at most 255 bytes; this one has 256");
+  check_error(text, 1, "a name has at most 255 bytes (`--max-name-bytes`); this one has 256");
   free(text);
 }
 
@@ -257,7 +257,7 @@ static void test_garbage_is_refused_whole(void **state) {
   assert_non_null(large);
   memset(large, '\n', length);
   large[length] = 0;
-  check_refused(large, length, "at most 16 MiB");
+  check_refused(large, length, "at most 16777216 (`--max-file-bytes`)");
   free(large);
 }
 
