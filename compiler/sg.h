@@ -66,6 +66,15 @@ sg_status sg_load_text(sg_context *sg, const char *name, const char *text,
  * A stage may be asked for again; earlier ones cannot be returned to. */
 sg_status sg_emit(sg_context *sg, const char *stage, const char *path);
 
+/* Runs every check that needs no code and writes nothing. */
+sg_status sg_check(sg_context *sg);
+
+/* Lays out the loaded .sg file: same tokens, same comments, same program, which
+ * is verified before anything is written. *changed: does its text differ?
+ * Written to `path` ("-": standard output, always; a file only if the text
+ * differs); NULL: not at all. */
+sg_status sg_format(sg_context *sg, const char *path, int *changed);
+
 /* Writes the rule `TARGET ..: FILE ..` for make, of all the files that were read
  * so far: the main file and what it imports, but not the standard library. */
 sg_status sg_dependencies(sg_context *sg, const char *const *target,

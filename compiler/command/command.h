@@ -16,6 +16,8 @@
 /* ---- tables (table.c) ------------------------------------------------------
  */
 
+enum { WORDS_MAX = 1 << 20 };
+
 typedef enum {
 #define COMMAND(id, ...) COMMAND_##id,
 #include "compiler/command/commands.def"
@@ -25,7 +27,10 @@ typedef enum {
 enum {
   FOR_COMPILE = 1 << COMMAND_compile,
   FOR_EXEC = 1 << COMMAND_exec,
-  FOR_PROGRAM = FOR_COMPILE | FOR_EXEC, /* what reads a program */
+  FOR_CHECK = 1 << COMMAND_check,
+  FOR_FMT = 1 << COMMAND_fmt,
+  FOR_PROGRAM = FOR_COMPILE | FOR_EXEC, /* what runs passes, one at a time */
+  FOR_SOURCE = FOR_PROGRAM | FOR_CHECK, /* what elaborates a program */
   FOR_ALL = (1 << COMMAND_COUNT) - 1
 };
 
@@ -99,6 +104,7 @@ struct Command {
   int setting_count;
   const char *output, *emit;
   bool stop_at_object, stop_at_assembly;
+  bool check;                  /* fmt --check */
   bool dependencies;           /* -MD */
   const char *dependency_file; /* -MF */
   const char *color;

@@ -114,6 +114,8 @@ static bool apply_own(Reader *reader, OptionId option, const char *shown,
     return command->stop_at_object = true;
   case OPTION_assembly:
     return command->stop_at_assembly = true;
+  case OPTION_check:
+    return command->check = true;
   case OPTION_dependencies:
     return command->dependencies = true;
   case OPTION_dependency_file:

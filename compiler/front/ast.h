@@ -339,4 +339,17 @@ void type_expr_print(Buffer *out, const TypeExpr *type);
 void tokens_print(Buffer *out, const Sources *sources, uint32_t source,
                   Interner *interner, Diagnostics *diagnostics);
 
+/* ---- layout (format.c) --------------------------------------------------- */
+
+typedef enum {
+  FORMAT_DONE,
+  FORMAT_FAILED, /* the source has errors, which were diagnosed */
+  FORMAT_UNSAFE  /* the text would not say the same: a fault of the formatter */
+} FormatResult;
+
+/* Appends source number `source` in canonical layout: same tokens, same
+ * comments, hence the same tree, which is checked. */
+FormatResult source_format(Buffer *out, Interner *interner, Sources *sources,
+                           uint32_t source, Diagnostics *diagnostics);
+
 #endif
