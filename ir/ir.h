@@ -467,13 +467,33 @@ typedef struct {
 } Parameter;
 
 /* Where a dataset column comes from. */
-typedef enum { COLUMN_IDX, COLUMN_NPY, COLUMN_RAW } ColumnSource;
+typedef enum {
+#define SOURCE(id, ...) COLUMN_##id,
+#include "ir/sources.def"
+  SOURCE_COUNT
+} ColumnSource;
+
+/* A row of sources.def (sources.c). */
+enum { SOURCE_TEXTS = 2, SOURCE_NUMBERS = 2 };
+typedef struct {
+  const char *word;
+  const char *text[SOURCE_TEXTS], *number[SOURCE_NUMBERS]; /* as in the row */
+  bool native;
+} SourceInfo;
+
+const SourceInfo *source_info(ColumnSource source);
+ColumnSource source_named(const char *word); /* SOURCE_COUNT: none */
+int source_texts(ColumnSource source);
+int source_numbers(ColumnSource source);
+/* The name of argument 0, 1, ..: texts, then numbers; NULL behind the last. */
+const char *source_argument(ColumnSource source, int argument, bool *optional);
 
 typedef struct {
   const char *name;
   const Type *type; /* of one example: u8[28,28] */
   ColumnSource source;
-  const char *path;
+  const char *text[SOURCE_TEXTS];   /* the path first, where there is one */
+  int64_t number[SOURCE_NUMBERS];   /* 0: left out */
   Span span;
 } Column;
 
@@ -482,6 +502,37 @@ typedef struct {
   VEC(Column) column;
   Span span;
 } Dataset;
+
+/* One tensor of a weight file that fills one parameter. */
+typedef struct {
+  const char *tensor; /* its name in the file */
+  int32_t param;      /* index into Program.param */
+  bool transpose;     /* the file has [in, out] for [out, in] */
+  Span span;
+} WeightTensor;
+
+/* `weights model from "file"`: all parameters of a model, each once. */
+typedef struct {
+  const char *model, *file;
+  VEC(WeightTensor) tensor;
+  Span span;
+} Weights;
+
+typedef enum { SAMPLE_GREEDY, SAMPLE_TOP_K, SAMPLE_TOP_P } SampleKind;
+const char *sample_name(SampleKind kind); /* "greedy", "top_k", "top_p" */
+
+/* `generate name`: a tokenizer and a sampler round entries that give logits.
+ * Either `window`, which takes a whole context (ids: i32[1, T], last: i32), or
+ * `prefill` (ids: i32[1, CHUNK], pos: i32, last: i32) and `decode` (ids: i32[1,
+ * 1], pos: i32), which keep a cache. */
+typedef struct {
+  const char *name;
+  const char *tokenizer, *file;         /* "bpe", "vocabulary.json" */
+  const char *window, *prefill, *decode; /* names of entries, or NULL */
+  SampleKind sample;
+  double amount, temperature; /* k or p; 1 for greedy */
+  Span span;
+} Generate;
 
 /* A second name of a value: recipes and filters accept both. */
 typedef struct {
@@ -500,6 +551,8 @@ typedef struct {
   uint32_t text; /* the number of the .sgir source it was read from, or 0 */
   VEC(Parameter) param;
   VEC(Dataset) dataset;
+  VEC(Weights) weights;
+  VEC(Generate) generate;
   VEC(Recipe) recipe;
   VEC(Alias) alias;
   VEC(Graph *) graph;

@@ -38,6 +38,8 @@ static const char *const phase_text[PHASE_COUNT] = {"forward", "backward",
 static const char *const form_text[] = {"none",   "fused", "gemm",
                                         "reduce", "row",   "permute"};
 
+static const char *const sample_text[] = {"greedy", "top_k", "top_p"};
+
 const OpInfo *op_info(Op op) {
   return &op_table[op];
 }
@@ -67,6 +69,10 @@ bool level_named(const char *text, Level *out) {
 
 const char *norm_name(Norm norm) {
   return norm_text[norm];
+}
+
+const char *sample_name(SampleKind kind) {
+  return sample_text[kind];
 }
 
 const char *phase_name(Phase phase) {

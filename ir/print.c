@@ -35,7 +35,25 @@ static void print_header(Buffer *out, const Program *program,
   }
 }
 
-static const char *const column_source_word[] = {"idx", "npy", "raw"};
+/* `windows("tokens.bin", length = 1025, stride = 1024)`. */
+static void print_source(Buffer *out, const Column *column) {
+  bool optional;
+  int texts = source_texts(column->source);
+  const char *separator = "";
+  buffer_printf(out, "%s(", source_info(column->source)->word);
+  for (int i = 0; i < texts; i++, separator = ", ") {
+    buffer_text(out, separator);
+    buffer_quoted(out, column->text[i], strlen(column->text[i]));
+  }
+  for (int i = 0; i < source_numbers(column->source); i++) {
+    const char *name = source_argument(column->source, texts + i, &optional);
+    if (optional && column->number[i] == 0)
+      continue;
+    buffer_printf(out, "%s%s = %" PRId64, separator, name, column->number[i]);
+    separator = ", ";
+  }
+  buffer_char(out, ')');
+}
 
 /* Columns are aligned within their dataset. */
 static void print_dataset(Buffer *out, const Dataset *dataset) {
@@ -49,9 +67,7 @@ static void print_dataset(Buffer *out, const Dataset *dataset) {
     type_print(&lines.text, column->type);
     lines_scale(&lines);
     lines_body(&lines);
-    buffer_printf(&lines.text, "%s(", column_source_word[column->source]);
-    buffer_quoted(&lines.text, column->path, strlen(column->path));
-    buffer_char(&lines.text, ')');
+    print_source(&lines.text, column);
     lines_end(&lines);
   }
   lines_flush(&lines, out);
@@ -119,6 +135,47 @@ static void print_parameters(Buffer *out, const Program *program) {
   for (size_t i = 0; i < program->param.length; i++)
     print_parameter(&lines, &program->param.data[i]);
   lines_flush(&lines, out);
+}
+
+/* One line a parameter, in the order of the map. */
+static void print_weights(Buffer *out, const Program *program,
+                          const Weights *weights) {
+  buffer_printf(out, "\nweights %s from ", weights->model);
+  buffer_quoted(out, weights->file, strlen(weights->file));
+  buffer_text(out, " {\n");
+  for (size_t i = 0; i < weights->tensor.length; i++) {
+    const WeightTensor *tensor = &weights->tensor.data[i];
+    buffer_text(out, "  ");
+    buffer_quoted(out, tensor->tensor, strlen(tensor->tensor));
+    buffer_printf(out, " -> @%s%s\n", program->param.data[tensor->param].name,
+                  tensor->transpose ? ", transpose" : "");
+  }
+  buffer_text(out, "}\n");
+}
+
+static void print_entry_name(Buffer *out, const char *what, const char *name) {
+  if (name)
+    buffer_printf(out, "  %s = @%s\n", what, name);
+}
+
+static void print_generate(Buffer *out, const Generate *generate) {
+  buffer_printf(out, "\ngenerate %s {\n  tokenizer = %s(", generate->name,
+                generate->tokenizer);
+  buffer_quoted(out, generate->file, strlen(generate->file));
+  buffer_text(out, ")\n");
+  print_entry_name(out, "window", generate->window);
+  print_entry_name(out, "prefill", generate->prefill);
+  print_entry_name(out, "decode", generate->decode);
+  buffer_printf(out, "  sample = %s(", sample_name(generate->sample));
+  if (generate->sample != SAMPLE_GREEDY) {
+    if (generate->sample == SAMPLE_TOP_K)
+      buffer_printf(out, "%.0f", generate->amount);
+    else
+      buffer_float(out, generate->amount);
+    buffer_text(out, ", temperature = ");
+    buffer_float(out, generate->temperature);
+  }
+  buffer_text(out, ")\n}\n");
 }
 
 static void print_aliases(Buffer *out, const Program *program) {
@@ -232,10 +289,14 @@ void program_print(Buffer *out, const Program *program,
   for (size_t i = 0; i < program->recipe.length; i++)
     print_recipe(out, &program->recipe.data[i]);
   print_parameters(out, program);
+  for (size_t i = 0; i < program->weights.length; i++)
+    print_weights(out, program, &program->weights.data[i]);
   print_aliases(out, program);
   for (size_t i = 0; i < program->graph.length; i++) {
     const Graph *graph = program->graph.data[i];
     if (!options->entry || strcmp(options->entry, graph->name) == 0)
       print_entry(out, program, graph, options);
   }
+  for (size_t i = 0; i < program->generate.length; i++)
+    print_generate(out, &program->generate.data[i]);
 }

@@ -25,6 +25,8 @@ void program_free(Program *program) {
     return;
   for (size_t i = 0; i < program->dataset.length; i++)
     vec_free(&program->dataset.data[i].column);
+  for (size_t i = 0; i < program->weights.length; i++)
+    vec_free(&program->weights.data[i].tensor);
   for (size_t i = 0; i < program->recipe.length; i++) {
     Recipe *recipe = &program->recipe.data[i];
     for (size_t j = 0; j < recipe->rule.length; j++)
@@ -35,6 +37,8 @@ void program_free(Program *program) {
     graph_free(program->graph.data[i]);
   vec_free(&program->param);
   vec_free(&program->dataset);
+  vec_free(&program->weights);
+  vec_free(&program->generate);
   vec_free(&program->recipe);
   vec_free(&program->alias);
   vec_free(&program->graph);

@@ -198,8 +198,13 @@ void read_location(SgirReader *reader, Word text, ValueId node);
 /* ---- read_recipe.c ------------------------------------------------------- */
 
 void read_dataset(SgirReader *reader, Word name);
-void read_column(SgirReader *reader, Word name, TypeText *type, Word source,
-                 Word path);
+void read_column(SgirReader *reader, Word name, TypeText *type, Word source);
+void read_weights(SgirReader *reader, Word model, Word file);
+void read_weight(SgirReader *reader, Word tensor, Word param, Word option);
+void read_generate(SgirReader *reader, Word name);
+void read_generate_entry(SgirReader *reader, Word what, Word entry);
+void read_generate_call(SgirReader *reader, Word what, Word function);
+void read_generate_end(SgirReader *reader);
 void read_recipe(SgirReader *reader, Word name);
 void read_selector(SgirReader *reader, Span span, Word function, Word path);
 void read_rule(SgirReader *reader, Span span, Word own);

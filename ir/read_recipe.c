@@ -1,45 +1,9 @@
-/* Reading .sgir: datasets and recipes.
+/* Reading .sgir: recipes.
  *
  * Settings are written as in a .sg recipe; settings_print in recipe.c is the
  * other direction.
  */
 #include "ir/read.h"
-
-/* ---- datasets ----------------------------------------------------------- */
-
-/* Columns follow until the brace closes. */
-void read_dataset(SgirReader *reader, Word name) {
-  Program *program = reader->program;
-  for (size_t i = 0; i < program->dataset.length; i++)
-    if (program->dataset.data[i].name == name.text)
-      read_error(reader, name.span, "E0804", "dataset %s is declared twice",
-                 name.text);
-  vec_push(&program->dataset, (Dataset){.name = name.text, .span = name.span});
-}
-
-/* The path is taken as it is: files are opened at run time. */
-void read_column(SgirReader *reader, Word name, TypeText *type, Word source,
-                 Word path) {
-  static const char *const word[] = {"idx", "npy", "raw"};
-  Program *program = reader->program;
-  Dataset *dataset = &program->dataset.data[program->dataset.length - 1];
-  Column column = {.name = name.text, .path = path.text, .span = name.span};
-  column.type = read_type(reader, type, NULL);
-  for (size_t i = 0; i < dataset->column.length; i++)
-    if (dataset->column.data[i].name == name.text)
-      read_error(reader, name.span, "E0804", "column %s.%s is declared twice",
-                 dataset->name, name.text);
-  int found = -1;
-  for (int i = COLUMN_IDX; i <= COLUMN_RAW; i++)
-    if (strcmp(word[i], source.text) == 0)
-      found = i;
-  if (found < 0)
-    read_error(reader, source.span, "E0803",
-               "a column comes from idx, npy or raw, not `%s`", source.text);
-  else
-    column.source = (ColumnSource)found;
-  vec_push(&dataset->column, column);
-}
 
 /* ---- rules -------------------------------------------------------------- */
 

@@ -48,7 +48,8 @@ static const Word no_word;
   SGIR "sgir" PROGRAM "program" SOURCE "source" DATASET "dataset"
   RECIPE "recipe" PARAM "param" STATE "state" ALIAS "alias" TRAIN "train"
   EVAL "eval" ENTRY "entry" PHASE "phase" STORE "store" YIELD "yield"
-  MINIMIZE "minimize" AS "as" INF "inf" NAN "nan"
+  MINIMIZE "minimize" AS "as" INF "inf" NAN "nan" WEIGHTS "weights"
+  FROM "from" GENERATE "generate"
 %token ARROW "->" DOTS ".." DOT_STAR ".*" DOT_STARS ".**"
   COLON ":" EQUALS "=" COMMA "," DOT "." STAR "*" SLASH "/" CARET "^"
   PLUS "+" MINUS "-"
@@ -85,6 +86,8 @@ top:
   "program" STRING { read_program_name(reader, $2); }
 | "source" INT STRING builtin { read_source(reader, @$, $2, $3, $4); }
 | dataset_head columns "}"
+| weights_head weight_list "}"
+| generate_head generate_list "}" { read_generate_end(reader); }
 | recipe_head rules "}"
 | param_kind GLOBAL ":" value_type "=" word init_arguments param_attributes {
     read_param(reader, $1, $2, $4, $6, $7);
@@ -100,8 +103,29 @@ builtin: %empty { $$ = no_word; } | WORD;
 dataset_head: "dataset" word "{" { read_dataset(reader, $2); };
 columns: %empty | columns column;
 column:
-  word ":" type "=" word "(" STRING ")" {
-    read_column(reader, $1, $3, $5, $7);
+  word ":" type "=" word "(" optional_arguments ")" {
+    read_column(reader, $1, $3, $5);
+  }
+;
+
+/* ---- weights and generation ---------------------------------------------- */
+
+weights_head: "weights" word "from" STRING "{" {
+    read_weights(reader, $2, $4);
+  }
+;
+weight_list: %empty | weight_list weight;
+weight:
+  STRING "->" GLOBAL { read_weight(reader, $1, $3, no_word); }
+| STRING "->" GLOBAL "," word { read_weight(reader, $1, $3, $5); }
+;
+
+generate_head: "generate" word "{" { read_generate(reader, $2); };
+generate_list: %empty | generate_list generate_setting;
+generate_setting:
+  word "=" GLOBAL { read_generate_entry(reader, $1, $3); }
+| word "=" word "(" optional_arguments ")" {
+    read_generate_call(reader, $1, $3);
   }
 ;
 
@@ -442,7 +466,7 @@ plain_number:
 word:
   WORD | "sgir" | "program" | "source" | "dataset" | "recipe" | "param"
 | "state" | "alias" | "train" | "eval" | "entry" | "phase" | "store" | "yield"
-| "minimize" | "as" | "inf" | "nan"
+| "minimize" | "as" | "inf" | "nan" | "weights" | "from" | "generate"
 ;
 
 %%

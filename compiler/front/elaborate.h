@@ -477,6 +477,10 @@ const Attribute *attribute_find(const Item *item, const char *word);
 void attributes_refuse(Elaborator *e, const Attribute *attribute,
                        const char *where);
 
+/* `weights` and `generate` items into Program.weights and .generate. */
+void weights_elaborate(Elaborator *e, FileScope *file, const Item *item);
+void generate_elaborate(Elaborator *e, FileScope *file, const Item *item);
+
 /* ---- recipes (recipe.c, settings.c) ------------------------------------- */
 
 /* Name of the recipe of an entry, resolved into Program.recipe. `train` is the

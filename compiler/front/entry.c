@@ -421,10 +421,32 @@ static void define_declarations(Elaborator *e, const FileScope *file) {
       model_value(e, entry->symbol);
     else if (item->kind == ITEM_DATASET)
       dataset_index(e, entry->symbol);
-    else if (item->kind == ITEM_WEIGHTS)
-      fail_unsupported(e, item->path.span, "`weights` is");
-    else if (item->kind == ITEM_GENERATE)
-      fail_unsupported(e, item->name_span, "`generate` is");
+  }
+}
+
+/* Generation feeds entries of the executable; where only some are compiled, a
+ * generate of others is left out. */
+static bool generate_selected(const Elaborator *e, const Item *item) {
+  if (e->options->entry_count == 0)
+    return true;
+  for (const Arg *arg = item->args; arg; arg = arg->next) {
+    bool entry = arg->value->kind == EXPR_NAME &&
+                 strcmp(arg->name, "sample") != 0;
+    if (entry && !program_graph(e->program, arg->value->text))
+      return false;
+  }
+  return true;
+}
+
+/* They name parameters and entries, so they come when those are known. */
+static void define_uses(Elaborator *e, FileScope *file) {
+  for (const Item *item = file->ast->items; item; item = item->next) {
+    const Entry *entry = item->name ? file_find(file, item->name) : NULL;
+    if (item->kind == ITEM_WEIGHTS)
+      weights_elaborate(e, file, item);
+    else if (item->kind == ITEM_GENERATE && entry->symbol->item == item &&
+             generate_selected(e, item))
+      generate_elaborate(e, file, item);
   }
 }
 
@@ -460,4 +482,6 @@ void entries_elaborate(Elaborator *e, FileScope *file) {
     entry_elaborate(e, file, item, train);
   }
   check_eval_selected(e);
+  if (e->failures == 0)
+    define_uses(e, file);
 }

@@ -69,6 +69,39 @@ static bool emit_program(Emit *emit, const char *source_name) {
   return manifest_emit(emit, source_name, steps);
 }
 
+/* What a program may say and executables do not do yet: never left out
+ * silently. */
+static bool native_refuse(Diagnostics *diagnostics, Span span,
+                          const char *what, const char *name) {
+  diagnose_error(diagnostics, span, "E0790",
+                 "no code for %s `%s`: executables of this version do not %s",
+                 what, name,
+                 strcmp(what, "weights") == 0    ? "load a map of weights"
+                 : strcmp(what, "generate") == 0 ? "generate"
+                                                 : "read it");
+  return false;
+}
+
+static bool native_supports(const Program *program, Diagnostics *diagnostics) {
+  bool fine = true;
+  for (size_t i = 0; i < program->dataset.length; i++) {
+    const Dataset *dataset = &program->dataset.data[i];
+    for (size_t c = 0; c < dataset->column.length; c++) {
+      const Column *column = &dataset->column.data[c];
+      if (!source_info(column->source)->native)
+        fine = native_refuse(diagnostics, column->span, "the data source",
+                             source_info(column->source)->word);
+    }
+  }
+  for (size_t i = 0; i < program->weights.length; i++)
+    fine = native_refuse(diagnostics, program->weights.data[i].span, "weights",
+                         program->weights.data[i].model);
+  for (size_t i = 0; i < program->generate.length; i++)
+    fine = native_refuse(diagnostics, program->generate.data[i].span,
+                         "generate", program->generate.data[i].name);
+  return fine;
+}
+
 /* One call of backend_write. */
 typedef struct {
   const BackendOptions *options;
@@ -217,7 +250,8 @@ bool backend_write(const Program *program, const BackendOptions *options,
              .path = path,
              .arena = arena_new(),
              .diagnostics = diagnostics};
-  bool done = compile(&job, program, &code) && write_output(&job, &code);
+  bool done = native_supports(program, diagnostics) &&
+              compile(&job, program, &code) && write_output(&job, &code);
   buffer_free(&code);
   if (report)
     *report = job.report;

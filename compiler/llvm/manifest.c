@@ -145,7 +145,7 @@ static void add_columns(Record *dataset, const Dataset *from) {
     Record record = record_begin(emit);
     add_text(&record, column->name);
     add_integer(&record, column->source);
-    add_text(&record, column->path);
+    add_text(&record, column->text[0] ? column->text[0] : "");
     add_type(&record, column->type);
     table_add(&table, &record);
   }
