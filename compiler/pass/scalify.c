@@ -325,9 +325,14 @@ static void scale_node(Scaler *scaler, const Graph *old, ValueId id) {
   bridge_param(scaler, id, true);
 }
 
-/* Without scales only the borders to scaled parameters need anything. */
+/* Without scales only the borders to scaled parameters need anything, and a
+ * rescale is a view of its operand. */
 static void copy_node(Scaler *scaler, ValueId id) {
   Node node = graph_copy_prepare(&scaler->copy, id);
+  if (node.op == OP_RESCALE) {
+    node.op = OP_RESHAPE;
+    node.attr.by = NORM_L1; /* unused by reshape: its neutral value */
+  }
   if (node.op == OP_PARAM || node.op == OP_STORE)
     scale_rule(node.op)(scaler, id, &node);
   scaler->copy.map[id] = graph_add(scaler->copy.new, &node);
