@@ -137,6 +137,7 @@ typedef struct SgirReader {
   int64_t kernels;     /* stated count, or -1 */
   bool in_region;
   unsigned errors_before; /* the entry */
+  bool poisoned; /* the entry reads a parameter whose declaration failed */
   VEC(ResultText) result;
   VEC(RegionText) region;
 

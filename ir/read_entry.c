@@ -26,6 +26,7 @@ void read_entry(SgirReader *reader, Span span, EntryKind kind, Word name) {
   reader->in_region = false;
   reader->kernels = -1;
   reader->errors_before = reader->errors;
+  reader->poisoned = false;
   word_map_free(&reader->values);
   word_map_free(&reader->exponents);
   word_map_free(&reader->param_nodes);
@@ -292,7 +293,7 @@ void read_entry_end(SgirReader *reader) {
   for (size_t i = 0; i < reader->result.length; i++)
     read_result(reader, &reader->result.data[i]);
   reader->result.length = 0;
-  if (reader->errors == reader->errors_before) {
+  if (reader->errors == reader->errors_before && !reader->poisoned) {
     check_regions(reader);
     check_kernel_count(reader);
   }

@@ -65,8 +65,10 @@ ValueId find_param(SgirReader *reader, Word name) {
   if (number == 0)
     read_error(reader, name.span, "E0804", "no parameter or state @%s",
                name.text);
-  if (number == 0 || number == POISON)
+  if (number == 0 || number == POISON) {
+    reader->poisoned = true;
     return POISON;
+  }
   ValueId known = word_map_get(&reader->param_nodes, name.text);
   if (known)
     return known;
