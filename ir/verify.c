@@ -115,7 +115,7 @@ static void check_results(Verifier *verifier) {
   }
 }
 
-/* A gradient has the type of its parameter. */
+/* A gradient is `real`, whatever the format that a parameter is pinned to. */
 static void check_pair(Verifier *verifier, size_t i) {
   const Graph *graph = verifier->graph;
   ValueId parameter = graph->minimize->parameter[i];
@@ -126,9 +126,11 @@ static void check_pair(Verifier *verifier, size_t i) {
     violation(verifier, 0, "minimize pairs a parameter with a placeholder");
     return;
   }
-  const Node *node = graph_node(graph, placeholder);
-  if (node->type != graph_node(graph, parameter)->type)
-    violation(verifier, placeholder, "its type is not that of its parameter");
+  const Type *type = graph_node(graph, placeholder)->type;
+  if (!type_same_shape(type, graph_node(graph, parameter)->type) ||
+      type->format != FORMAT_REAL)
+    violation(verifier, placeholder,
+              "it is not real[..] of the shape of its parameter");
 }
 
 /* Placeholders exist only with minimize, and each is in one pair. */

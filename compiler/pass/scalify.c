@@ -62,16 +62,18 @@ static const char *helper_name(Scaler *scaler, const Node *node,
   return name_helper(scaler->names, base);
 }
 
-/* `operand` at scale `target`, in the phase of *node. Where both have the same
- * run-time exponent the estimate moves with the exponent; otherwise the data
- * are expected to be what they were. */
+/* `operand` at scale `target`, in the phase of *node: a new value, so the pin
+ * of a format stays behind. Where both have the same run-time exponent the
+ * estimate moves with the exponent; otherwise the data are expected to be what
+ * they were. */
 static ValueId add_rebalance(Scaler *scaler, const Node *node, ValueId operand,
                              Scale target) {
   Node from = *graph_node(scaler->copy.new, operand);
-  Node helper = node_make(OP_REBALANCE, node->phase, from.type, operand, 0, 0);
+  const Type *type =
+      type_with_format(scaler->context->program->types, from.type, FORMAT_REAL);
+  Node helper = node_make(OP_REBALANCE, node->phase, type, operand, 0, 0);
   helper.name = helper_name(scaler, node, &from);
   helper.span = node->span;
-  helper.pinned = from.pinned;
   helper.scale = target;
   helper.estimate = from.estimate;
   if (from.scale.symbol == target.symbol)
