@@ -6,7 +6,8 @@
  * is an integer that grows with the magnitude it stands for, so a rounding
  * that carries out of the mantissa lands on the right next code by itself,
  * and overflow is a comparison of codes. A value is rounded once, straight
- * from binary32. Source: OFP8 1.0 and IEEE 754-2019, clause 4.3.1.
+ * from binary32. Scales are the exponent field alone and have functions of
+ * their own. Source: OFP8 1.0; MX 1.0; IEEE 754-2019, clause 4.3.1.
  */
 #include "ir/codec.h"
 
@@ -20,9 +21,12 @@
 #define F32_INFINITY UINT32_C(0x7F800000)
 #define F32_QUIET_NAN UINT32_C(0x7FC00000)
 
+enum { CODE_NO, CODE_YES };
+
 static const FormatInfo format_table[FORMAT_COUNT] = {
-#define FORMAT(id, text, kind, bits, exponent, mantissa, bias, specials)       \
-  {text, KIND_##kind, bits, exponent, mantissa, bias, SPECIALS_##specials},
+#define FORMAT(id, text, kind, bits, exponent, mantissa, bias, specials, code) \
+  {text, KIND_##kind,         bits,       exponent, mantissa,                  \
+   bias, SPECIALS_##specials, CODE_##code},
 #include "ir/formats.def"
 };
 
@@ -45,15 +49,16 @@ bool format_is_float(Format format) {
 }
 
 size_t format_bytes(Format format) {
-  return (size_t)format_info(format)->bits / 8;
+  return ((size_t)format_info(format)->bits + 7) / 8;
 }
 
 double format_max(Format format) {
   const FormatInfo *row = format_info(format);
-  assert(row->kind == KIND_FLOAT);
-  bool ieee = row->specials == SPECIALS_IEEE;
-  int exponent = (1 << row->exponent_bits) - (ieee ? 2 : 1) - row->bias;
-  /* FN gives its last mantissa to NaN; IEEE a whole exponent. */
+  assert(row->kind == KIND_FLOAT || row->kind == KIND_SCALE);
+  /* IEEE gives a whole exponent to what is not finite, a scale its last code;
+   * FN the last mantissa of the last exponent. */
+  bool cut = row->specials == SPECIALS_IEEE || row->specials == SPECIALS_ONES;
+  int exponent = (1 << row->exponent_bits) - (cut ? 2 : 1) - row->bias;
   int lost = row->specials == SPECIALS_FN ? 2 : 1;
   double mantissa = ldexp(2.0, row->mantissa_bits) - lost;
   return ldexp(mantissa, exponent - row->mantissa_bits);
@@ -61,8 +66,8 @@ double format_max(Format format) {
 
 double format_min_normal(Format format) {
   const FormatInfo *row = format_info(format);
-  assert(row->kind == KIND_FLOAT);
-  return ldexp(1.0, 1 - row->bias);
+  assert(row->kind == KIND_FLOAT || row->kind == KIND_SCALE);
+  return ldexp(1.0, (row->kind == KIND_FLOAT) - row->bias);
 }
 
 /* What conversions need of a row, as unsigned codes (sign bit clear). The
@@ -73,21 +78,34 @@ typedef struct {
   uint32_t max;       /* the largest finite code */
   uint32_t beyond;    /* where overflow goes when it does not saturate */
   uint32_t quiet_nan; /* the canonical NaN */
-  int sign_shift;     /* from bit 31 down to the sign bit of the code */
+  uint32_t sign;      /* the sign bit of the code */
+  int sign_shift;     /* from bit 31 down to it */
+  bool one_zero;      /* its code is NaN */
 } Codes;
 
 static Codes format_codes(Format format) {
   const FormatInfo *row = format_info(format);
   assert(row->kind == KIND_FLOAT && row->bits <= 16);
   int m = row->mantissa_bits;
-  uint32_t all = (UINT32_C(1) << (row->exponent_bits + m)) - 1;
-  Codes codes = {m, row->bias, all, all, all, 32 - row->bits};
-  if (row->specials == SPECIALS_IEEE) {
+  uint32_t sign = UINT32_C(1) << (row->bits - 1), all = sign - 1;
+  Codes codes = {m, row->bias, all, all, all, sign, 32 - row->bits, false};
+  switch (row->specials) {
+  case SPECIALS_IEEE:
     codes.beyond = all ^ ((UINT32_C(1) << m) - 1); /* infinity */
     codes.max = codes.beyond - 1;
     codes.quiet_nan = codes.beyond | UINT32_C(1) << (m - 1);
-  } else if (row->specials == SPECIALS_FN) {
+    break;
+  case SPECIALS_FN:
     codes.max = all - 1;
+    break;
+  case SPECIALS_FNUZ:
+    codes.beyond = codes.quiet_nan = sign;
+    codes.one_zero = true;
+    break;
+  case SPECIALS_FINITE:
+  case SPECIALS_ONES:
+  case SPECIALS_NONE:
+    break;
   }
   return codes;
 }
@@ -148,6 +166,12 @@ static inline uint32_t split_stochastic(Split split, uint32_t random) {
   return split.base + (uint32_t)(fixed >> 32) + (random < (uint32_t)fixed);
 }
 
+/* A code with the sign of `bits`. */
+static inline uint32_t with_sign(Codes codes, uint32_t code, uint32_t bits) {
+  uint32_t sign = (bits & F32_SIGN) >> codes.sign_shift;
+  return code | (codes.one_zero && code == 0 ? 0 : sign);
+}
+
 /* The signed code of any binary32 bits. Straight-line: an infinity splits like
  * the power of two it would be, so it overflows like one; a NaN is put right
  * at the end. */
@@ -157,16 +181,54 @@ static inline uint32_t encode_nearest(Codes codes, uint32_t bits,
   uint32_t code = split_nearest(split_magnitude(codes, magnitude));
   code = code > codes.max ? overflowed : code;
   code = magnitude > F32_INFINITY ? codes.quiet_nan : code;
-  return code | (bits & F32_SIGN) >> codes.sign_shift;
+  return with_sign(codes, code, bits);
 }
 
 static uint32_t overflow_code(Codes codes, Overflow overflow) {
   return overflow == OVERFLOW_SATURATE ? codes.max : codes.beyond;
 }
 
+/* ---- scales: the exponent field of binary32 ------------------------------ */
+
+enum { SCALE_MAX_CODE = 0xFE, SCALE_NAN = 0xFF };
+
+static bool format_is_scale(Format format) {
+  return format_info(format)->kind == KIND_SCALE;
+}
+
+static float scale_decode(uint32_t code) {
+  code &= SCALE_NAN;
+  if (code == 0)
+    return f32_of_bits(UINT32_C(1) << (F32_MANTISSA_BITS - 1)); /* 2^-127 */
+  return f32_of_bits(code == SCALE_NAN ? F32_QUIET_NAN
+                                       : code << F32_MANTISSA_BITS);
+}
+
+/* Ties between neighbours are at 1.5 times the smaller. */
+static uint32_t scale_encode(uint32_t bits, Overflow overflow) {
+  bool saturates = overflow == OVERFLOW_SATURATE;
+  if ((bits & ~F32_SIGN) > F32_INFINITY)
+    return SCALE_NAN;
+  if (bits == 0 || bits >= F32_SIGN)
+    return saturates ? 0 : SCALE_NAN;
+  uint32_t half = UINT32_C(1) << (F32_MANTISSA_BITS - 1);
+  if (bits < 2 * half) /* subnormal: nearest to 2^-127 or to 2^-126 */
+    return bits > half + half / 2;
+  uint32_t odd = (bits >> F32_MANTISSA_BITS) & 1;
+  uint32_t code = (bits + half - 1 + odd) >> F32_MANTISSA_BITS;
+  if (code <= SCALE_MAX_CODE)
+    return code;
+  return saturates ? SCALE_MAX_CODE : SCALE_NAN;
+}
+
+/* ---- one value ------------------------------------------------------------
+ */
+
 uint32_t codec_encode(Format format, float x, Overflow overflow) {
   if (format == FORMAT_F32)
     return f32_bits(x);
+  if (format_is_scale(format))
+    return scale_encode(f32_bits(x), overflow);
   Codes codes = format_codes(format);
   return encode_nearest(codes, f32_bits(x), overflow_code(codes, overflow));
 }
@@ -183,7 +245,7 @@ uint32_t codec_encode_stochastic(Format format, float x, uint32_t random,
     return encode_nearest(codes, bits, overflowed);
   uint32_t code = split_stochastic(split_magnitude(codes, magnitude), random);
   code = code > codes.max ? overflowed : code;
-  return code | (bits & F32_SIGN) >> codes.sign_shift;
+  return with_sign(codes, code, bits);
 }
 
 /* The bits of a finite unsigned code as binary32. Never touches a binary32
@@ -202,12 +264,14 @@ static inline uint32_t decode_finite(Codes codes, uint32_t code) {
 /* Above max: infinity where the format has one, and NaN. */
 static inline float decode_code(Codes codes, uint32_t code) {
   uint32_t sign = (code << codes.sign_shift) & F32_SIGN;
-  uint32_t unsigned_code = code & ~(F32_SIGN >> codes.sign_shift);
+  uint32_t magnitude = code & (codes.sign - 1);
   uint32_t bits;
-  if (unsigned_code <= codes.max)
-    bits = decode_finite(codes, unsigned_code);
+  if (codes.one_zero && magnitude == 0 && sign != 0)
+    bits = F32_QUIET_NAN;
+  else if (magnitude <= codes.max)
+    bits = decode_finite(codes, magnitude);
   else
-    bits = unsigned_code == codes.beyond && codes.beyond != codes.quiet_nan
+    bits = magnitude == codes.beyond && codes.beyond != codes.quiet_nan
                ? F32_INFINITY
                : F32_QUIET_NAN;
   return f32_of_bits(sign | bits);
@@ -216,6 +280,8 @@ static inline float decode_code(Codes codes, uint32_t code) {
 float codec_decode(Format format, uint32_t code) {
   if (format == FORMAT_F32)
     return f32_of_bits(code);
+  if (format_is_scale(format))
+    return scale_decode(code);
   return decode_code(format_codes(format), code);
 }
 
@@ -286,6 +352,10 @@ void codec_decode_array(Format format, const void *codes, float *out,
   case KIND_FLOAT:
     decode_floats(format, codes, out, n);
     return;
+  case KIND_SCALE:
+    for (size_t i = 0; i < n; i++)
+      out[i] = scale_decode(((const unsigned char *)codes)[i]);
+    return;
   case KIND_INT:
     (row->bits == 64 ? decode_i64 : decode_i32)(codes, out, n);
     return;
@@ -308,18 +378,22 @@ void codec_encode_array(Format format, const float *in, void *codes, size_t n,
       memcpy(codes, in, n * sizeof *in);
     return;
   }
+  uint8_t *bytes = codes;
+  if (format_is_scale(format)) {
+    for (size_t i = 0; i < n; i++)
+      bytes[i] = (uint8_t)scale_encode(f32_bits(in[i]), overflow);
+    return;
+  }
   Codes row = format_codes(format);
   uint32_t overflowed = overflow_code(row, overflow);
   if (format_bytes(format) == 1) {
-    uint8_t *bytes = codes;
     for (size_t i = 0; i < n; i++)
       bytes[i] = (uint8_t)encode_nearest(row, f32_bits(in[i]), overflowed);
     return;
   }
-  unsigned char *out = codes;
   for (size_t i = 0; i < n; i++) {
     uint16_t code = (uint16_t)encode_nearest(row, f32_bits(in[i]), overflowed);
-    memcpy(out + i * sizeof code, &code, sizeof code);
+    memcpy(bytes + i * sizeof code, &code, sizeof code);
   }
 }
 

@@ -148,8 +148,13 @@ void type_text_dim(TypeText *type, int64_t dim) {
 
 Format read_format(SgirReader *reader, Word word) {
   Format format = format_named(word.text, word.length);
-  if (format != FORMAT_NONE)
+  if (format != FORMAT_NONE && format_info(format)->kind != KIND_SCALE)
     return format;
+  if (format != FORMAT_NONE) {
+    read_error(reader, word.span, "E0803", "%s holds scales, not elements",
+               word.text);
+    return FORMAT_NONE;
+  }
   const char *names[FORMAT_COUNT];
   for (int i = 0; i < FORMAT_COUNT; i++)
     names[i] = format_info((Format)i)->text;

@@ -51,16 +51,19 @@ bool dims_check(Elaborator *e, const TypeExpr *type) {
 
 /* ---- element formats ---------------------------------------------------- */
 
+void fail_scale_format(Elaborator *e, Span span, Format format) {
+  Diagnostic error = error_begin(e, span, "E0511",
+                                 "%s holds scales, not elements: powers of two "
+                                 "from 2^-127 to 2^127",
+                                 format_info(format)->text);
+  error_hint(e, &error, "the formats of elements are in docs/formats.md");
+  error_send(e, &error);
+}
+
 static const char *const compile_time_word[] = {"int", "str"};
 
-/* Formats that the language knows and this version does not are named as
- * such. */
 static Format fail_type_word(Elaborator *e, const TypeExpr *type,
                              const char *word) {
-  if (strcmp(word, "e2m1") == 0 || strcmp(word, "e8m0") == 0) {
-    fail_unsupported(e, type->span, "the format %s is", word);
-    return FORMAT_NONE;
-  }
   Diagnostic error =
       error_begin(e, type->path.span, "E0214", "unknown type `%s`", word);
   Candidates candidates = {0};
@@ -99,7 +102,12 @@ Format type_format(Elaborator *e, const TypeExpr *type) {
     if (strcmp(word, compile_time_word[i]) == 0)
       return FORMAT_NONE;
   Format format = format_named(word, strlen(word));
-  return format == FORMAT_NONE ? fail_type_word(e, type, word) : format;
+  if (format == FORMAT_NONE)
+    return fail_type_word(e, type, word);
+  if (format_info(format)->kind != KIND_SCALE)
+    return format;
+  fail_scale_format(e, type->path.span, format);
+  return FORMAT_NONE;
 }
 
 /* ---- declarations ------------------------------------------------------- */

@@ -269,6 +269,8 @@ const Type *type_resolve(Elaborator *e, const TypeExpr *type, bool *pinned,
 /* Element format that a type names: FORMAT_NONE for int, bool, str, datasets.
  * A shape without a word is real. */
 Format type_format(Elaborator *e, const TypeExpr *type);
+/* E0511: a SCALE format where one of elements is needed. */
+void fail_scale_format(Elaborator *e, Span span, Format format);
 bool type_is_word(const TypeExpr *type, const char *word); /* no shape */
 bool type_is_dataset(Elaborator *e, const TypeExpr *type);
 bool dim_is_any(const Dim *dim); /* `_` */

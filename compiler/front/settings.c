@@ -42,16 +42,16 @@ static int word_index(Elaborator *e, const Expr *expr, const char *what,
 static bool format_word(Elaborator *e, const Expr *expr, Format *out) {
   const char *word[FORMAT_COUNT];
   size_t count = 0;
-  if (expr->kind == EXPR_NAME &&
-      (strcmp(expr->text, "e2m1") == 0 || strcmp(expr->text, "e8m0") == 0)) {
-    fail_unsupported(e, expr->span, "the format %s is", expr->text);
-    return false;
-  }
   for (int i = 0; i < FORMAT_COUNT; i++) {
     const char *text = format_info((Format)i)->text;
+    bool named = expr->kind == EXPR_NAME && strcmp(text, expr->text) == 0;
+    if (named && format_info((Format)i)->kind == KIND_SCALE) {
+      fail_scale_format(e, expr->span, (Format)i);
+      return false;
+    }
     if (!format_is_float((Format)i))
       continue;
-    if (expr->kind == EXPR_NAME && strcmp(text, expr->text) == 0) {
+    if (named) {
       *out = (Format)i;
       return true;
     }

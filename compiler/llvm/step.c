@@ -263,6 +263,17 @@ static bool emit_nodes(const Step *step) {
   return true;
 }
 
+static bool check_format(Emit *emit, const Graph *graph, ValueId id) {
+  const FormatInfo *row = format_info(graph_node(graph, id)->type->format);
+  if (!row->has_code)
+    kernel_refuse(emit, graph, id,
+                  arena_printf(emit->arena,
+                               "this version computes with %s in `sgc exec` "
+                               "only",
+                               row->text));
+  return row->has_code;
+}
+
 /* What level final and `plan` promise, before it is relied on. */
 static bool check_graph(Emit *emit, const Graph *graph) {
   if (!graph->placement) {
@@ -275,6 +286,8 @@ static bool check_graph(Emit *emit, const Graph *graph) {
   for (ValueId id = 1; id < graph->count; id++) {
     const Node *node = graph_node(graph, id);
     LowerRule rule = op_lowering(node->op);
+    if (!check_format(emit, graph, id))
+      return false;
     bool needs = rule != LOWER_leaf && rule != LOWER_view && rule != LOWER_max;
     if (needs && (node->kernel == 0 || node->kernel < last)) {
       kernel_refuse(emit, graph, id,

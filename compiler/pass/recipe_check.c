@@ -126,7 +126,7 @@ static void report_setting(Check *check, const Rule *rule, Span span,
   check->fine = false;
 }
 
-/* Formats that no recipe may choose: whole numbers, `real`, f64. */
+/* Formats that no recipe may choose: whole numbers, `real`, scales, f64. */
 static bool is_unusable(Format format) {
   return format != FORMAT_NONE &&
          (!format_is_float(format) || format == FORMAT_F64);
@@ -147,7 +147,8 @@ static const char *unsupported_setting(const Settings *settings) {
     return "accumulation is in f32 in this version";
   if (is_unusable(settings->forward) || is_unusable(settings->gradient) ||
       is_unusable(settings->wgrad) || is_unusable(settings->dgrad))
-    return "a recipe chooses among f32, f16, bf16, e4m3 and e5m2";
+    return "values are stored and read in floating-point formats of up to 32 "
+           "bits";
   return NULL;
 }
 

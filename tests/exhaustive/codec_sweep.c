@@ -1,15 +1,18 @@
 /* All 2^32 binary32 inputs through the production encoders and through the
- * second implementation: {f16, bf16, e4m3, e5m2} x {saturate, inf}.
+ * second implementation: every format of codec_reference.c, and e8m0, x
+ * {saturate, inf}.
  *
- * No arguments. Progress and the first differences go to stderr; the last line
- * of stdout is a record for tests/LEDGER.tsv: target, trials, failures,
- * seconds. Exit status 1 when anything differs. Build with -O2 and, for
- * threads, -fopenmp; OMP_NUM_THREADS chooses how many.
+ * Arguments: names of formats; none means all. Progress and the first
+ * differences go to stderr; the last line of stdout is a record for
+ * tests/LEDGER.tsv: target, trials, failures, seconds. Exit status 1 when
+ * anything differs. Build with -O2 and, for threads, -fopenmp; OMP_NUM_THREADS
+ * chooses how many.
  *
  * Inputs come in ascending blocks, so that the reference finds its place in
  * the sorted table by walking up from the last one.
  */
 #include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +31,13 @@ typedef struct {
   uint16_t codes[BLOCK_SIZE]; /* or as many bytes */
   uint32_t rounded[BLOCK_SIZE];
 } Block;
+
+/* What is swept: some of the references, and perhaps e8m0. */
+typedef struct {
+  Reference *reference[REFERENCE_FORMAT_COUNT];
+  int count;
+  bool scales;
+} Sweep;
 
 static void block_fill(Block *block, uint32_t first) {
   block->first = first;
@@ -55,10 +65,10 @@ static uint32_t expected_code(const Reference *reference, const Block *block,
                               uint32_t i, Overflow overflow) {
   const ReferenceFormat *facts = reference->facts;
   float x = block->in[i];
-  uint32_t sign = signbit(x) ? 1u << (facts->bits - 1) : 0;
-  if (isnan(x))
-    return sign | facts->nan_code;
-  return sign | reference_finish(reference, block->rounded[i], overflow);
+  uint32_t code =
+      isnan(x) ? facts->nan_code
+               : reference_finish(reference, block->rounded[i], overflow);
+  return reference_signed(facts, signbit(x), code);
 }
 
 static uint32_t produced_code(const Reference *reference, const Block *block,
@@ -84,14 +94,31 @@ static uint64_t block_compare(const Reference *reference, Block *block,
   return failures;
 }
 
-static uint64_t block_check(Reference *const *references, Block *block,
-                            uint32_t number) {
+static uint64_t block_compare_scales(Block *block, Overflow overflow) {
+  uint64_t failures = 0;
+  codec_encode_array(FORMAT_E8M0, block->in, block->codes, BLOCK_SIZE,
+                     overflow);
+  for (uint32_t i = 0; i < BLOCK_SIZE; i++) {
+    uint32_t want = reference_encode_scale(block->in[i], overflow);
+    uint32_t got = ((const unsigned char *)block->codes)[i];
+    if (got != want && failures++ == 0)
+      fprintf(stderr, "e8m0, policy %d: input %#010x gives %#x, not %#x\n",
+              (int)overflow, block->first + i, got, want);
+  }
+  return failures;
+}
+
+static uint64_t block_check(const Sweep *sweep, Block *block, uint32_t number) {
   uint64_t failures = 0;
   block_fill(block, number << BLOCK_BITS);
-  for (int i = 0; i < REFERENCE_FORMAT_COUNT; i++) {
-    block_round(references[i], block);
-    failures += block_compare(references[i], block, OVERFLOW_SATURATE);
-    failures += block_compare(references[i], block, OVERFLOW_INF);
+  for (int i = 0; i < sweep->count; i++) {
+    block_round(sweep->reference[i], block);
+    failures += block_compare(sweep->reference[i], block, OVERFLOW_SATURATE);
+    failures += block_compare(sweep->reference[i], block, OVERFLOW_INF);
+  }
+  if (sweep->scales) {
+    failures += block_compare_scales(block, OVERFLOW_SATURATE);
+    failures += block_compare_scales(block, OVERFLOW_INF);
   }
   return failures;
 }
@@ -101,7 +128,7 @@ static void report_progress(uint32_t done) {
     fprintf(stderr, "%u / 64\n", done / (BLOCK_COUNT / 64));
 }
 
-static uint64_t sweep(Reference *const *references) {
+static uint64_t sweep_run(const Sweep *sweep) {
   uint64_t failures = 0;
   uint32_t done = 0;
 #pragma omp parallel reduction(+ : failures)
@@ -111,7 +138,7 @@ static uint64_t sweep(Reference *const *references) {
       abort();
 #pragma omp for schedule(dynamic)
     for (uint32_t number = 0; number < BLOCK_COUNT; number++) {
-      failures += block_check(references, block, number);
+      failures += block_check(sweep, block, number);
 #pragma omp critical
       report_progress(++done);
     }
@@ -126,19 +153,39 @@ static double now(void) {
   return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
 }
 
-int main(void) {
-  double start = now();
-  Reference *references[REFERENCE_FORMAT_COUNT];
+static bool is_wanted(const char *name, int count, char **argument) {
+  bool wanted = count < 2;
+  for (int i = 1; i < count; i++)
+    wanted |= strcmp(argument[i], name) == 0;
+  return wanted;
+}
+
+static Sweep sweep_new(int count, char **argument) {
+  Sweep sweep = {.scales = is_wanted("e8m0", count, argument)};
   for (int i = 0; i < REFERENCE_FORMAT_COUNT; i++) {
-    references[i] = reference_new(&reference_formats[i]);
-    if (references[i] == NULL)
+    if (!is_wanted(reference_formats[i].name, count, argument))
+      continue;
+    Reference *reference = reference_new(&reference_formats[i]);
+    if (reference == NULL)
       abort();
+    sweep.reference[sweep.count++] = reference;
   }
-  uint64_t failures = sweep(references);
-  for (int i = 0; i < REFERENCE_FORMAT_COUNT; i++)
-    reference_free(references[i]);
-  uint64_t trials = (UINT64_C(1) << 32) * REFERENCE_FORMAT_COUNT * 2;
-  printf("codec_sweep\t%llu\t%llu\t%.0f\n", (unsigned long long)trials,
+  return sweep;
+}
+
+int main(int count, char **argument) {
+  double start = now();
+  Sweep sweep = sweep_new(count, argument);
+  uint64_t formats = (uint64_t)sweep.count + sweep.scales;
+  if (formats == 0 || (count > 1 && formats != (uint64_t)count - 1)) {
+    fprintf(stderr, "usage: codec_sweep [FORMAT...]\n");
+    return 2;
+  }
+  uint64_t failures = sweep_run(&sweep);
+  for (int i = 0; i < sweep.count; i++)
+    reference_free(sweep.reference[i]);
+  printf("codec_sweep\t%llu\t%llu\t%.0f\n",
+         (unsigned long long)((formats * 2) << 32),
          (unsigned long long)failures, now() - start);
   return failures != 0;
 }

@@ -21,10 +21,12 @@ typedef struct {
   int bits, exponent_bits, mantissa_bits, bias;
   uint32_t max_code;      /* largest finite */
   uint32_t infinity_code; /* 0 where the format has none */
-  uint32_t nan_code;      /* canonical */
+  uint32_t nan_code;      /* canonical; what NaN becomes where there is none */
+  bool has_nan;
+  bool one_zero; /* the code of -0 is the only NaN */
 } ReferenceFormat;
 
-#define REFERENCE_FORMAT_COUNT 4
+#define REFERENCE_FORMAT_COUNT 10
 extern const ReferenceFormat reference_formats[REFERENCE_FORMAT_COUNT];
 
 typedef struct {
@@ -53,8 +55,13 @@ uint32_t reference_nearest(const Reference *reference, double magnitude,
 /* The code after the overflow policy: `rounded` as from reference_nearest. */
 uint32_t reference_finish(const Reference *reference, uint32_t rounded,
                           Overflow overflow);
+/* The code with a sign, which the zero of some formats has not. */
+uint32_t reference_signed(const ReferenceFormat *facts, bool negative,
+                          uint32_t code);
 /* The whole conversion. */
 uint32_t reference_encode(const Reference *reference, float x,
                           Overflow overflow);
+/* The same into E8M0, by way of frexp. */
+uint32_t reference_encode_scale(float x, Overflow overflow);
 
 #endif

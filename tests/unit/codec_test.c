@@ -75,6 +75,10 @@ static void test_facts(void **state) {
   assert_int_equal(format_bytes(FORMAT_U16), 2);
   assert_int_equal(format_bytes(FORMAT_F32), 4);
   assert_int_equal(format_bytes(FORMAT_I64), 8);
+  assert_int_equal(format_bytes(FORMAT_E2M1), 1);
+  assert_int_equal(format_bytes(FORMAT_E3M2), 1);
+  assert_int_equal(format_bytes(FORMAT_E8M0), 1);
+  assert_false(format_is_float(FORMAT_E8M0));
   assert_true(format_is_float(FORMAT_F64) && format_is_float(FORMAT_E5M2));
   assert_false(format_is_float(FORMAT_REAL) || format_is_float(FORMAT_I32));
 }
@@ -87,6 +91,20 @@ static void test_ranges(void **state) {
   assert_true(format_max(FORMAT_BF16) == 0x1.FEp127);
   assert_true(format_max(FORMAT_F32) == (double)FLT_MAX);
   assert_true(format_max(FORMAT_F64) == DBL_MAX);
+  assert_true(format_max(FORMAT_E4M3FNUZ) == 240.0);
+  assert_true(format_max(FORMAT_E5M2FNUZ) == 57344.0);
+  assert_true(format_max(FORMAT_E3M4) == 15.5);
+  assert_true(format_max(FORMAT_E2M3) == 7.5);
+  assert_true(format_max(FORMAT_E3M2) == 28.0);
+  assert_true(format_max(FORMAT_E2M1) == 6.0);
+  assert_true(format_max(FORMAT_E8M0) == 0x1p127);
+  assert_true(format_min_normal(FORMAT_E4M3FNUZ) == 0x1p-7);
+  assert_true(format_min_normal(FORMAT_E5M2FNUZ) == 0x1p-15);
+  assert_true(format_min_normal(FORMAT_E3M4) == 0.25);
+  assert_true(format_min_normal(FORMAT_E2M3) == 1.0);
+  assert_true(format_min_normal(FORMAT_E3M2) == 0.25);
+  assert_true(format_min_normal(FORMAT_E2M1) == 1.0);
+  assert_true(format_min_normal(FORMAT_E8M0) == 0x1p-127);
   assert_true(format_min_normal(FORMAT_E4M3) == 0x1p-6);
   assert_true(format_min_normal(FORMAT_E5M2) == 0x1p-14);
   assert_true(format_min_normal(FORMAT_F16) == 0x1p-14);
@@ -122,7 +140,9 @@ static void test_round_trip(void **state) {
     for (uint32_t code = 0; code < 2 * sign; code++) {
       float x = codec_decode(facts->format, code);
       uint32_t again = codec_encode(facts->format, x, OVERFLOW_INF);
-      uint32_t want = isnan(x) ? facts->nan_code | (code & sign) : code;
+      uint32_t want = isnan(x) ? reference_signed(facts, (code & sign) != 0,
+                                                  facts->nan_code)
+                               : code;
       assert_int_equal(again, want);
       if (isfinite(x)) {
         assert_int_equal(codec_encode(facts->format, x, OVERFLOW_SATURATE),
@@ -217,6 +237,47 @@ static void test_edges(void **state) {
       {FORMAT_BF16, 0x1p-149f, 0x0000, 0x0000},
       {FORMAT_BF16, 0x1p-133f, 0x0001, 0x0001},
       {FORMAT_BF16, 1.0f, 0x3F80, 0x3F80},
+      {FORMAT_E4M3FNUZ, 1.0f, 0x40, 0x40},
+      {FORMAT_E4M3FNUZ, -0.0f, 0x00, 0x00},
+      {FORMAT_E4M3FNUZ, -0x1p-11f, 0x00, 0x00}, /* tie with zero */
+      {FORMAT_E4M3FNUZ, -0x1.000002p-11f, 0x81, 0x81},
+      {FORMAT_E4M3FNUZ, 0x1.DFFFFEp7f, 0x7F, 0x7F},
+      {FORMAT_E4M3FNUZ, 248.0f, 0x7F, 0x80}, /* tie, 240 is odd */
+      {FORMAT_E4M3FNUZ, -248.0f, 0xFF, 0x80},
+      {FORMAT_E4M3FNUZ, -INFINITY, 0xFF, 0x80},
+      {FORMAT_E4M3FNUZ, NAN, 0x80, 0x80},
+      {FORMAT_E5M2FNUZ, 57344.0f, 0x7F, 0x7F},
+      {FORMAT_E5M2FNUZ, 61440.0f, 0x7F, 0x80},
+      {FORMAT_E5M2FNUZ, -NAN, 0x80, 0x80},
+      {FORMAT_E3M4, 15.5f, 0x6F, 0x6F},
+      {FORMAT_E3M4, 15.75f, 0x6F, 0x70}, /* tie, 15.5 is odd */
+      {FORMAT_E3M4, NAN, 0x78, 0x78},
+      {FORMAT_E3M4, 0.234375f, 0x0F, 0x0F}, /* largest subnormal */
+      {FORMAT_E2M3, 7.5f, 0x1F, 0x1F},
+      {FORMAT_E2M3, 1e9f, 0x1F, 0x1F},
+      {FORMAT_E2M3, NAN, 0x1F, 0x1F},
+      {FORMAT_E2M3, -INFINITY, 0x3F, 0x3F},
+      {FORMAT_E3M2, 28.0f, 0x1F, 0x1F},
+      {FORMAT_E3M2, -0.03125f, 0x20, 0x20}, /* tie with zero, which is signed */
+      {FORMAT_E2M1, 6.0f, 0x7, 0x7},
+      {FORMAT_E2M1, 5.0f, 0x6, 0x6}, /* tie, up to even */
+      {FORMAT_E2M1, 2.5f, 0x4, 0x4},
+      {FORMAT_E2M1, 0.25f, 0x0, 0x0},
+      {FORMAT_E2M1, -0.75f, 0xA, 0xA},
+      {FORMAT_E2M1, -NAN, 0xF, 0xF},
+      {FORMAT_E8M0, 1.0f, 0x7F, 0x7F},
+      {FORMAT_E8M0, 1.5f, 0x80, 0x80}, /* tie, up to even */
+      {FORMAT_E8M0, 3.0f, 0x80, 0x80},
+      {FORMAT_E8M0, 0x1.8p127f, 0xFE, 0xFE},
+      {FORMAT_E8M0, 0x1.800002p127f, 0xFE, 0xFF},
+      {FORMAT_E8M0, INFINITY, 0xFE, 0xFF},
+      {FORMAT_E8M0, 0x1p-149f, 0x00, 0x00},
+      {FORMAT_E8M0, 0x1.8p-127f, 0x00, 0x00},
+      {FORMAT_E8M0, 0x1.80001p-127f, 0x01, 0x01},
+      {FORMAT_E8M0, 0.0f, 0x00, 0xFF},
+      {FORMAT_E8M0, -1.0f, 0x00, 0xFF},
+      {FORMAT_E8M0, -INFINITY, 0x00, 0xFF},
+      {FORMAT_E8M0, -NAN, 0xFF, 0xFF},
   };
   for (size_t i = 0; i < sizeof edges / sizeof *edges; i++) {
     Format format = edges[i].format;
@@ -243,7 +304,6 @@ static void test_monotone(void **state) {
   (void)state;
   for (int i = 0; i < REFERENCE_FORMAT_COUNT; i++) {
     Format format = reference_formats[i].format;
-    uint32_t sign = 1u << (reference_formats[i].bits - 1);
     uint32_t last = 0;
     for (uint32_t bits = 0; bits <= 0x7F800000; bits += 977) {
       uint32_t code = codec_encode(format, from_bits(bits), OVERFLOW_SATURATE);
@@ -251,7 +311,7 @@ static void test_monotone(void **state) {
       last = code;
       float negative = from_bits(bits | 0x80000000);
       assert_int_equal(codec_encode(format, negative, OVERFLOW_SATURATE),
-                       code | sign);
+                       reference_signed(&reference_formats[i], true, code));
     }
     assert_int_equal(last, reference_formats[i].max_code);
   }
@@ -277,7 +337,6 @@ static void test_f32_is_identity(void **state) {
  * distance: so the expectation over all words is x itself. */
 static void check_stochastic(const Reference *reference, float x) {
   const ReferenceFormat *facts = reference->facts;
-  uint32_t sign = signbit(x) ? 1u << (facts->bits - 1) : 0;
   double magnitude = fabs((double)x);
   uint32_t floor = reference_floor(reference, magnitude);
   uint64_t away_below = 0;
@@ -291,8 +350,9 @@ static void check_stochastic(const Reference *reference, float x) {
       continue;
     uint32_t rounded = floor + (words[i] < away_below);
     for (int policy = OVERFLOW_SATURATE; policy <= OVERFLOW_INF; policy++) {
-      uint32_t want =
-          sign | reference_finish(reference, rounded, (Overflow)policy);
+      uint32_t want = reference_signed(
+          facts, signbit(x),
+          reference_finish(reference, rounded, (Overflow)policy));
       uint32_t got = codec_encode_stochastic(
           facts->format, x, (uint32_t)words[i], (Overflow)policy);
       if (got != want)

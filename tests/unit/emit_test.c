@@ -64,7 +64,7 @@ typedef enum {
   KIND_STOCHASTIC,
   KIND_EXP,
   KIND_LOG,
-  KIND_SCALE,
+  KIND_MULTIPLY,
   KIND_DRAW
 } Kind;
 
@@ -94,7 +94,7 @@ static LLVMValueRef case_value(Emit *emit, Case c, LLVMValueRef a,
     return emit_exp(emit, a, c.lanes);
   case KIND_LOG:
     return emit_log(emit, a, c.lanes);
-  case KIND_SCALE:
+  case KIND_MULTIPLY:
     return emit_scale2(emit, a, factors, c.lanes);
   default:
     return NULL;
@@ -378,7 +378,7 @@ static void shifts_agree(Workshop *w, const char *march) {
       wanted[i] = f32_scale2(x[i], shift[s]);
     quiet_nans(wanted, COUNT);
     for (int l = 0; l < WIDTHS; l++) {
-      Case c = {KIND_SCALE, FORMAT_F32, 0, lanes_table[l]};
+      Case c = {KIND_MULTIPLY, FORMAT_F32, 0, lanes_table[l]};
       case_run(w, c, x, bits, shift[s], found, COUNT);
       quiet_nans(found, COUNT);
       expect_same(march, c, found, wanted, 4, COUNT);
@@ -388,7 +388,7 @@ static void shifts_agree(Workshop *w, const char *march) {
 
 static void shifts_multiply_twice(void **state) {
   (void)state;
-  Case cases[] = {{KIND_SCALE, FORMAT_F32, 0, 0}};
+  Case cases[] = {{KIND_MULTIPLY, FORMAT_F32, 0, 0}};
   each_march(cases, 1, shifts_agree);
 }
 

@@ -476,7 +476,7 @@ static void what_is_not_carried_out_is_refused(void **state) {
   settings = settings_unset();
   settings.accumulate = FORMAT_F16;
   refused("matmul", settings, "accumulation is in f32");
-  refused("default", format(FORMAT_F64), "a recipe chooses among");
+  refused("default", format(FORMAT_F64), "values are stored and read in floating-point");
   settings.accumulate = FORMAT_F32;
   settings.subnormals = 1;
   accepted("matmul", settings);
