@@ -58,8 +58,21 @@ static void print_scale(const Report *report, Scale scale) {
   buffer_free(&text);
 }
 
+static bool is_product(const Node *node) {
+  OpClass class = op_info(node->op)->class;
+  return class == CLASS_matmul || class == CLASS_conv;
+}
+
+/* Taps times channels of a group; of gradients, which have no row, nothing. */
+static int64_t conv_summands(const Graph *graph, const Node *node) {
+  const Type *w = graph_node(graph, node->input[1])->type;
+  return node->op == OP_CONV && w->dim[0] ? w->elements / w->dim[0] : 0;
+}
+
 /* How many products or terms each element sums; 0: none. */
 static int64_t summands(const Graph *graph, const Node *node) {
+  if (op_info(node->op)->class == CLASS_conv)
+    return conv_summands(graph, node);
   if (node->op != OP_EINSUM && node->op != OP_SUM && node->op != OP_MEAN)
     return 0;
   int64_t all = graph_node(graph, node->input[0])->type->elements;
@@ -112,7 +125,7 @@ static void print_products(const Report *report) {
   int count[FORMAT_COUNT][FORMAT_COUNT] = {{0}}, total = 0;
   for (ValueId id = 1; id < report->graph->count; id++) {
     const Node *node = graph_node(report->graph, id);
-    if (node->op != OP_EINSUM)
+    if (!is_product(node))
       continue;
     total++;
     count[graph_node(report->graph, node->input[0])->type->format]

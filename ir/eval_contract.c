@@ -90,13 +90,13 @@ static bool avx2_available(void) {
 /* c[m][n] = a[m][k] * b[k][n], all row-major; `rows` rounds m up to whole
  * tiles, and zeros fill what lies outside. */
 #define PRODUCT(name, real, width)                                             \
-  static void product_##name(Evaluator *evaluator, size_t m, size_t n,         \
-                             size_t k, const double *a, const double *b,       \
-                             double *c) {                                      \
+  static void product_##name(const Evaluator *evaluator, Arena *scratch,       \
+                             size_t m, size_t n, size_t k, const double *a,    \
+                             const double *b, double *c) {                     \
     bool portable = evaluator->portable || !avx2_available();                  \
     size_t rows = (m + TILE_ROWS - 1) / TILE_ROWS * TILE_ROWS;                 \
-    real *left = NEW_ARRAY(evaluator->scratch, real, rows * k);                \
-    real *panel = NEW_ARRAY(evaluator->scratch, real, width * k);              \
+    real *left = NEW_ARRAY(scratch, real, rows * k);                           \
+    real *panel = NEW_ARRAY(scratch, real, width * k);                         \
     real tile[TILE_ROWS * width];                                              \
     for (size_t i = 0; i < m * k; i++)                                         \
       left[i] = (real)a[i];                                                    \
@@ -118,6 +118,13 @@ static bool avx2_available(void) {
 
 PRODUCT(f32, float, WIDTH_F32)
 PRODUCT(f64, double, WIDTH_F64)
+
+void contraction_product(const Frame *frame, Arena *scratch, size_t m, size_t n,
+                         size_t k, const double *a, const double *b,
+                         double *c) {
+  (frame_is_f64(frame) ? product_f64 : product_f32)(frame->evaluator, scratch,
+                                                    m, n, k, a, b, c);
+}
 
 /* ---- patterns
  * ----------------------------------------------------------------- */
@@ -197,9 +204,7 @@ static void put_results(Frame *frame, const Contraction *contraction,
   axes_gather(&axes, c, frame->out);
 }
 
-/* What a contraction reads: an operand marked `as` from its unrounded data,
- * rounded to that format (to nearest even, saturating). */
-static const double *contraction_operand(const Frame *frame, int operand) {
+const double *contraction_operand(const Frame *frame, int operand) {
   const Value *value = frame_value(frame, operand);
   Format as = frame->node->as[operand];
   if (!frame->evaluator->rounds || as == FORMAT_NONE || !format_is_narrow(as))
@@ -228,8 +233,8 @@ bool eval_einsum(Frame *frame) {
   size_t batches = contraction.count[PART_BATCH];
   double *c = frame_doubles(frame, batches * m * n);
   for (size_t i = 0; i < batches; i++)
-    (frame_is_f64(frame) ? product_f64 : product_f32)(
-        frame->evaluator, m, n, k, a + i * m * k, b + i * k * n, c + i * m * n);
+    contraction_product(frame, frame->evaluator->scratch, m, n, k,
+                        a + i * m * k, b + i * k * n, c + i * m * n);
   put_results(frame, &contraction, c);
   return true;
 }

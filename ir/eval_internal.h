@@ -2,8 +2,9 @@
  *
  * eval.c drives a step and keeps the state; eval_ops.c has leaves, conversions
  * and structure, eval_map.c elementwise ops, eval_reduce.c reductions and
- * exponents, eval_contract.c contractions, eval_softmax.c the loss,
- * eval_round.c everything that rounds below f32.
+ * exponents, eval_contract.c contractions, eval_conv.c convolutions,
+ * eval_pool.c pools, eval_softmax.c the loss, eval_round.c everything that
+ * rounds below f32.
  */
 #ifndef SG_IR_EVAL_INTERNAL_H
 #define SG_IR_EVAL_INTERNAL_H
@@ -93,7 +94,7 @@ typedef struct {
   const char *key;
 } RoundingRule;
 
-bool format_is_narrow(Format format);  /* a float of fewer than 32 bits */
+bool format_is_narrow(Format format);   /* a float of fewer than 32 bits */
 bool format_is_discrete(Format format); /* bool included */
 /* out = in on the grid of a narrow format; in and out may be the same. */
 void data_round(const Evaluator *evaluator, RoundingRule rule, const double *in,
@@ -140,6 +141,17 @@ bool frame_layout(Frame *frame, Layout *layout);
 /* The sum of a list in the order that every reduction has; overwrites it. */
 float sum_f32(float *list, size_t n);
 double sum_f64(double *list, size_t n);
+
+/* ---- eval_contract.c --------------------------------------------------------
+ */
+
+/* What a contraction reads: an operand marked `as` from its unrounded data,
+ * rounded to that format (to nearest even, saturating). */
+const double *contraction_operand(const Frame *frame, int operand);
+/* c[m][n] = a[m][k] * b[k][n], row-major: acc = fma(a, b, acc) from +0, k
+ * ascending. */
+void contraction_product(const Frame *frame, Arena *scratch, size_t m, size_t n,
+                         size_t k, const double *a, const double *b, double *c);
 
 /* Has binary32 arithmetic overflowed or underflowed since the node began? */
 bool flags_raised(void);

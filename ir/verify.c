@@ -264,13 +264,17 @@ static void check_final_edges(Verifier *verifier, ValueId id) {
               format_info(stored)->text);
 }
 
+static bool contracts(Op op) {
+  return op_info(op)->class == CLASS_matmul || op_info(op)->class == CLASS_conv;
+}
+
 /* `as` is how formatted graphs say what casts will make explicit. */
 static void check_reads(Verifier *verifier, ValueId id) {
   const Node *node = graph_node(verifier->graph, id);
   for (int i = 0; i < MAX_INPUTS; i++) {
     if (node->as[i] == FORMAT_NONE)
       continue;
-    if (verifier->program->level != LEVEL_FORMATTED || node->op != OP_EINSUM ||
+    if (verifier->program->level != LEVEL_FORMATTED || !contracts(node->op) ||
         i >= node_inputs(node))
       violation(verifier, id,
                 "operand %d is read `as` a format: only contractions do, at "

@@ -31,8 +31,7 @@ double scaler_summands(const Scaler *scaler, const Node *node) {
   return count;
 }
 
-void scale_contraction(Scaler *scaler, ValueId old, Node *node) {
-  (void)old;
+void scaler_contract(Scaler *scaler, Node *node, double summands) {
   if (scaler_operand(scaler, node, 0)->scale.symbol != 0 &&
       scaler_operand(scaler, node, 1)->scale.symbol != 0)
     scaler_make_static(scaler, node, 1);
@@ -41,7 +40,7 @@ void scale_contraction(Scaler *scaler, ValueId old, Node *node) {
   const Node *a = scaler_operand(scaler, node, 0);
   const Node *b = scaler_operand(scaler, node, 1);
   bool nonnegative = a->estimate.nonnegative && b->estimate.nonnegative;
-  double k = log2(scaler_summands(scaler, node));
+  double k = log2(summands);
   ValueId symbol = a->scale.symbol | b->scale.symbol;
   double level = node_level(a) + node_level(b) + (nonnegative ? k : k / 2);
   if (isinf(level))
@@ -52,8 +51,13 @@ void scale_contraction(Scaler *scaler, ValueId old, Node *node) {
     scaler_renormalise(scaler, node, symbol, level, nonnegative);
 }
 
+void scale_contraction(Scaler *scaler, ValueId old, Node *node) {
+  (void)old;
+  scaler_contract(scaler, node, scaler_summands(scaler, node));
+}
+
 /* A reduction of nothing has zeros or NaN at the operand's exponent. */
-static void reduce(Scaler *scaler, Node *node, double growth) {
+void scaler_reduce(Scaler *scaler, Node *node, double growth) {
   const Node *operand = scaler_operand(scaler, node, 0);
   if (!type_is_real(node->type))
     node_set_unscaled(node);
@@ -73,13 +77,13 @@ static double sum_growth(const Scaler *scaler, const Node *node) {
 
 void scale_sum(Scaler *scaler, ValueId old, Node *node) {
   (void)old;
-  reduce(scaler, node, sum_growth(scaler, node));
+  scaler_reduce(scaler, node, sum_growth(scaler, node));
 }
 
 void scale_mean(Scaler *scaler, ValueId old, Node *node) {
   (void)old;
-  reduce(scaler, node,
-         sum_growth(scaler, node) - log2(scaler_summands(scaler, node)));
+  scaler_reduce(scaler, node,
+                sum_growth(scaler, node) - log2(scaler_summands(scaler, node)));
 }
 
 /* ---- the loss ----------------------------------------------------------- */

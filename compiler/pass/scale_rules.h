@@ -62,6 +62,10 @@ double level_root_of_squares(double a, double b);
 /* How many summands each element of a contraction or reduction has: the sizes
  * of the letters that the result lacks (scale_reduce.c). */
 double scaler_summands(const Scaler *scaler, const Node *node);
+/* A product of operands 0 and 1 summed over `summands` terms an element, and a
+ * sum of operand 0 whose level grows by `growth` (scale_reduce.c). */
+void scaler_contract(Scaler *scaler, Node *node, double summands);
+void scaler_reduce(Scaler *scaler, Node *node, double growth);
 
 /* ---- helpers that put nodes before the one in the making (scalify.c) ---- */
 
