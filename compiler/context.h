@@ -11,11 +11,13 @@ typedef VEC(const char *) TextList;
 
 typedef struct {
   VEC(Define) define;
-  TextList include, entry, recipe_set, print_before, print_after;
+  TextList include, entry, recipe_set, print_before, print_after, filter;
+  int phase; /* 1 + the one to print; 0: all */
   const char *recipe, *march, *cc, *runtime;
   const char *pipeline;   /* --pass-pipeline, or NULL */
   const char *stop_after; /* pass name, or NULL */
   int optimization;
+  bool fold_layers, print_diff;
   bool strict, verify_each, time_passes, locations, verbose;
 } Options;
 

@@ -78,6 +78,7 @@ void sg_close(sg_context *sg) {
   vec_free(&option->recipe_set);
   vec_free(&option->print_before);
   vec_free(&option->print_after);
+  vec_free(&option->filter);
   sources_free(&sg->sources);
   arena_free(sg->ast);
   arena_free(sg->arena);
@@ -110,6 +111,7 @@ static TextList *list_option(Options *option, const char *name) {
   } row[] = {{"include", &option->include},
              {"entry", &option->entry},
              {"recipe-set", &option->recipe_set},
+             {"filter", &option->filter},
              {"print-before", &option->print_before},
              {"print-after", &option->print_after}};
   for (size_t i = 0; i < sizeof row / sizeof row[0]; i++)
@@ -126,6 +128,7 @@ static bool *flag_option(Options *option, const char *name) {
              {"verify-each", &option->verify_each},
              {"time-passes", &option->time_passes},
              {"print-locs", &option->locations},
+             {"fold-layers", &option->fold_layers},
              {"verbose", &option->verbose}};
   for (size_t i = 0; i < sizeof row / sizeof row[0]; i++)
     if (strcmp(row[i].name, name) == 0)
@@ -203,6 +206,23 @@ static sg_status set_diagnostics(sg_context *sg, const char *value) {
   return SG_OK;
 }
 
+static sg_status set_phase(sg_context *sg, const char *value) {
+  const char *names[PHASE_COUNT];
+  for (int i = 0; i < PHASE_COUNT; i++) {
+    names[i] = phase_name((Phase)i);
+    if (strcmp(names[i], value) != 0)
+      continue;
+    sg->option.phase = i + 1;
+    return SG_OK;
+  }
+  const char *near = nearest_name(value, names, PHASE_COUNT);
+  context_message(sg, SG_ERROR,
+                  "--phase needs forward, backward or update, not `%s`%s%s%s",
+                  value, near ? "; did you mean `" : "", near ? near : "",
+                  near ? "`?" : "");
+  return SG_USAGE;
+}
+
 /* A name that no warning has gets the nearest that one has. */
 static sg_status set_warning(sg_context *sg, const char *value) {
   if (warning_option(diagnostics_warnings(sg->diagnostics), value))
@@ -224,8 +244,8 @@ static sg_status set_warning(sg_context *sg, const char *value) {
 
 sg_status sg_set(sg_context *sg, const char *name, const char *value) {
   Options *option = &sg->option;
-  bool names_pass =
-      strncmp(name, "print-", 6) == 0 && strcmp(name, "print-locs") != 0;
+  bool names_pass = strcmp(name, "print-before") == 0 ||
+                    strcmp(name, "print-after") == 0;
   if ((names_pass || strcmp(name, "stop-after") == 0) &&
       !known_pass(sg, name, value))
     return SG_USAGE;
@@ -252,6 +272,8 @@ sg_status sg_set(sg_context *sg, const char *name, const char *value) {
   }
   if (strcmp(name, "diagnostics") == 0)
     return set_diagnostics(sg, value);
+  if (strcmp(name, "phase") == 0)
+    return set_phase(sg, value);
   if (strcmp(name, "warning") == 0)
     return set_warning(sg, value);
   if (strncmp(name, "max-", 4) == 0 && limit_named(name + 4) != LIMIT_COUNT)

@@ -46,6 +46,8 @@ void sg_close(sg_context *sg); /* NULL is fine */
  *   recipe NAME, march CPU, O 0..3, max-errors N, pass-pipeline LIST,
  *   stop-after PASS, print-before PASS|all, print-after PASS|all,
  *   cc PROGRAM, runtime FILE
+ *   filter GLOB (repeatable), phase forward|backward|update, fold-layers:
+ *     excerpts of the text stages ir to plan, and of what passes print
  *   warning TEXT: what follows -W: `NAME`, `no-NAME`, `error`, `error=NAME`,
  *     `no-error=NAME`, with `all` for every name; a later one wins
  *   diagnostics text|json: messages as pictures, or each as one line of JSON

@@ -130,9 +130,18 @@ static bool listed(const TextList *list, const char *pass) {
   return false;
 }
 
+static PrintOptions print_options(const sg_context *sg) {
+  const Options *option = &sg->option;
+  return (PrintOptions){.locations = option->locations,
+                        .filter = option->filter.data,
+                        .filter_count = option->filter.length,
+                        .phase = option->phase,
+                        .fold = option->fold_layers};
+}
+
 static void print_program(const sg_context *sg, const char *when,
                           const PassInfo *pass, const Program *program) {
-  PrintOptions options = {.locations = sg->option.locations};
+  PrintOptions options = print_options(sg);
   Buffer text = {0};
   buffer_printf(&text, "# %s %s\n", when, pass->name);
   program_print(&text, program, &options);
@@ -398,10 +407,70 @@ static void names_print(Buffer *out, const Program *program) {
                   program->alias.data[i].value);
 }
 
+/* The name of a value or parameter nearest to a glob that matches none. */
+static const char *nearest_value(const sg_context *sg, const char *glob) {
+  const Program *program = sg->program;
+  VEC(const char *) names = {0};
+  for (size_t i = 0; i < program->param.length; i++)
+    vec_push(&names, program->param.data[i].name);
+  for (size_t g = 0; g < program->graph.length; g++)
+    for (ValueId id = 1; id < program->graph.data[g]->count; id++)
+      if (graph_node(program->graph.data[g], id)->name)
+        vec_push(&names, graph_node(program->graph.data[g], id)->name);
+  const char *near = nearest_name(glob, names.data, names.length);
+  vec_free(&names);
+  return near;
+}
+
+/* An excerpt of nothing is a mistake: each filter alone selects something. */
+static sg_status check_excerpt(sg_context *sg, const PrintOptions *options) {
+  for (size_t i = 0; i < options->filter_count; i++) {
+    PrintOptions one = {.filter = options->filter + i, .filter_count = 1};
+    if (program_selected(sg->program, &one))
+      continue;
+    const char *near = nearest_value(sg, options->filter[i]);
+    context_message(sg, SG_ERROR,
+                    "--filter=%s matches no value at this stage%s%s%s; names "
+                    "are listed by --emit=names",
+                    options->filter[i], near ? "; did you mean `" : "",
+                    near ? near : "", near ? "`?" : "");
+    return SG_USAGE;
+  }
+  if (!options->phase || program_selected(sg->program, options))
+    return SG_OK;
+  context_message(sg, SG_ERROR, "--phase=%s: nothing%s is in this phase",
+                  phase_name((Phase)(options->phase - 1)),
+                  options->filter_count ? " that --filter selects" : "");
+  return SG_USAGE;
+}
+
+/* Options that choose what is printed need something that prints. */
+static sg_status check_prints(sg_context *sg, Stage stage) {
+  const Options *option = &sg->option;
+  const char *name = option->filter.length ? "--filter"
+                     : option->phase       ? "--phase"
+                     : option->fold_layers ? "--fold-layers"
+                                           : NULL;
+  bool prints = (stage >= STAGE_IR && stage <= STAGE_PLAN) ||
+                option->print_before.length || option->print_after.length;
+  if (!name || prints)
+    return SG_OK;
+  context_message(sg, SG_ERROR,
+                  "%s chooses what --emit=ir to plan and --print-after print; "
+                  "--emit=%s prints no values",
+                  name, stage_table[stage].name);
+  return SG_USAGE;
+}
+
 static sg_status emit_text(sg_context *sg, Stage stage, const char *path) {
   Buffer text = {0};
-  PrintOptions options = {.locations = sg->option.locations,
-                          .plan = stage == STAGE_PLAN};
+  PrintOptions options = print_options(sg);
+  options.plan = stage == STAGE_PLAN;
+  if (stage >= STAGE_IR && stage <= STAGE_PLAN) {
+    sg_status wrong = check_excerpt(sg, &options);
+    if (wrong != SG_OK)
+      return wrong;
+  }
   if (stage == STAGE_NAMES)
     names_print(&text, sg->program);
   else if (stage == STAGE_REPORT)
@@ -501,9 +570,12 @@ static sg_status emit_stage(sg_context *sg, const char *name,
                     near ? "`?" : "");
     return SG_USAGE;
   }
+  sg_status status = check_prints(sg, stage);
+  if (status != SG_OK)
+    return status;
   if (stage <= STAGE_AST)
     return emit_syntax(sg, stage, path);
-  sg_status status = context_program(sg);
+  status = context_program(sg);
   if (status == SG_OK)
     status = context_run(sg, stage_table[stage].last);
   if (status != SG_OK)

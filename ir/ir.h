@@ -576,7 +576,19 @@ typedef struct {
   bool locations;     /* !line:col after each op */
   const char *entry;  /* only this entry; NULL: all */
   bool plan;          /* placements as comments */
+  /* Excerpts, which do not read back. Only values one of these globs matches:
+   * `*` is any run of characters but dots, `**` any run, `?` one character; a
+   * glob that matches a path matches all that is below it. */
+  const char *const *filter;
+  size_t filter_count;
+  int phase; /* 1 + the phase to print; 0: all */
+  bool fold; /* repeated layers once */
 } PrintOptions;
+
+/* How many parameters and values the filters and the phase select. */
+size_t program_selected(const Program *program, const PrintOptions *options);
+/* Does a filter glob match the name of a value? */
+bool name_matches(const char *glob, const char *name);
 
 /* The whole program as .sgir, columns aligned within a phase; unique: equal
  * programs print equal text. */

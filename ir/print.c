@@ -20,6 +20,12 @@ void value_type_print(Buffer *out, const Graph *graph, const Type *type,
 /* Built-in files matter to locations alone. */
 static void print_header(Buffer *out, const Program *program,
                          const PrintOptions *options) {
+  if (print_is_excerpt(options))
+    buffer_printf(out, "# an excerpt, which does not read back%s\n# ",
+                  options->fold ? "; a line of the first element of an array "
+                                  "stands for all\n# its elements unless a "
+                                  "note below it says otherwise"
+                                : "");
   buffer_printf(out, "sgir %d %s\n", SGIR_VERSION, level_name(program->level));
   buffer_text(out, "program ");
   buffer_quoted(out, program->name, strlen(program->name));
@@ -110,7 +116,7 @@ static void print_init(Buffer *out, Init init) {
 }
 
 static void print_parameter(Lines *lines, const Parameter *param) {
-  lines_begin(lines, 0, 0);
+  lines_begin(lines, 0, 0)->role = LINE_OP;
   buffer_printf(&lines->text, "%s @%s", param->state ? "state" : "param",
                 param->name);
   lines_type(lines);
@@ -128,12 +134,25 @@ static void print_parameter(Lines *lines, const Parameter *param) {
 
 /* Parameters and states in the order of declaration, which a checkpoint keeps.
  */
-static void print_parameters(Buffer *out, const Program *program) {
+void parameter_lines(Lines *lines, const Program *program,
+                     const PrintOptions *options) {
+  for (size_t i = 0; i < program->param.length; i++) {
+    int selected = param_selected(program, (int)i, options);
+    if (!selected)
+      continue;
+    print_parameter(lines, &program->param.data[i]);
+    lines->line.data[lines->line.length - 1].comment = selected < 0;
+  }
+}
+
+static void print_parameters(Buffer *out, const Program *program,
+                             const PrintOptions *options) {
   Lines lines = {0};
-  if (program->param.length > 0)
+  parameter_lines(&lines, program, options);
+  if (lines.line.length > 0)
     buffer_char(out, '\n');
-  for (size_t i = 0; i < program->param.length; i++)
-    print_parameter(&lines, &program->param.data[i]);
+  if (options->fold)
+    lines_fold(&lines);
   lines_flush(&lines, out);
 }
 
@@ -178,12 +197,20 @@ static void print_generate(Buffer *out, const Generate *generate) {
   buffer_text(out, ")\n}\n");
 }
 
-static void print_aliases(Buffer *out, const Program *program) {
+static void print_aliases(Buffer *out, const Program *program,
+                          const PrintOptions *options) {
+  Lines lines = {0};
   if (program->alias.length > 0)
     buffer_char(out, '\n');
-  for (size_t i = 0; i < program->alias.length; i++)
-    buffer_printf(out, "alias %%%s = %%%s\n", program->alias.data[i].name,
-                  program->alias.data[i].value);
+  for (size_t i = 0; i < program->alias.length; i++) {
+    lines_begin_plain(&lines, 0);
+    buffer_printf(&lines.text, "alias %%%s = %%%s",
+                  program->alias.data[i].name, program->alias.data[i].value);
+    lines_end(&lines);
+  }
+  if (options->fold)
+    lines_fold(&lines);
+  lines_flush(&lines, out);
 }
 
 /* ---- entries ------------------------------------------------------------ */
@@ -283,20 +310,22 @@ static void print_entry(Buffer *out, const Program *program, const Graph *graph,
 
 void program_print(Buffer *out, const Program *program,
                    const PrintOptions *options) {
+  bool whole = options->filter_count == 0 && options->phase == 0;
   print_header(out, program, options);
-  for (size_t i = 0; i < program->dataset.length; i++)
+  for (size_t i = 0; whole && i < program->dataset.length; i++)
     print_dataset(out, &program->dataset.data[i]);
-  for (size_t i = 0; i < program->recipe.length; i++)
+  for (size_t i = 0; whole && i < program->recipe.length; i++)
     print_recipe(out, &program->recipe.data[i]);
-  print_parameters(out, program);
-  for (size_t i = 0; i < program->weights.length; i++)
+  print_parameters(out, program, options);
+  for (size_t i = 0; whole && i < program->weights.length; i++)
     print_weights(out, program, &program->weights.data[i]);
-  print_aliases(out, program);
+  if (whole)
+    print_aliases(out, program, options);
   for (size_t i = 0; i < program->graph.length; i++) {
     const Graph *graph = program->graph.data[i];
     if (!options->entry || strcmp(options->entry, graph->name) == 0)
       print_entry(out, program, graph, options);
   }
-  for (size_t i = 0; i < program->generate.length; i++)
+  for (size_t i = 0; whole && i < program->generate.length; i++)
     print_generate(out, &program->generate.data[i]);
 }

@@ -15,8 +15,8 @@ typedef struct {
   const Program *program;
   const Graph *graph;
   const PrintOptions *options;
-  Buffer *out; /* = &lines.text: where pieces of lines are written */
-  Lines lines;
+  Buffer *out; /* = &lines->text: where pieces of lines are written */
+  Lines *lines;
   unsigned block;      /* of the phase that is being printed */
   unsigned next_block; /* the first number not yet used */
   int phase;           /* the last heading, or -1 */
@@ -173,13 +173,22 @@ static void print_placement(GraphPrinter *printer, ValueId id) {
 static void end_op(GraphPrinter *printer, ValueId id) {
   print_location(printer, graph_node(printer->graph, id)->span);
   print_placement(printer, id);
-  lines_end(&printer->lines);
+  lines_end(printer->lines);
+}
+
+/* What the line begun last is. */
+static void mark_line(GraphPrinter *printer, LineRole role, ValueId id) {
+  Line *line = &printer->lines->line.data[printer->lines->line.length - 1];
+  line->role = role;
+  line->id = id;
+  line->phase = printer->phase < 0 ? PHASE_FORWARD : (Phase)printer->phase;
 }
 
 /* A store has no value, so nothing stands left of it. */
 static void print_store(GraphPrinter *printer, ValueId id, int indent) {
   const Node *node = graph_node(printer->graph, id);
-  lines_begin_plain(&printer->lines, indent);
+  lines_begin_plain(printer->lines, indent);
+  mark_line(printer, LINE_OP, id);
   buffer_printf(printer->out, "store @%s, ",
                 param_name(printer->program, node->attr.index));
   print_operand(printer, node->input[0]);
@@ -195,17 +204,18 @@ static void print_op(GraphPrinter *printer, ValueId id, unsigned block,
     print_store(printer, id, indent);
     return;
   }
-  lines_begin(&printer->lines, block, indent);
+  lines_begin(printer->lines, block, indent);
+  mark_line(printer, LINE_OP, id);
   print_name(printer, id);
-  lines_type(&printer->lines);
+  lines_type(printer->lines);
   if (!node_defines_exponent(node)) {
     type_print(printer->out, node->type);
-    lines_scale(&printer->lines);
+    lines_scale(printer->lines);
     scale_print(printer->out, printer->graph, node->scale);
   } else {
-    lines_scale(&printer->lines);
+    lines_scale(printer->lines);
   }
-  lines_body(&printer->lines);
+  lines_body(printer->lines);
   buffer_printf(printer->out, "%s(", op_info(node->op)->text);
   print_operands(printer, node);
   print_attributes(printer, id);
@@ -248,10 +258,11 @@ static void print_region_operand(void *user, ValueId value) {
 }
 
 static void print_plain_line(GraphPrinter *printer, int indent,
-                             const char *text) {
-  lines_begin_plain(&printer->lines, indent);
+                             LineRole role, const char *text) {
+  lines_begin_plain(printer->lines, indent);
+  mark_line(printer, role, 0);
   buffer_text(printer->out, text);
-  lines_end(&printer->lines);
+  lines_end(printer->lines);
 }
 
 /* A kernel that spans phases says where the next begins. */
@@ -259,22 +270,24 @@ static void print_phase_inside(GraphPrinter *printer, Phase phase) {
   if ((int)phase == printer->phase)
     return;
   printer->phase = (int)phase;
-  lines_begin_plain(&printer->lines, BODY_INDENT);
+  lines_begin_plain(printer->lines, BODY_INDENT);
+  mark_line(printer, LINE_INNER, 0);
   buffer_printf(printer->out, "phase %s", phase_name(phase));
-  lines_end(&printer->lines);
+  lines_end(printer->lines);
 }
 
 /* Header, members with the views among them, `yield`, `}`. */
 static void print_region(GraphPrinter *printer, const Region *region) {
   unsigned block = printer->next_block++;
-  lines_begin_plain(&printer->lines, INDENT);
+  lines_begin_plain(printer->lines, INDENT);
+  mark_line(printer, LINE_OPEN, 0);
   int leaving = print_leaving(printer, region, true);
   buffer_printf(printer->out, leaving ? " = %s(" : "%s(",
                 kernel_form_name(region->form));
   OperandList list = {printer, false};
   region_reads(printer->graph, region, print_region_operand, &list);
   buffer_text(printer->out, ") {");
-  lines_end(&printer->lines);
+  lines_end(printer->lines);
   for (ValueId id = region->first; id <= region->last; id++) {
     const Node *node = graph_node(printer->graph, id);
     if (node_is_leaf(node))
@@ -283,30 +296,33 @@ static void print_region(GraphPrinter *printer, const Region *region) {
     print_op(printer, id, block, BODY_INDENT);
   }
   if (leaving) {
-    lines_begin_plain(&printer->lines, BODY_INDENT);
+    lines_begin_plain(printer->lines, BODY_INDENT);
+    mark_line(printer, LINE_INNER, 0);
     buffer_text(printer->out, "yield ");
     print_leaving(printer, region, false);
-    lines_end(&printer->lines);
+    lines_end(printer->lines);
   }
-  print_plain_line(printer, INDENT, "}");
+  print_plain_line(printer, INDENT, LINE_CLOSE, "}");
 }
 
 /* ---- phases ------------------------------------------------------------- */
 
 /* Each phase is a block of its own for alignment. */
 static void print_heading(GraphPrinter *printer, Phase phase) {
-  print_plain_line(printer, 0, "");
-  lines_begin_plain(&printer->lines, 0);
-  buffer_printf(printer->out, "phase %s", phase_name(phase));
-  lines_end(&printer->lines);
   printer->phase = (int)phase;
+  print_plain_line(printer, 0, LINE_HEADING, "");
+  lines_begin_plain(printer->lines, 0);
+  mark_line(printer, LINE_HEADING, 0);
+  buffer_printf(printer->out, "phase %s", phase_name(phase));
+  lines_end(printer->lines);
   printer->block = printer->next_block++;
 }
 
 static void print_minimize_line(GraphPrinter *printer, size_t i) {
   const Minimize *minimize = printer->graph->minimize;
   const Node *node = graph_node(printer->graph, minimize->placeholder[i]);
-  lines_begin_plain(&printer->lines, BODY_INDENT);
+  lines_begin_plain(printer->lines, BODY_INDENT);
+  mark_line(printer, LINE_OP, minimize->placeholder[i]);
   print_name(printer, minimize->parameter[i]);
   buffer_text(printer->out, " -> ");
   print_name(printer, minimize->placeholder[i]);
@@ -314,7 +330,7 @@ static void print_minimize_line(GraphPrinter *printer, size_t i) {
   value_type_print(printer->out, printer->graph, node->type, node->scale);
   if (i + 1 < minimize->count)
     buffer_char(printer->out, ',');
-  lines_end(&printer->lines);
+  lines_end(printer->lines);
 }
 
 /* `minimize` ends the forward phase: it defines the gradients' names. */
@@ -325,14 +341,15 @@ static void print_minimize(GraphPrinter *printer) {
   printer->minimized = true;
   if (printer->phase < 0)
     print_heading(printer, PHASE_FORWARD);
-  lines_begin_plain(&printer->lines, INDENT);
+  lines_begin_plain(printer->lines, INDENT);
+  mark_line(printer, LINE_OPEN, minimize->loss);
   buffer_text(printer->out, "minimize ");
   print_operand(printer, minimize->loss);
   buffer_text(printer->out, " (");
-  lines_end(&printer->lines);
+  lines_end(printer->lines);
   for (size_t i = 0; i < minimize->count; i++)
     print_minimize_line(printer, i);
-  print_plain_line(printer, INDENT, ")");
+  print_plain_line(printer, INDENT, LINE_CLOSE, ")");
 }
 
 /* One op, or the whole region that begins with it; *id becomes its last node.
@@ -357,19 +374,29 @@ static void print_node(GraphPrinter *printer, ValueId *id) {
 /* ---- the whole graph ---------------------------------------------------- */
 
 /* Leaves have no line: they print where they are read. */
-void graph_print(Buffer *out, const Program *program, const Graph *graph,
+void graph_lines(Lines *lines, const Program *program, const Graph *graph,
                  const PrintOptions *options) {
   Arena *scratch = arena_new();
   GraphPrinter printer = {.program = program,
                           .graph = graph,
                           .options = options,
+                          .lines = lines,
+                          .out = &lines->text,
                           .phase = -1,
                           .last_user = graph_last_users(scratch, graph)};
-  printer.out = &printer.lines.text;
   for (ValueId id = 1; id < graph->count; id++)
     if (!node_is_leaf(graph_node(graph, id)))
       print_node(&printer, &id);
   print_minimize(&printer);
-  lines_flush(&printer.lines, out);
   arena_free(scratch);
+}
+
+void graph_print(Buffer *out, const Program *program, const Graph *graph,
+                 const PrintOptions *options) {
+  Lines lines = {0};
+  graph_lines(&lines, program, graph, options);
+  lines_select(&lines, program, graph, options);
+  if (options->fold)
+    lines_fold(&lines);
+  lines_flush(&lines, out);
 }

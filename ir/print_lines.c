@@ -9,12 +9,17 @@ typedef struct {
   size_t name, type, scale;
 } Widths;
 
+enum { COMMENT_MARK = 2 }; /* "# " */
+
 static Line *last_line(Lines *lines) {
   return &lines->line.data[lines->line.length - 1];
 }
 
 Line *lines_begin(Lines *lines, unsigned block, int indent) {
-  Line line = {.block = block, .indent = indent, .aligned = true};
+  Line line = {.block = block,
+               .indent = indent,
+               .aligned = true,
+               .role = LINE_OTHER};
   line.start = line.type = line.scale = line.body = lines->text.length;
   vec_push(&lines->line, line);
   if (block >= lines->blocks)
@@ -53,10 +58,11 @@ static void widen(size_t *width, size_t length) {
 static void measure(const Lines *lines, Widths *widths) {
   for (size_t i = 0; i < lines->line.length; i++) {
     const Line *line = &lines->line.data[i];
-    if (!line->aligned)
+    if (!line->aligned || line->hidden)
       continue;
     Widths *block = &widths[line->block];
-    widen(&block->name, line->type - line->start);
+    size_t mark = line->comment ? COMMENT_MARK : 0;
+    widen(&block->name, line->type - line->start + mark);
     widen(&block->type, line->scale - line->type);
     widen(&block->scale, line->body - line->scale);
   }
@@ -78,10 +84,11 @@ static void put_column(Buffer *out, const Lines *lines, const char *lead,
 /* Indent, columns, ` = `, body. A plain line is its body. */
 static void put_line(Buffer *out, const Lines *lines, const Line *line,
                      const Widths *widths) {
-  buffer_printf(out, "%*s", line->indent, "");
+  buffer_printf(out, "%*s%s", line->indent, "", line->comment ? "# " : "");
   if (line->aligned) {
     const Widths *block = &widths[line->block];
-    put_column(out, lines, "", line->start, line->type, block->name);
+    size_t mark = line->comment ? COMMENT_MARK : 0;
+    put_column(out, lines, "", line->start, line->type, block->name - mark);
     put_column(out, lines, " : ", line->type, line->scale, block->type);
     put_column(out, lines, " * ", line->scale, line->body, block->scale);
     buffer_text(out, " = ");
@@ -96,11 +103,23 @@ void lines_flush(Lines *lines, Buffer *out) {
   for (unsigned block = 0; block < lines->blocks; block++)
     vec_push(&widths, (Widths){0});
   measure(lines, widths.data);
-  for (size_t i = 0; i < lines->line.length; i++)
-    put_line(out, lines, &lines->line.data[i], widths.data);
+  for (size_t i = 0; i < lines->line.length; i++) {
+    const Line *line = &lines->line.data[i];
+    if (line->hidden)
+      continue;
+    put_line(out, lines, line, widths.data);
+    if (line->note < line->note_end)
+      buffer_add(out, lines->notes.data + line->note,
+                 line->note_end - line->note);
+  }
   vec_free(&widths);
+  lines_free(lines);
+}
+
+void lines_free(Lines *lines) {
   vec_free(&lines->line);
   buffer_free(&lines->text);
+  buffer_free(&lines->notes);
   lines->blocks = 0;
 }
 
