@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The words of a language, for libFuzzer's -dict.
 
-usage: dictionary.py sg|sgir SOURCE_FOLDER > TARGET.dict
+usage: dictionary.py sg|sgir|rule|npy SOURCE_FOLDER > TARGET.dict
 
 The words come from where the compiler has them: the grammars' tokens, the .def
 lists of ops, formats and built-in functions, and the lexers' literals.
@@ -33,8 +33,12 @@ def quoted(root, path, pattern):
 
 
 def words(target, root):
+    if target == "npy":
+        yield from quoted(root, "ir/npy.c", r'"([a-z_]\w{1,14})"')
+        yield from ["\x93NUMPY", "'<f4'", "'|b1'", "False", "True", "{'descr':"]
+        return
     yield from column(root, "ir/formats.def", "FORMAT", 1)
-    if target == "sg":
+    if target != "sgir":
         yield from tokens(root, "compiler/front/parse.y")
         yield from column(root, "compiler/front/builtins.def", "BUILTIN", 0)
         yield from column(root, "compiler/front/builtins.def", "RESERVED", 0)

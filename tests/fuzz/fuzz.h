@@ -10,6 +10,8 @@
 #ifndef SG_TESTS_FUZZ_FUZZ_H
 #define SG_TESTS_FUZZ_FUZZ_H
 
+#include <time.h>
+
 #include "ir/ir.h"
 
 /* Returns 0; aborts on a finding. */
@@ -17,6 +19,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* Longer inputs are ignored: small ones find the same faults faster. */
 enum { FUZZ_INPUT_LIMIT = 64 << 10 };
+/* Of processor time for one input, with sanitizers. */
+enum { FUZZ_SECONDS = 10 };
 
 typedef struct {
   Arena *arena;
@@ -24,6 +28,7 @@ typedef struct {
   Sources sources;
   Diagnostics *diagnostics;
   uint32_t source; /* the input */
+  clock_t start;
   unsigned placed; /* error messages that begin with `file:line:column:` */
   Buffer messages; /* all pages, for the report of a finding */
 } Compilation;
@@ -31,6 +36,7 @@ typedef struct {
 /* A compilation of `length` bytes under the file name `name`. */
 void compilation_open(Compilation *c, const char *name, const void *text,
                       size_t length);
+/* Releases it. Promises that it took no more than FUZZ_SECONDS. */
 void compilation_close(Compilation *c);
 
 /* Aborts with `promise` and, if it is not NULL, `text` unless `kept`. */

@@ -2,9 +2,9 @@
  * found, with any compiler.
  *
  * usage: replay_TARGET FOLDER_OR_FILE...   folders are searched to the bottom;
- * files count by their suffix, which SG_REPLAY_SUFFIX names, but for the
- * found inputs in folders called `corpus`, which all count. Exit status 0, or
- * an abort with the promise that was broken; the file's name comes before.
+ * files count whose suffix is SG_REPLAY_TARGET, the name of the target, and all
+ * in a folder corpus/TARGET. Exit status 0, or an abort with the promise that
+ * was broken; the file's name comes before.
  */
 #include "tests/fuzz/fuzz.h"
 
@@ -17,7 +17,8 @@ static unsigned files;
 
 static bool is_input(const char *path) {
   const char *dot = strrchr(path, '.');
-  return strstr(path, "/corpus/") || (dot && !strcmp(dot, SG_REPLAY_SUFFIX));
+  return strstr(path, "/corpus/" SG_REPLAY_TARGET "/") ||
+         (dot && !strcmp(dot, "." SG_REPLAY_TARGET));
 }
 
 static int replay(const char *path, const struct stat *status, int type,

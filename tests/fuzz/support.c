@@ -50,7 +50,7 @@ static void collect(void *user, Severity severity, const char *rendered) {
 
 void compilation_open(Compilation *c, const char *name, const void *text,
                       size_t length) {
-  *c = (Compilation){.arena = arena_new()};
+  *c = (Compilation){.arena = arena_new(), .start = clock()};
   c->interner = interner_new(c->arena);
   sources_init(&c->sources, c->arena);
   c->diagnostics = diagnostics_new(c->arena, &c->sources, collect, c);
@@ -58,6 +58,8 @@ void compilation_open(Compilation *c, const char *name, const void *text,
 }
 
 void compilation_close(Compilation *c) {
+  promise((clock() - c->start) / CLOCKS_PER_SEC < FUZZ_SECONDS,
+          "an input takes little time", NULL);
   buffer_free(&c->messages);
   sources_free(&c->sources);
   arena_free(c->arena);
