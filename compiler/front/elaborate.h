@@ -190,6 +190,7 @@ typedef struct {
 
 struct FileScope {
   const char *key; /* what makes it one file: canonical path or "std/nn.sg" */
+  const char *root;     /* canonical folder that imports stay below */
   const char *known_as; /* the main file's name for it, for -D nn.X */
   uint32_t source;
   bool builtin, main, loading;

@@ -18,7 +18,9 @@
 typedef struct {
   const char *key;  /* canonical */
   const char *name; /* as messages show it */
+  const char *root; /* canonical folder that its own imports stay in */
   const StandardFile *standard;
+  bool outside; /* it exists, but beyond the root */
 } Location;
 
 static const StandardFile *standard_find(const char *name) {
@@ -32,7 +34,23 @@ static const StandardFile *standard_find(const char *name) {
 
 static Location locate_standard(Elaborator *e, const StandardFile *standard) {
   const char *name = text_printf(e, "std/%s.sg", standard->name);
-  return (Location){name, name, standard};
+  return (Location){.key = name, .name = name, .standard = standard};
+}
+
+/* Is the canonical path `key` below the canonical folder `root`? Links have
+ * been followed, so one that leads out of the folder is out of it. */
+static bool is_below(const char *key, const char *root) {
+  size_t length = strlen(root);
+  return strncmp(key, root, length) == 0 &&
+         (key[length] == '/' || strcmp(root, "/") == 0);
+}
+
+/* A folder as realpath gives it; NULL if there is none. */
+static const char *canonical_folder(Elaborator *e, const char *path) {
+  char *canonical = realpath(*path ? path : ".", NULL);
+  const char *folder = canonical ? text_printf(e, "%s", canonical) : NULL;
+  free(canonical);
+  return folder;
 }
 
 /* The canonical path makes two ways to one file one file. */
@@ -65,31 +83,63 @@ static const char *folder_of(Elaborator *e, const char *name) {
                : "";
 }
 
-/* By its plain name a file does not find itself: a recipes.sg may import the
- * library's recipes. */
+/* A file below `root`, found at `path`; one beyond it is remembered. */
+static bool locate_below(Elaborator *e, const char *root, const char *path,
+                         Location *out) {
+  Location found = {0};
+  if (!root || !locate_at(e, path, &found))
+    return false;
+  if (!is_below(found.key, root)) {
+    out->outside = true;
+    return false;
+  }
+  found.root = root;
+  *out = found;
+  return true;
+}
+
+/* Next to the importing file. By its plain name a file does not find itself: a
+ * recipes.sg may import the library's recipes. */
+static bool locate_beside(Elaborator *e, const FileScope *from,
+                          const Item *item, const char *path, Location *out) {
+  const char *name = sources_get(e->sources, from->source)->name;
+  const char *beside = text_printf(e, "%s%s", folder_of(e, name), path);
+  Location found = {0};
+  if (from->builtin || !locate_below(e, from->root, beside, &found)) {
+    out->outside |= found.outside;
+    return false;
+  }
+  if (!item->file && strcmp(found.key, from->key) == 0)
+    return false;
+  *out = found;
+  return true;
+}
+
+/* An import stays below the folder of the main file, or below the -I folder
+ * in which it or its importer was found: a program cannot read what its user
+ * did not point at. */
 static bool locate(Elaborator *e, const FileScope *from, const Item *item,
                    Location *out) {
   const char *path = import_path(e, item);
   *out = (Location){0};
-  bool absolute = path[0] == '/';
-  const char *name = sources_get(e->sources, from->source)->name;
-  const char *beside =
-      absolute ? path : text_printf(e, "%s%s", folder_of(e, name), path);
-  bool itself = locate_at(e, beside, out) && !item->file &&
-                strcmp(out->key, from->key) == 0;
-  if (!from->builtin && out->key && !itself)
+  if (path[0] == '/') {
+    out->outside = true;
+    return false;
+  }
+  if (locate_beside(e, from, item, path, out))
     return true;
-  *out = (Location){0};
-  for (size_t i = 0; !absolute && i < e->options->include_count; i++)
-    if (locate_at(e, text_printf(e, "%s/%s", e->options->include[i], path),
-                  out))
+  for (size_t i = 0; i < e->options->include_count; i++) {
+    const char *folder = e->options->include[i];
+    if (locate_below(e, canonical_folder(e, folder),
+                     text_printf(e, "%s/%s", folder, path), out))
       return true;
+  }
   const StandardFile *standard = item->file || item->path.part->next
                                      ? NULL
                                      : standard_find(item->path.part->text);
-  if (standard)
+  if (standard && !out->outside)
     *out = locate_standard(e, standard);
-  return standard != NULL;
+  return out->standard != NULL;
 }
 
 /* ---- reading ------------------------------------------------------------ */
@@ -130,6 +180,7 @@ static FileScope *file_load(Elaborator *e, const Location *location,
                             uint32_t source) {
   FileScope *file = file_add(e, source, location->key);
   file->known_as = main_name(e, location->key);
+  file->root = location->root;
   file->loading = true;
   if (file->ast)
     file_define(e, file);
@@ -162,6 +213,19 @@ static bool add_source(Elaborator *e, const Location *location, Span span,
   sources_mark_file(e->sources, *source);
   free(text);
   return true;
+}
+
+static FileScope *fail_outside(Elaborator *e, const Item *item) {
+  Span span = item->file ? item->file_span : item->path.span;
+  Diagnostic error =
+      error_begin(e, span, "E0229", "%s lies outside of the program's folder",
+                  import_path(e, item));
+  error_note(e, &error,
+             "imports, and links that they follow, stay below the folder of "
+             "the main file or below an -I folder");
+  error_hint(e, &error, "add its folder with `-I DIR` and import it by name");
+  error_send(e, &error);
+  return NULL;
 }
 
 static FileScope *fail_missing(Elaborator *e, const Item *item) {
@@ -216,7 +280,7 @@ static bool refuse_imports(Elaborator *e, Span span) {
 FileScope *import_file(Elaborator *e, const FileScope *from, const Item *item) {
   Location location;
   if (!locate(e, from, item, &location))
-    return fail_missing(e, item);
+    return location.outside ? fail_outside(e, item) : fail_missing(e, item);
   FileScope *file = loaded(e, location.key);
   if (file && (file->loading || file->main))
     return fail_cycle(e, item, file);
@@ -251,6 +315,7 @@ FileScope *file_main(Elaborator *e, uint32_t source) {
   if (!locate_at(e, name, &location))
     location.key = name;
   FileScope *file = file_add(e, source, location.key);
+  file->root = canonical_folder(e, folder_of(e, name));
   file->main = true;
   e->main = file;
   if (file->ast)
