@@ -36,6 +36,7 @@ struct sg_context {
   int passes_done;  /* how many of passes.def's order have run */
   bool summarized;  /* context_summary has spoken */
   bool unstable;    /* --verify-each found a text that does not read back */
+  const WeightFile *weight_file; /* --check-weights, or NULL */
   bool json;        /* --diagnostics=json */
 };
 
@@ -55,6 +56,8 @@ sg_status context_write(sg_context *sg, const char *path, const Buffer *text);
 /* diagnostic_json.c: appends one line of JSON. */
 void diagnostic_json(Buffer *out, const Diagnostic *diagnostic,
                      const Sources *sources);
+/* weight_file.c: reads the header of a safetensors file into weight_file. */
+sg_status weight_file_read(sg_context *sg, const char *path);
 /* report.c: the page that --emit=report prints. */
 void report_print(Buffer *out, const Program *program);
 

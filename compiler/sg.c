@@ -270,6 +270,8 @@ sg_status sg_set(sg_context *sg, const char *name, const char *value) {
     diagnostics_set_color(sg->diagnostics, color);
     return status;
   }
+  if (strcmp(name, "check-weights") == 0)
+    return weight_file_read(sg, intern(sg->interner, value));
   if (strcmp(name, "diagnostics") == 0)
     return set_diagnostics(sg, value);
   if (strcmp(name, "phase") == 0)

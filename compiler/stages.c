@@ -71,7 +71,8 @@ static FrontOptions front_options(const sg_context *sg) {
                         .recipe_set = option->recipe_set.data,
                         .recipe_set_count = option->recipe_set.length,
                         .entry = option->entry.data,
-                        .entry_count = option->entry.length};
+                        .entry_count = option->entry.length,
+                        .weight_file = sg->weight_file};
 }
 
 /* Options that only a .sg file has a meaning for. */

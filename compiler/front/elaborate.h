@@ -482,6 +482,8 @@ void attributes_refuse(Elaborator *e, const Attribute *attribute,
 
 /* `weights` and `generate` items into Program.weights and .generate. */
 void weights_elaborate(Elaborator *e, FileScope *file, const Item *item);
+/* Refuses a --check-weights that no map of the main file is for. */
+void weight_file_check_used(Elaborator *e, const FileScope *file);
 void generate_elaborate(Elaborator *e, FileScope *file, const Item *item);
 
 /* ---- recipes (recipe.c, settings.c) ------------------------------------- */

@@ -440,6 +440,7 @@ static bool generate_selected(const Elaborator *e, const Item *item) {
 
 /* They name parameters and entries, so they come when those are known. */
 static void define_uses(Elaborator *e, FileScope *file) {
+  weight_file_check_used(e, file);
   for (const Item *item = file->ast->items; item; item = item->next) {
     const Entry *entry = item->name ? file_find(file, item->name) : NULL;
     if (item->kind == ITEM_WEIGHTS)

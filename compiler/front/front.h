@@ -10,6 +10,19 @@ typedef struct {
   const char *name, *text;
 } Define;
 
+/* A tensor of the safetensors file of --check-weights. */
+typedef struct {
+  const char *name, *dtype; /* interned; "F32", "BF16", ... */
+  int rank;
+  int64_t dim[MAX_RANK];
+} HeaderTensor;
+
+typedef struct {
+  const char *path;
+  size_t count;
+  HeaderTensor *tensor;
+} WeightFile;
+
 typedef struct {
   const Define *define;
   size_t define_count;
@@ -20,6 +33,7 @@ typedef struct {
   size_t recipe_set_count;
   const char *const *entry; /* --entry; none: all */
   size_t entry_count;
+  const WeightFile *weight_file; /* --check-weights, or NULL */
 } FrontOptions;
 
 /* The embedded standard library: text of "nn", "optim" or "recipes". */

@@ -8,262 +8,10 @@
  * parameter must be filled exactly once, a mapping must fill at least one.
  * Without mappings the names are equal.
  */
-#include "compiler/front/elaborate.h"
+#include "compiler/front/weights.h"
 
-#include <ctype.h>
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
-
-/* One piece of a pattern string: text, `{name}`, or `{a=x,b=y}`. */
-typedef struct {
-  const char *text;  /* literal, or the name of a number */
-  bool number;       /* `{name}` */
-  bool alternatives; /* `{a=x,..}`: words */
-  const char *word[8], *stands_for[8];
-  int words;
-} Piece;
-
-enum { MAX_PIECES = 32, MAX_CAPTURES = 8 };
-
-typedef struct {
-  Piece piece[MAX_PIECES];
-  int pieces;
-} TensorPattern;
-
-/* What the steps of a path captured in one parameter's name. */
-typedef struct {
-  const char *name[MAX_CAPTURES];
-  const char *number[MAX_CAPTURES];
-  int numbers;
-  const char *word; /* what `.*` stands for */
-} Captures;
-
-/* ---- the string --------------------------------------------------------- */
-
-/* A place inside the string literal. */
-static Span inside(const Mapping *mapping, size_t begin, size_t end) {
-  Span span = mapping->pattern_span;
-  span.end = span.start + 1 + (uint32_t)end;
-  span.start += 1 + (uint32_t)begin;
-  return span;
-}
-
-static bool fail_pattern(Elaborator *e, const Mapping *mapping, size_t begin,
-                         size_t end, const char *message) {
-  Diagnostic error =
-      error_begin(e, inside(mapping, begin, end), "E0609", "%s", message);
-  error_note(e, &error,
-             "`{i}` is a number that the path names as `[i]`; "
-             "`{weight=w,bias=b}` a word that `.*` stands for");
-  error_send(e, &error);
-  return false;
-}
-
-static bool is_name(const char *text, size_t length) {
-  bool name = length > 0 && !isdigit((unsigned char)text[0]);
-  for (size_t i = 0; i < length; i++)
-    name &= isalnum((unsigned char)text[i]) || text[i] == '_';
-  return name;
-}
-
-/* "weight=w,bias=b" between the braces. */
-static bool read_alternatives(Elaborator *e, const Mapping *mapping,
-                              size_t begin, size_t end, Piece *piece) {
-  const char *text = mapping->pattern;
-  piece->alternatives = true;
-  while (begin <= end) {
-    size_t stop = begin, equals = 0;
-    for (; stop < end && text[stop] != ','; stop++)
-      equals = text[stop] == '=' ? stop : equals;
-    bool good = equals > begin && piece->words < 8 &&
-                is_name(text + equals + 1, stop - equals - 1);
-    if (!good)
-      return fail_pattern(e, mapping, begin, stop,
-                          "an alternative is `word=parameter`");
-    piece->word[piece->words] =
-        arena_string(e->scratch, text + begin, equals - begin);
-    piece->stands_for[piece->words++] =
-        arena_string(e->scratch, text + equals + 1, stop - equals - 1);
-    begin = stop + 1;
-  }
-  return true;
-}
-
-static bool read_brace(Elaborator *e, const Mapping *mapping, size_t begin,
-                       size_t end, Piece *piece) {
-  const char *text = mapping->pattern;
-  if (memchr(text + begin, '=', end - begin))
-    return read_alternatives(e, mapping, begin, end, piece);
-  piece->number = true;
-  piece->text = arena_string(e->scratch, text + begin, end - begin);
-  return is_name(text + begin, end - begin) ||
-         fail_pattern(e, mapping, begin, end, "`{..}` holds a name");
-}
-
-static bool read_pattern(Elaborator *e, const Mapping *mapping,
-                         TensorPattern *out) {
-  const char *text = mapping->pattern;
-  *out = (TensorPattern){0};
-  for (size_t at = 0; text[at];) {
-    if (out->pieces == MAX_PIECES)
-      return fail_pattern(e, mapping, at, at + 1, "this pattern is too long");
-    Piece *piece = &out->piece[out->pieces++];
-    size_t length = strcspn(text + at, "{}");
-    if (length > 0) {
-      piece->text = arena_string(e->scratch, text + at, length);
-      at += length;
-      continue;
-    }
-    const char *close = strchr(text + at, '}');
-    if (text[at] == '}' || !close)
-      return fail_pattern(e, mapping, at, at + 1, "this brace has no partner");
-    size_t end = (size_t)(close - text);
-    if (!read_brace(e, mapping, at + 1, end, piece))
-      return false;
-    at = end + 1;
-  }
-  return true;
-}
-
-/* ---- the path ----------------------------------------------------------- */
-
-/* The next word of a dotted name; false at its end. */
-static bool next_word(const char **at, const char **word, size_t *length) {
-  if (!**at)
-    return false;
-  *word = *at;
-  *length = strcspn(*at, ".");
-  *at += *length + (*(*at + *length) == '.');
-  return true;
-}
-
-static bool all_digits(const char *word, size_t length) {
-  for (size_t i = 0; i < length; i++)
-    if (!isdigit((unsigned char)word[i]))
-      return false;
-  return length > 0;
-}
-
-/* `[i]` captures, `[3]` and `[N - 1]` are numbers known now. */
-static bool match_index(Elaborator *e, const Step *step, const char *word,
-                        size_t length, Captures *captures) {
-  if (!all_digits(word, length))
-    return false;
-  bool known = step->a->kind != EXPR_NAME ||
-               variable_lookup(e, step->a->text) ||
-               file_find(e->frame->file, step->a->text);
-  if (known) {
-    int64_t index;
-    return eval_int(e, step->a, "an index", &index) &&
-           index == strtoll(word, NULL, 10);
-  }
-  if (captures->numbers == MAX_CAPTURES)
-    return false;
-  captures->name[captures->numbers] = step->a->text;
-  captures->number[captures->numbers++] =
-      arena_string(e->scratch, word, length);
-  return true;
-}
-
-/* Does the path mean this parameter, named below the model? */
-static bool match_path(Elaborator *e, const Step *path, const char *name,
-                       Captures *captures) {
-  *captures = (Captures){0};
-  const char *word;
-  size_t length;
-  for (const Step *step = path; step; step = step->next) {
-    if (!next_word(&name, &word, &length))
-      return false;
-    if (step->kind == STEP_WORD && (strlen(step->word) != length ||
-                                    strncmp(step->word, word, length) != 0))
-      return false;
-    if (step->kind == STEP_INDEX &&
-        !match_index(e, step, word, length, captures))
-      return false;
-    if (step->kind == STEP_STAR)
-      captures->word = arena_string(e->scratch, word, length);
-  }
-  return !*name;
-}
-
-/* The forms that a mapping has no meaning for. */
-static bool check_path(Elaborator *e, const Mapping *mapping) {
-  int stars = 0;
-  for (const Step *step = mapping->path; step; step = step->next) {
-    stars += step->kind == STEP_STAR;
-    if (step->kind == STEP_STARS || step->kind == STEP_RANGE ||
-        step->kind == STEP_ALL || stars > 1) {
-      fail(e, step->span, "E0609",
-           "a mapping's path has names, `[i]` and at most one `.*`");
-      return false;
-    }
-  }
-  return true;
-}
-
-/* ---- one tensor --------------------------------------------------------- */
-
-static const char *captured(const Captures *captures, const char *name) {
-  for (int i = 0; i < captures->numbers; i++)
-    if (strcmp(captures->name[i], name) == 0)
-      return captures->number[i];
-  return NULL;
-}
-
-static const char *alternative(const Piece *piece, const char *stands_for) {
-  for (int i = 0; stands_for && i < piece->words; i++)
-    if (strcmp(piece->stands_for[i], stands_for) == 0)
-      return piece->word[i];
-  return NULL;
-}
-
-/* The tensor's name for what the path captured, or NULL: no alternative
- * stands for this parameter. */
-static const char *tensor_name(Elaborator *e, const TensorPattern *pattern,
-                               const Captures *captures) {
-  Buffer out = {0};
-  for (int i = 0; i < pattern->pieces; i++) {
-    const Piece *piece = &pattern->piece[i];
-    const char *text = piece->number ? captured(captures, piece->text)
-                       : piece->alternatives
-                           ? alternative(piece, captures->word)
-                           : piece->text;
-    if (!text) {
-      buffer_free(&out);
-      return NULL;
-    }
-    buffer_text(&out, text);
-  }
-  return intern(e->interner, buffer_take(e, &out));
-}
-
-/* `{i}` and `[i]` come in pairs, `{..=..}` and `.*` too. */
-static bool check_pairs(Elaborator *e, const Mapping *mapping,
-                        const TensorPattern *pattern) {
-  bool star = false, alternatives = false;
-  for (const Step *step = mapping->path; step; step = step->next)
-    star |= step->kind == STEP_STAR;
-  for (int i = 0; i < pattern->pieces; i++) {
-    const Piece *piece = &pattern->piece[i];
-    alternatives |= piece->alternatives;
-    bool named = !piece->number;
-    for (const Step *step = mapping->path; step && !named; step = step->next)
-      named = step->kind == STEP_INDEX && step->a->kind == EXPR_NAME &&
-              strcmp(step->a->text, piece->text) == 0;
-    if (!named) {
-      fail(e, mapping->pattern_span, "E0609",
-           "`{%s}` is not named in the path: `[%s]`", piece->text, piece->text);
-      return false;
-    }
-  }
-  if (star == alternatives)
-    return true;
-  fail(e, mapping->pattern_span, "E0609",
-       star ? "`.*` needs its words: `{weight=w,bias=b}`"
-            : "the words of `{..=..}` need `.*` in the path");
-  return false;
-}
 
 /* ---- mappings ----------------------------------------------------------- */
 
@@ -298,6 +46,16 @@ static const char *name_below(const Filling *filling, const Parameter *param) {
                strncmp(param->name, filling->model, length) == 0 &&
                param->name[length] == '.';
   return below ? param->name + length + 1 : NULL;
+}
+
+/* "BF16[2048, 768]" */
+static const char *file_tensor_text(Elaborator *e, const HeaderTensor *tensor) {
+  Buffer out = {0};
+  buffer_printf(&out, "%s[", tensor->dtype);
+  for (int i = 0; i < tensor->rank; i++)
+    buffer_printf(&out, "%s%" PRId64, i ? ", " : "", tensor->dim[i]);
+  buffer_char(&out, ']');
+  return buffer_take(e, &out);
 }
 
 static void fail_twice(Elaborator *e, const Filling *filling,
@@ -348,8 +106,7 @@ static void fail_nothing(Elaborator *e, const Filling *filling,
   for (size_t i = 0; i < e->program->param.length; i++) {
     const char *name = name_below(filling, &e->program->param.data[i]);
     if (name)
-      vec_push(&candidates,
-               arena_string(e->scratch, name, strcspn(name, ".")));
+      vec_push(&candidates, arena_string(e->scratch, name, strcspn(name, ".")));
   }
   Diagnostic error =
       error_begin(e, mapping->path->span, "E0608",
@@ -365,15 +122,16 @@ static bool apply_mapping(Elaborator *e, Filling *filling,
                           const Mapping *mapping) {
   TensorPattern pattern;
   bool transpose, any = false, fine = true;
-  if (!read_options(e, mapping, &transpose) || !check_path(e, mapping) ||
-      !read_pattern(e, mapping, &pattern) || !check_pairs(e, mapping, &pattern))
+  if (!read_options(e, mapping, &transpose) || !weight_path_check(e, mapping) ||
+      !tensor_pattern_read(e, mapping, &pattern) ||
+      !tensor_pattern_check(e, mapping, &pattern))
     return false;
   for (size_t i = 0; i < e->program->param.length && fine; i++) {
     Captures captures;
     const char *name = name_below(filling, &e->program->param.data[i]);
-    if (!name || !match_path(e, mapping->path, name, &captures))
+    if (!name || !weight_path_match(e, mapping->path, name, &captures))
       continue;
-    const char *tensor = tensor_name(e, &pattern, &captures);
+    const char *tensor = tensor_pattern_name(e, &pattern, &captures);
     any |= tensor != NULL;
     fine = !tensor || fill(e, filling, mapping, tensor, (int)i, transpose);
   }
@@ -394,11 +152,47 @@ static void fill_equal(Elaborator *e, Filling *filling, Span span) {
   }
 }
 
+/* The file's tensors that no parameter takes and that have the shape of
+ * `type`: how many, and the last of them. */
+static size_t unused_of_shape(const Filling *filling, const WeightFile *file,
+                              const Type *type, const HeaderTensor **out) {
+  size_t count = 0;
+  for (size_t i = 0; i < file->count; i++) {
+    const HeaderTensor *tensor = &file->tensor[i];
+    bool fits = tensor->rank == type->rank;
+    for (int k = 0; fits && k < type->rank; k++)
+      fits = tensor->dim[k] == type->dim[k];
+    for (size_t w = 0; fits && w < filling->weights->tensor.length; w++)
+      fits = filling->weights->tensor.data[w].tensor != tensor->name;
+    if (fits)
+      *out = tensor;
+    count += fits;
+  }
+  return count;
+}
+
+/* `"model.norm.weight" -> norm.g`, if the file leaves no doubt. */
+static void hint_mapping(Elaborator *e, const Filling *filling,
+                         const Parameter *param, Diagnostic *error) {
+  const HeaderTensor *tensor = NULL;
+  const WeightFile *file = e->options->weight_file;
+  if (!file || unused_of_shape(filling, file, param->type, &tensor) != 1) {
+    error_hint(e, error, "add a line `\"NAME IN THE FILE\" -> %s`",
+               name_below(filling, param));
+    return;
+  }
+  error_note(e, error, "%s has one unused tensor of that shape: \"%s\"  %s",
+             file->path, tensor->name, file_tensor_text(e, tensor));
+  error_hint(e, error, "add `\"%s\" -> %s`", tensor->name,
+             name_below(filling, param));
+}
+
 /* Every parameter has a tensor; the first few that have none are named. */
 static void check_covered(Elaborator *e, const Filling *filling,
                           const Item *item) {
   enum { SHOWN = 3 };
   size_t missing = 0, all = 0;
+  const Parameter *first = NULL;
   Buffer list = {0};
   for (size_t i = 0; i < e->program->param.length; i++) {
     const Parameter *param = &e->program->param.data[i];
@@ -407,6 +201,7 @@ static void check_covered(Elaborator *e, const Filling *filling,
     all++;
     if (filling->filled[i].source)
       continue;
+    first = first ? first : param;
     if (missing++ < SHOWN)
       buffer_printf(&list, "%s%s  %s", missing > 1 ? ", " : "", param->name,
                     type_text(e, param->type));
@@ -419,10 +214,95 @@ static void check_covered(Elaborator *e, const Filling *filling,
                     "%zu of %zu parameters of `%s` ha%s no tensor in the map",
                     missing, all, filling->model, missing == 1 ? "s" : "ve");
     error_note(e, &error, "missing: %s", list.data);
-    error_hint(e, &error, "add a line `\"NAME IN THE FILE\" -> PATH`");
+    hint_mapping(e, filling, first, &error);
     error_send(e, &error);
   }
   buffer_free(&list);
+}
+
+/* ---- against a file ----------------------------------------------------- */
+
+static const char *base_name(const char *path) {
+  const char *slash = strrchr(path, '/');
+  return slash ? slash + 1 : path;
+}
+
+/* The one map of the program, or the one that names such a file. */
+static bool file_is_meant(const Elaborator *e, const Item *item) {
+  size_t maps = 0;
+  for (const Item *i = e->main->ast->items; i; i = i->next)
+    maps += i->kind == ITEM_WEIGHTS;
+  return maps == 1 || strcmp(base_name(e->options->weight_file->path),
+                             base_name(item->file)) == 0;
+}
+
+static void fail_no_tensor(Elaborator *e, const WeightFile *file,
+                           const WeightTensor *wanted) {
+  Candidates candidates = {0};
+  for (size_t i = 0; i < file->count; i++)
+    vec_push(&candidates, file->tensor[i].name);
+  Diagnostic error =
+      error_begin(e, wanted->span, "E0613", "%s has no tensor \"%s\"",
+                  file->path, wanted->tensor);
+  const char *near = did_you_mean(e, wanted->tensor, &candidates);
+  if (near)
+    error_mark(e, &error, "%s", near);
+  error_note(e, &error, "it would fill %s",
+             e->program->param.data[wanted->param].name);
+  error_send(e, &error);
+}
+
+/* Shapes agree, crosswise where the map transposes; real numbers fill real
+ * parameters. */
+static void check_tensor(Elaborator *e, const WeightTensor *wanted,
+                         const HeaderTensor *tensor) {
+  const Parameter *param = &e->program->param.data[wanted->param];
+  const Type *type = param->type;
+  bool real = strchr("FB", tensor->dtype[0]) && strcmp(tensor->dtype, "BOOL");
+  bool same = tensor->rank == type->rank, cross = type->rank == 2 && same;
+  for (int i = 0; i < type->rank && i < tensor->rank; i++) {
+    same &= tensor->dim[i] == type->dim[i];
+    cross &= tensor->dim[1 - (i & 1)] == type->dim[i];
+  }
+  if (real && (wanted->transpose ? cross : same))
+    return;
+  Diagnostic error = error_begin(
+      e, wanted->span, "E0615", "tensor \"%s\" is %s%s, but %s is %s",
+      wanted->tensor, file_tensor_text(e, tensor),
+      wanted->transpose ? " before it is transposed" : "", param->name,
+      type_text(e, type));
+  if (real && same != cross && (wanted->transpose ? same : cross))
+    error_hint(e, &error,
+               wanted->transpose ? "leave `transpose = true` out"
+                                 : "`, transpose = true`");
+  error_send(e, &error);
+}
+
+static void check_file(Elaborator *e, const Weights *weights,
+                       const WeightFile *file) {
+  for (size_t i = 0; i < weights->tensor.length; i++) {
+    const WeightTensor *wanted = &weights->tensor.data[i];
+    const HeaderTensor *found = NULL;
+    for (size_t k = 0; k < file->count && !found; k++)
+      if (file->tensor[k].name == wanted->tensor)
+        found = &file->tensor[k];
+    if (found)
+      check_tensor(e, wanted, found);
+    else
+      fail_no_tensor(e, file, wanted);
+  }
+}
+
+/* An option that checks nothing is a mistake, not a wish. */
+void weight_file_check_used(Elaborator *e, const FileScope *file) {
+  if (!e->options->weight_file)
+    return;
+  for (const Item *item = file->ast->items; item; item = item->next)
+    if (item->kind == ITEM_WEIGHTS && file_is_meant(e, item))
+      return;
+  fail(e, (Span){0}, "E0616",
+       "--check-weights=%s: no map of weights is for that file",
+       e->options->weight_file->path);
 }
 
 static const char *weights_model(Elaborator *e, const FileScope *file,
@@ -461,6 +341,8 @@ void weights_elaborate(Elaborator *e, FileScope *file, const Item *item) {
     check_covered(e, &filling, item);
   else if (fine)
     fill_equal(e, &filling, item->path.span);
+  if (fine && e->options->weight_file && file_is_meant(e, item))
+    check_file(e, &weights, e->options->weight_file);
   frame_pop(e);
   if (fine)
     vec_push(&e->program->weights, weights);

@@ -1,0 +1,111 @@
+/* --check-weights: what a safetensors file holds, read from its header alone.
+ *
+ * In: a file, untrusted. Out: name, element type and sizes of each tensor, for
+ * the front end to hold against the maps of the program. The data and where
+ * they lie are the runtime's to check when it loads them.
+ */
+#include "compiler/context.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* As the format's reference reader has it. */
+static const uint64_t HEADER_LIMIT = 100000000;
+
+static sg_status file_failed(sg_context *sg, const char *path,
+                             const char *why) {
+  context_message(sg, SG_ERROR, "--check-weights: %s: %s", path, why);
+  return SG_FILE;
+}
+
+/* The header's text; NULL with a reason. */
+static char *read_header(FILE *file, size_t *length, const char **why) {
+  unsigned char prefix[8];
+  uint64_t size = 0;
+  *why = "it is no safetensors file: it is shorter than its header";
+  if (fread(prefix, 1, sizeof prefix, file) != sizeof prefix)
+    return NULL;
+  for (int i = 7; i >= 0; i--)
+    size = size << 8 | prefix[i];
+  if (size > HEADER_LIMIT) {
+    *why = "it is no safetensors file: its header would be too long";
+    return NULL;
+  }
+  char *text = malloc((size_t)size + 1);
+  if (!text) {
+    *why = strerror(ENOMEM);
+    return NULL;
+  }
+  *length = (size_t)size;
+  if (fread(text, 1, *length, file) == *length)
+    return text;
+  free(text);
+  return NULL;
+}
+
+/* {"dtype": "F32", "shape": [2, 3], ...}; false if it is anything else. */
+static bool read_tensor(sg_context *sg, const char *name, json_t *entry,
+                        HeaderTensor *out) {
+  const char *dtype = json_string_value(json_object_get(entry, "dtype"));
+  json_t *shape = json_object_get(entry, "shape");
+  if (!dtype || !json_is_array(shape) ||
+      json_array_size(shape) > (size_t)MAX_RANK)
+    return false;
+  *out = (HeaderTensor){.name = intern(sg->interner, name),
+                      .dtype = intern(sg->interner, dtype),
+                      .rank = (int)json_array_size(shape)};
+  for (int i = 0; i < out->rank; i++) {
+    json_t *size = json_array_get(shape, (size_t)i);
+    if (!json_is_integer(size) || json_integer_value(size) < 0)
+      return false;
+    out->dim[i] = json_integer_value(size);
+  }
+  return true;
+}
+
+static sg_status read_tensors(sg_context *sg, const char *path, json_t *root) {
+  WeightFile *file = NEW(sg->arena, WeightFile);
+  const char *name;
+  json_t *entry;
+  file->path = path;
+  file->tensor = NEW_ARRAY(sg->arena, HeaderTensor, json_object_size(root) + 1);
+  json_object_foreach(root, name, entry) {
+    if (strcmp(name, "__metadata__") == 0)
+      continue;
+    if (!read_tensor(sg, name, entry, &file->tensor[file->count++])) {
+      context_message(sg, SG_ERROR,
+                      "--check-weights: %s: tensor \"%s\" has no element type "
+                      "and sizes that can be read",
+                      path, name);
+      return SG_FILE;
+    }
+  }
+  sg->weight_file = file;
+  return SG_OK;
+}
+
+sg_status weight_file_read(sg_context *sg, const char *path) {
+  const char *why;
+  size_t length;
+  FILE *file = fopen(path, "rb");
+  if (!file)
+    return file_failed(sg, path, strerror(errno));
+  char *text = read_header(file, &length, &why);
+  fclose(file);
+  if (!text)
+    return file_failed(sg, path, why);
+  json_error_t error;
+  json_t *root = json_loadb(text, length, JSON_REJECT_DUPLICATES, &error);
+  free(text);
+  if (!json_is_object(root)) {
+    json_decref(root);
+    return file_failed(sg, path, "its header is no JSON object");
+  }
+  sg_status status = read_tensors(sg, path, root);
+  json_decref(root);
+  return status;
+}
