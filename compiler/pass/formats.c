@@ -312,14 +312,14 @@ static void format_param(const Program *program, const Recipe *recipe,
 
 bool pass_formats(PassContext *context) {
   Program *program = context->program;
-  const Recipe *storage = storage_recipe(program);
+  const Recipe **storage = storage_recipes(context->arena, program);
   bool good = true;
   for (size_t i = 0; i < program->graph.length; i++)
     good &= formats_are_possible(context, program->graph.data[i]);
   if (!good)
     return false;
-  for (size_t i = 0; i < program->param.length && storage; i++)
-    format_param(program, storage, &program->param.data[i]);
+  for (size_t i = 0; i < program->param.length && storage[i]; i++)
+    format_param(program, storage[i], &program->param.data[i]);
   for (size_t i = 0; i < program->graph.length; i++)
     graph_replace(program, i, format_graph(context, program->graph.data[i]));
   return true;

@@ -7,6 +7,7 @@
  * belongs before the first pass.
  */
 #include "compiler/pass/recipe_query.h"
+#include "compiler/pass/storage.h"
 #include "compiler/pass/rewrite.h"
 
 #include <string.h>
@@ -134,8 +135,6 @@ static bool is_unusable(Format format) {
 
 /* The first setting of a rule that nothing carries out; NULL: none. */
 static const char *unsupported_setting(const Settings *settings) {
-  if (settings->scaling == SCALING_AMAX)
-    return "`scale = amax` is not carried out by this version";
   if (settings->scaling == SCALING_RMS)
     return "`scale = rms` is not carried out by this version";
   if (settings->every > 0)
@@ -219,8 +218,50 @@ static void check_places(Check *check, const Rule *rule) {
   }
 }
 
+/* Does the selector mean states, and no parameter or computed value else? */
+static bool selects_states(const Check *check, const Selector *selector) {
+  const Program *program = check->context->program;
+  bool any = selector->kind == SELECT_STATE;
+  if (selector->kind != SELECT_PATH)
+    return any;
+  for (size_t i = 0; i < program->param.length; i++) {
+    const Parameter *param = &program->param.data[i];
+    if (!selector_selects_param(program, param, selector))
+      continue;
+    if (!param->state)
+      return false;
+    any = true;
+  }
+  return any;
+}
+
+/* A cache in 8 bits is stored at one exponent for the tensor, and the user is
+ * told so; everywhere else the statistic would have to be taken. */
+static const char *check_amax(Check *check, const Rule *rule) {
+  if (rule->settings.scaling != SCALING_AMAX)
+    return NULL;
+  for (size_t i = 0; i < rule->selector.length; i++)
+    if (!selects_states(check, &rule->selector.data[i]))
+      return "`scale = amax` is not carried out by this version";
+  Diagnostic remark = {.severity = SEVERITY_WARNING, .code = "W0514"};
+  Buffer selectors = {0};
+  selector_print(&selectors, &rule->selector.data[0]);
+  remark.message = arena_printf(
+      check->context->arena,
+      "recipe %s, rule `%s`: stored at one fixed exponent per tensor; `scale "
+      "= amax` is not carried out by this version",
+      check->recipe->name, selectors.data);
+  remark.label[0].span = rule->span;
+  remark.label_count = 1;
+  diagnose(check->context->diagnostics, &remark);
+  buffer_free(&selectors);
+  return NULL;
+}
+
 static void check_settings(Check *check, const Rule *rule) {
-  const char *what = unsupported_setting(&rule->settings);
+  const char *what = check_amax(check, rule);
+  if (!what)
+    what = unsupported_setting(&rule->settings);
   if (what)
     report_setting(check, rule, rule->span, what);
   else
@@ -246,15 +287,21 @@ static const Rule *deciding_rule(const Check *check, const Parameter *param) {
 }
 
 /* Narrow states need a run-time exponent of their own, which is not there
- * yet; rules that would make one narrow are refused one by one. */
-static void check_state(Check *check, const Parameter *param) {
+ * yet; rules that would make one narrow are refused one by one, unless they
+ * also say at which exponent and decide how it is stored (stores). */
+static void check_state(Check *check, const Parameter *param, bool stores) {
   if (!param->state || !type_is_real(param->type))
     return;
   Settings settings =
       recipe_param_settings(check->context->program, check->recipe, param);
-  if (settings.forward == FORMAT_F32 || settings.forward == FORMAT_F64)
-    return;
   const Rule *rule = deciding_rule(check, param);
+  bool placed = stores && rule &&
+                (rule->settings.scaling == SCALING_AMAX ||
+                 (rule->settings.scaling == SCALING_FIXED &&
+                  rule->settings.has_exponent));
+  if (settings.forward == FORMAT_F32 || settings.forward == FORMAT_F64 ||
+      placed)
+    return;
   const char *what = arena_printf(
       check->context->arena,
       "state %s would be stored in %s; this version keeps states in f32",
@@ -281,8 +328,9 @@ static void check_recipe(Check *check) {
     check_names(check, &check->recipe->rule.data[i]);
     check_settings(check, &check->recipe->rule.data[i]);
   }
+  const Recipe **storage = storage_recipes(check->context->arena, program);
   for (size_t i = 0; i < program->param.length; i++)
-    check_state(check, &program->param.data[i]);
+    check_state(check, &program->param.data[i], storage[i] == check->recipe);
 }
 
 bool recipe_check(PassContext *context) {

@@ -8,10 +8,40 @@
  */
 #include "compiler/pass/recipe_query.h"
 
+#include <string.h>
+
 /* Selectors whose products have formats of their own. */
 static bool selects_operands(SelectorKind kind) {
   return kind == SELECT_MATMUL || kind == SELECT_CONV ||
          kind == SELECT_GATHER || kind == SELECT_GRADIENT;
+}
+
+/* A new value of a parameter or state, or a helper on the way to one: it is
+ * named after what it is stored in. */
+static bool is_stored_value(const Program *program, const char *name) {
+  size_t length = strcspn(name, "'~");
+  for (size_t i = 0; i < program->param.length; i++) {
+    const char *param = program->param.data[i].name;
+    if (name[length] && strncmp(param, name, length) == 0 && !param[length])
+      return true;
+  }
+  return false;
+}
+
+/* Does the path match a name of this value that is not that of a parameter's
+ * new value? */
+static bool means_value(const Program *program, const char *path,
+                        const char *name) {
+  if (selector_matches(path, name) && !is_stored_value(program, name))
+    return true;
+  for (size_t i = 0; i < program->alias.length; i++) {
+    const Alias *alias = &program->alias.data[i];
+    if (strcmp(alias->value, name) == 0 &&
+        selector_matches(path, alias->name) &&
+        !is_stored_value(program, alias->name))
+      return true;
+  }
+  return false;
 }
 
 bool path_is_computed(const Program *program, const char *path) {
@@ -20,7 +50,8 @@ bool path_is_computed(const Program *program, const char *path) {
     for (ValueId id = 1; id < graph->count; id++) {
       const Node *node = graph_node(graph, id);
       if (!node_is_leaf(node) && node->phase == PHASE_FORWARD &&
-          path_matches(program, path, node->name))
+          path_matches(program, path, node->name) &&
+          means_value(program, path, node->name))
         return true;
     }
   }

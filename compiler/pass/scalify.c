@@ -198,15 +198,6 @@ void scaler_renormalise(Scaler *scaler, Node *node, ValueId symbol,
 
 /* ---- parameters --------------------------------------------------------- */
 
-const Recipe *storage_recipe(const Program *program) {
-  for (size_t i = 0; i < program->graph.length; i++)
-    if (program->graph.data[i]->kind == ENTRY_TRAIN)
-      return graph_recipe(program, program->graph.data[i]);
-  return program->graph.length > 0
-             ? graph_recipe(program, program->graph.data[0])
-             : NULL;
-}
-
 /* floor(log2 rms) of the initial distribution, 2^0 for zeros: a parameter
  * keeps this exponent for good, so that forward exponents are constants. */
 static int32_t initial_exponent(const Parameter *param,
@@ -230,7 +221,9 @@ static bool scale_param(PassContext *context, const Recipe *recipe,
   Settings settings = recipe_param_settings(context->program, recipe, param);
   if (settings.scaling == SCALING_NONE)
     return true;
-  if (settings.scaling == SCALING_RMS || settings.scaling == SCALING_AMAX) {
+  bool measured = settings.scaling == SCALING_RMS ||
+                  (settings.scaling == SCALING_AMAX && !param->state);
+  if (measured) {
     diagnose_error(context->diagnostics, param->span, "E0503",
                    "%s: this version keeps parameters and states at a fixed "
                    "exponent only (`scale = fixed`)",
@@ -273,10 +266,11 @@ static bool scale_params(PassContext *context) {
   const Recipe *recipe = storage_recipe(program);
   if (recipe == NULL)
     return true;
+  const Recipe **each = storage_recipes(context->arena, program);
   bool good = check_role(context, recipe, SELECT_PARAM) &&
               check_role(context, recipe, SELECT_STATE);
   for (size_t i = 0; i < program->param.length; i++)
-    good &= scale_param(context, recipe, &program->param.data[i]);
+    good &= scale_param(context, each[i], &program->param.data[i]);
   return good;
 }
 

@@ -23,7 +23,11 @@ static inline Overflow settings_overflow(const Settings *settings) {
 
 /* The recipe that fixes how parameters and states are stored for the whole
  * program: the train's, or the first entry's where there is no train. NULL
- * without entries. (scalify.c) */
+ * without entries. */
 const Recipe *storage_recipe(const Program *program);
+/* The recipe of each parameter and state, in the order of Program.param: that
+ * of storage_recipe, but for a state that the train does not have, which the
+ * first entry that has it decides. NULL without entries. */
+const Recipe **storage_recipes(Arena *arena, const Program *program);
 
 #endif
