@@ -3,8 +3,9 @@
  * eval.c drives a step and keeps the state; eval_ops.c has leaves, conversions
  * and structure, eval_map.c elementwise ops, eval_reduce.c reductions and
  * exponents, eval_contract.c contractions, eval_conv.c convolutions,
- * eval_pool.c pools, eval_softmax.c the loss, eval_round.c everything that
- * rounds below f32.
+ * eval_pool.c pools, eval_softmax.c the loss, eval_rows.c lists along axes with
+ * eval_extreme.c, eval_product.c, eval_probability.c and eval_norm.c on top,
+ * eval_round.c everything that rounds below f32.
  */
 #ifndef SG_IR_EVAL_INTERNAL_H
 #define SG_IR_EVAL_INTERNAL_H
@@ -152,6 +153,43 @@ const double *contraction_operand(const Frame *frame, int operand);
  * ascending. */
 void contraction_product(const Frame *frame, Arena *scratch, size_t m, size_t n,
                          size_t k, const double *a, const double *b, double *c);
+
+/* ---- eval_rows.c -----------------------------------------------------------
+ */
+
+/* Operand 0 cut into lists: along the axes that a pattern drops, flattened in
+ * row-major order, or along one axis. Lists are in row-major order of the other
+ * axes, which is that of a reduction's results. */
+typedef struct {
+  Axes axes; /* over operand 0: the kept ones, then those of a list */
+  size_t rows, n;
+} Lists;
+bool frame_lists(Frame *frame, Lists *lists); /* by attr.pattern */
+void frame_lists_along(const Frame *frame, int axis, Lists *lists);
+/* All lists, one after the other, of data shaped as operand 0; and back. */
+double *lists_gather(const Frame *frame, const Lists *lists,
+                     const double *data);
+void lists_scatter(const Frame *frame, const Lists *lists, const double *list,
+                   double *out);
+
+/* What one list is worked on with. `dy`: of the list, or one number; `out`
+ * the same; `room`: n numbers to use. */
+typedef void RowF32(const float *x, const float *dy, float *out, size_t n,
+                    float *room, float extra);
+typedef void RowF64(const double *x, const double *dy, double *out, size_t n,
+                    double *room, double extra);
+typedef struct {
+  RowF32 *f32;
+  RowF64 *f64;
+  bool each_dy;  /* one dy for each element, not for each list */
+  bool each_out; /* one result for each element */
+} RowRule;
+#define ROW_RULE(name, each_dy, each_out)                                      \
+  static const RowRule name##_rule = {name##_f32, name##_f64, each_dy, each_out}
+/* Every list of x (shaped as operand 0) to frame->out; dy may be NULL. `extra`
+ * is a number that the rule takes. */
+void rows_run(Frame *frame, const Lists *lists, const RowRule *rule,
+              const double *x, const double *dy, double extra);
 
 /* Has binary32 arithmetic overflowed or underflowed since the node began? */
 bool flags_raised(void);

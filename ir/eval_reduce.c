@@ -64,33 +64,12 @@ static void sum_rows(const Frame *frame, double *list, size_t rows, size_t n,
   }
 }
 
-static bool is_kept(const Pattern *pattern, int letter) {
-  for (int i = 0; i < pattern->out_rank; i++)
-    if (pattern->out_axis[i] == letter)
-      return true;
-  return false;
-}
-
 static bool reduce(Frame *frame, bool mean) {
-  Layout layout;
-  if (!frame_layout(frame, &layout))
+  Lists lists;
+  if (!frame_lists(frame, &lists))
     return false;
-  const Pattern *pattern = &layout.pattern;
-  Axes axes = {0};
-  for (int i = 0; i < pattern->out_rank; i++)
-    axes_add(&axes, layout.size[pattern->out_axis[i]],
-             layout.step[0][pattern->out_axis[i]]);
-  size_t rows = (size_t)axes_count(&axes), n = 1;
-  for (int i = 0; i < pattern->rank[0]; i++) {
-    int letter = pattern->axis[0][i];
-    if (is_kept(pattern, letter))
-      continue;
-    axes_add(&axes, layout.size[letter], layout.step[0][letter]);
-    n *= (size_t)layout.size[letter];
-  }
-  double *list = frame_doubles(frame, rows * n);
-  axes_gather(&axes, frame_data(frame, 0), list);
-  sum_rows(frame, list, rows, n, mean);
+  double *list = lists_gather(frame, &lists, frame_data(frame, 0));
+  sum_rows(frame, list, lists.rows, lists.n, mean);
   return true;
 }
 
@@ -101,33 +80,6 @@ bool eval_sum(Frame *frame) {
 /* Sum, then one division by the number of summands; the shift comes last. */
 bool eval_mean(Frame *frame) {
   return reduce(frame, true);
-}
-
-/* ---- argmax
- * ------------------------------------------------------------------- */
-
-/* The first largest; a NaN is larger than any number, so the first NaN wins. */
-static int64_t first_largest(const double *x, int64_t n, int64_t step) {
-  int64_t best = 0;
-  for (int64_t i = 0; i < n && !isnan(x[best * step]); i++)
-    if (isnan(x[i * step]) || x[i * step] > x[best * step])
-      best = i;
-  return best;
-}
-
-bool eval_argmax(Frame *frame) {
-  const Type *type = frame_type(frame, 0);
-  int axis = frame->node->attr.axis;
-  int64_t step[MAX_RANK];
-  type_steps(type, step);
-  /* Row-major results: an outer block per index before the axis. */
-  int64_t inner = step[axis], n = type->dim[axis];
-  const double *data = frame_data(frame, 0);
-  for (int64_t i = 0; i < frame->node->type->elements; i++) {
-    const double *x = data + i / inner * inner * n + i % inner;
-    frame->out[i] = (double)first_largest(x, n, inner);
-  }
-  return true;
 }
 
 /* ---- exponents

@@ -8,7 +8,13 @@
  *   loss     = log(s) - t_label
  *   gradient = (e_i / s - [i = label]) * dy
  *
- * A NaN in a row makes all of it NaN: m skips it, but s does not.
+ * With smooth = u > 0, both in binary32 (k is 1 - u rounded):
+ *
+ *   loss     = log(s) - (t_label * k + (sum of t_i / n) * u)
+ *   gradient = (e_i / s - ([i = label] * k + u / n)) * dy
+ *
+ * A NaN in a row makes all of it NaN: m skips it, but s does not. A row whose
+ * label is `ignore` has loss and gradient +0.
  */
 #include "ir/eval_internal.h"
 
@@ -16,10 +22,15 @@
 
 #include "ir/f32math.h"
 
+static bool is_ignored(const Frame *frame, double label) {
+  return label == (double)frame->node->attr.ignore;
+}
+
 static bool labels_check(Frame *frame, const double *labels, int64_t classes) {
   int64_t rows = frame_type(frame, 1)->elements;
   for (int64_t i = 0; i < rows; i++)
-    if (!(labels[i] >= 0 && labels[i] < (double)classes))
+    if (!(labels[i] >= 0 && labels[i] < (double)classes) &&
+        !is_ignored(frame, labels[i]))
       return frame_fail(frame,
                         "label %.0f at element %lld is outside [0, %lld)",
                         labels[i], (long long)i, (long long)classes);
@@ -51,6 +62,17 @@ SHIFTED_EXP(f64, double, exp)
 /* Probabilities (`p`) and loss of every row; true values, so the flags they
  * raise say nothing about scaling. */
 #define ROWS(name, real, logarithm)                                            \
+  static real row_loss_##name(const Frame *frame, real s, const real *t,       \
+                              real *list, size_t n, size_t label) {            \
+    double smooth = frame->node->attr.smooth;                                  \
+    if (smooth == 0)                                                           \
+      return logarithm(s) - t[label];                                          \
+    for (size_t i = 0; i < n; i++)                                             \
+      list[i] = t[i];                                                          \
+    real mean = sum_##name(list, n) / (real)n;                                 \
+    return logarithm(s) -                                                      \
+           (t[label] * (real)(1 - smooth) + mean * (real)smooth);              \
+  }                                                                            \
   static void rows_##name(Frame *frame, const double *x, const double *labels, \
                           double *p, double *loss) {                           \
     size_t n = (size_t)class_count(frame);                                     \
@@ -59,9 +81,12 @@ SHIFTED_EXP(f64, double, exp)
     real *e = t + n, *list = e + n;                                            \
     bool before = flags_raised();                                              \
     for (size_t r = 0; r < rows; r++, x += n) {                                \
+      if (is_ignored(frame, labels[r]))                                        \
+        continue;                                                              \
       real s = shifted_exp_##name(x, n, t, e, list);                           \
       if (loss != NULL)                                                        \
-        loss[r] = (double)(logarithm(s) - t[(size_t)labels[r]]);               \
+        loss[r] =                                                              \
+            (double)row_loss_##name(frame, s, t, list, n, (size_t)labels[r]);  \
       for (size_t i = 0; p != NULL && i < n; i++)                              \
         p[r * n + i] = (double)(e[i] / s);                                     \
     }                                                                          \
@@ -87,18 +112,30 @@ bool eval_softmax_xent(Frame *frame) {
   return true;
 }
 
+/* (p - target) * dy, from the probabilities in frame->out. */
+#define GRADIENT(name, real)                                                   \
+  static void gradient_##name(Frame *frame, const double *labels,              \
+                              const double *dy) {                              \
+    int64_t n = class_count(frame);                                            \
+    double smooth = frame->node->attr.smooth;                                  \
+    real share = (real)smooth / (real)n, keep = (real)(1 - smooth);            \
+    for (int64_t i = 0; i < frame->node->type->elements; i++) {                \
+      double label = labels[i / n];                                            \
+      real hot = (double)(i % n) == label ? keep : 0;                          \
+      real d = (real)dy[i / n], p = (real)frame->out[i];                       \
+      if (!is_ignored(frame, label))                                           \
+        frame->out[i] = (double)((p - (hot + share)) * d);                     \
+    }                                                                          \
+  }
+
+GRADIENT(f32, float)
+GRADIENT(f64, double)
+
 bool eval_softmax_xent_grad(Frame *frame) {
   const double *labels = frame_data(frame, 1), *dy = frame_data(frame, 2);
-  int64_t n = class_count(frame);
-  if (!labels_check(frame, labels, n))
+  if (!labels_check(frame, labels, class_count(frame)))
     return false;
   rows(frame, frame_shifted(frame, 0), labels, frame->out, NULL);
-  bool is_f64 = frame_is_f64(frame);
-  for (int64_t i = 0; i < frame->node->type->elements; i++) {
-    double hot = i % n == (int64_t)labels[i / n];
-    double p = frame->out[i], d = dy[i / n];
-    frame->out[i] =
-        is_f64 ? (p - hot) * d : (double)(((float)p - (float)hot) * (float)d);
-  }
+  (frame_is_f64(frame) ? gradient_f64 : gradient_f32)(frame, labels, dy);
   return true;
 }

@@ -261,20 +261,36 @@ void graph_copy_finish(GraphCopy *copy) {
 /* ---- labels ----------------------------------------------------------------
  */
 
-/* The number of classes if the labels of this softmax_xent(_grad) are input
- * `input`, perhaps converted or reshaped; else 0. */
+/* The operand of this op that must lie in [0, *limit); 0 if there is none. */
+static ValueId limited_operand(const Graph *graph, const Node *node,
+                               int64_t *limit) {
+  const Type *first =
+      node->input[0] ? graph_node(graph, node->input[0])->type : NULL;
+  switch (node->op) {
+  case OP_SOFTMAX_XENT:
+  case OP_SOFTMAX_XENT_GRAD:
+    *limit = first->dim[first->rank - 1];
+    return node->input[1];
+  case OP_ONEHOT:
+    *limit = node->attr.size;
+    return node->input[0];
+  default:
+    return 0;
+  }
+}
+
+/* The limit if the operand is input `input`, perhaps converted or reshaped;
+ * else 0. */
 static int64_t label_classes(const Graph *graph, const Node *node,
                              ValueId input) {
-  if (node->op != OP_SOFTMAX_XENT && node->op != OP_SOFTMAX_XENT_GRAD)
-    return 0;
-  ValueId label = node->input[1];
+  int64_t limit = 0;
+  ValueId label = limited_operand(graph, node, &limit);
   const Node *from = graph_node(graph, label);
-  while (from->op == OP_CONVERT || from->op == OP_RESHAPE) {
+  while (label && (from->op == OP_CONVERT || from->op == OP_RESHAPE)) {
     label = from->input[0];
     from = graph_node(graph, label);
   }
-  const Type *logits = graph_node(graph, node->input[0])->type;
-  return label == input ? logits->dim[logits->rank - 1] : 0;
+  return label && label == input ? limit : 0;
 }
 
 int64_t graph_label_limit(const Graph *graph, ValueId input) {

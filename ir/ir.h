@@ -346,7 +346,7 @@ void region_reads(const Graph *graph, const Region *region,
  * or as exponent symbol; a node that reads a value twice counts once. */
 uint32_t *graph_user_counts(Arena *arena, const Graph *graph);
 /* Labels index classes: values of INPUT node `input` must lie in [0, limit)
- * where a softmax_xent reads them as labels; 0: any value will do. */
+ * where a softmax_xent or onehot reads them as classes; 0: any will do. */
 int64_t graph_label_limit(const Graph *graph, ValueId input);
 bool node_defines_exponent(const Node *node);
 /* The attributes a node may have at a level: those of its op and, at level
@@ -633,6 +633,11 @@ unsigned program_verify_each(const Program *program, VerifyReport *report,
  *   sum, mean, keep  e(x)               convert    0, operand unscaled first
  *   add, sub, eq     e(a) = e(b), aligned by rebalance beforehand
  *   relu_grad        e(dy)              softmax_xent_grad   e(dy)
+ *   max_grad, min_grad                  e(dy)
+ *   prod, softmax, log_softmax, logsumexp, onehot   0, operand unscaled first
+ *   their gradients  e(dy), operand 0 unscaled first
+ *   layer_norm, rms_norm                0, with eps * 2^-2e(x)
+ *   their gradients  e(dy) - e(x), with eps * 2^-2e(x)
  *   sqrt             (e - parity) / 2 of a static e; operand shifted by parity
  *   exp, log, softmax_xent   0; the operand is unscaled first (operand shift e)
  *   rebalance        e(x), the result being free; cast e(x); store e(x)
@@ -659,8 +664,7 @@ bool node_shift_fits(const Graph *graph, ValueId id);
 /* The shift of node `id` as defined above; all zero without scales. */
 Shift node_shift(const Graph *graph, ValueId id);
 /* The shift of operand `operand` before the op: the operand's whole exponent
- * for convert, exp, log and the logits of softmax_xent(_grad); the parity for
- * sqrt; else 0. */
+ * of the ops that unscale it (operand 0 only); the parity for sqrt; else 0. */
 Shift operand_shift(const Graph *graph, ValueId id, int operand);
 bool shift_is_zero(Shift shift);
 /* Must this operand have the exponent of its fellows (ADD, EQ, ..)? */

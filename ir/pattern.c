@@ -113,19 +113,21 @@ static bool sizes_fail(Arena *arena, const char **error, const char *format,
 
 /* Gives the letters of one operand their sizes or checks those they have. */
 static bool bind_operand(const Pattern *pattern, int number, const Type *type,
-                         int64_t *size, Arena *arena, const char **error) {
+                         int64_t *size, bool *bound, Arena *arena,
+                         const char **error) {
   if (type->rank != pattern->rank[number])
     return sizes_fail(arena, error,
                       "the pattern names %d axes for an operand that has %d",
                       pattern->rank[number], type->rank);
   for (int i = 0; i < type->rank; i++) {
     int letter = pattern->axis[number][i];
-    if (size[letter] && size[letter] != type->dim[i])
+    if (bound[letter] && size[letter] != type->dim[i])
       return sizes_fail(arena, error,
                         "axis `%s` is %" PRId64 " in one operand and %" PRId64
                         " in the other",
                         pattern->letter[letter], size[letter], type->dim[i]);
     size[letter] = type->dim[i];
+    bound[letter] = true;
   }
   return true;
 }
@@ -133,9 +135,10 @@ static bool bind_operand(const Pattern *pattern, int number, const Type *type,
 /* Operands are bound in order, so a clash is told from the second. */
 bool pattern_sizes(const Pattern *pattern, const Type *const *operand,
                    int64_t *size, Arena *arena, const char **error) {
+  bool bound[3 * MAX_RANK] = {false};
   memset(size, 0, 3 * MAX_RANK * sizeof *size);
   for (int i = 0; i < pattern->operands; i++)
-    if (!bind_operand(pattern, i, operand[i], size, arena, error))
+    if (!bind_operand(pattern, i, operand[i], size, bound, arena, error))
       return false;
   return true;
 }

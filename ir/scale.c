@@ -102,6 +102,35 @@ static bool exponent_third(const Graph *graph, const Node *node, Sum *sum) {
   return true;
 }
 
+/* A gradient: that of dy. */
+static bool exponent_second(const Graph *graph, const Node *node, Sum *sum) {
+  sum_add(sum, operand_scale(graph, node, 1));
+  return true;
+}
+
+/* The same, of a function that is not homogeneous: operand 0 is unscaled. */
+static bool exponent_cotangent(const Graph *graph, const Node *node, Sum *sum) {
+  return exponent_second(graph, node, sum);
+}
+
+/* Divided by a length of the operand: 2^0, whatever its exponent. */
+static bool exponent_normalised(const Graph *graph, const Node *node,
+                                Sum *sum) {
+  (void)graph, (void)node, (void)sum;
+  return true;
+}
+
+/* The gradient of that: dy divided by the length of operand 0, which is at
+ * 2^0 where it adopts any exponent. */
+static bool exponent_reciprocal(const Graph *graph, const Node *node,
+                                Sum *sum) {
+  Scale scale = operand_scale(graph, node, 0);
+  sum_add(sum, operand_scale(graph, node, 1));
+  if (scale.kind == SCALE_NORMAL)
+    sum_subtract(sum, scale);
+  return true;
+}
+
 static bool exponent_product(const Graph *graph, const Node *node, Sum *sum) {
   sum_add(sum, operand_scale(graph, node, 0));
   sum_add(sum, operand_scale(graph, node, 1));
@@ -229,7 +258,8 @@ Shift operand_shift(const Graph *graph, ValueId id, int operand) {
   if (operand != 0 || scale.kind != SCALE_NORMAL)
     return (Shift){0};
   ExponentRule *rule = exponent_rule[node->op];
-  if (rule == exponent_unscaled || rule == exponent_third)
+  if (rule == exponent_unscaled || rule == exponent_third ||
+      rule == exponent_cotangent)
     return (Shift){.exponent = scale.exponent, .plus = scale.symbol};
   if (rule == exponent_root)
     return (Shift){.exponent = scale.symbol ? 0 : scale.exponent & 1};

@@ -252,13 +252,13 @@ const Type *shape_splat(const Shaper *shaper) {
 /* An index for each row along `axis`, which disappears. */
 const Type *shape_argmax(const Shaper *shaper) {
   const Type *type = shaper_operand(shaper, 0);
-  int axis = shaper->node->attr.axis, rank = 0;
-  int64_t dim[MAX_RANK];
-  if (!shaper_real(shaper, 0))
+  int64_t axis = shaper->node->attr.axis, dim[MAX_RANK];
+  int rank = 0;
+  if (!shaper_real(shaper, 0) || !shaper_axis(shaper))
     return NULL;
-  if (axis < 0 || axis >= type->rank)
-    return shaper_fail(shaper, "axis %d is not an axis of %s", axis,
-                       shaper_show(shaper, type));
+  if (type->dim[axis] == 0)
+    return shaper_fail(shaper, "of no elements has no value: axis %d of %s",
+                       (int)axis, shaper_show(shaper, type));
   for (int i = 0; i < type->rank; i++)
     if (i != axis)
       dim[rank++] = type->dim[i];
@@ -271,6 +271,11 @@ static bool check_labels(const Shaper *shaper) {
              *labels = shaper_operand(shaper, 1);
   if (!shaper_real(shaper, 0))
     return false;
+  double smooth = shaper->node->attr.smooth;
+  if (!(smooth >= 0 && smooth <= 1)) {
+    shaper_fail(shaper, "needs a `smooth` from 0 to 1");
+    return false;
+  }
   bool fits = type_is_index(labels) && logits->rank == labels->rank + 1;
   for (int i = 0; fits && i < labels->rank; i++)
     fits = logits->dim[i] == labels->dim[i];

@@ -6,7 +6,8 @@
  * shape and kind of number only; see shape_infer in ir.h.
  *
  * shape.c has the table, elementwise ops, structure, losses and exponents;
- * shape_pattern.c the ops whose axes a pattern names.
+ * shape_pattern.c the ops whose axes a pattern names; shape_row.c what works on
+ * rows.
  */
 #ifndef SG_IR_SHAPE_INTERNAL_H
 #define SG_IR_SHAPE_INTERNAL_H
@@ -50,6 +51,9 @@ bool shaper_keeps_kind(const Shaper *shaper, const Type *type);
 bool shaper_combine(const Shaper *shaper, int *rank, int64_t *dim);
 /* A whole-number format that labels and indices may have? */
 bool type_is_index(const Type *type);
+
+/* Is `axis` an axis of operand 0? An error if not (shape_row.c). */
+bool shaper_axis(const Shaper *shaper);
 
 /* A parsed pattern with the sizes of its letters and where they occur. */
 typedef struct {

@@ -93,8 +93,8 @@ const Type *shape_broadcast(const Shaper *shaper) {
                          shaper->node->attr.pattern,
                          pattern->letter[pattern->axis[0][i]]);
   for (int i = 0; i < type->rank; i++) {
-    int64_t size = axes.size[pattern->out_axis[i]];
-    if (size && size != type->dim[i])
+    int letter = pattern->out_axis[i];
+    if (axes.in[0][letter] && axes.size[letter] != type->dim[i])
       return shaper_fail(
           shaper, "\"%s\" of %s cannot be %s", shaper->node->attr.pattern,
           shaper_show_operand(shaper, 0), shaper_show(shaper, type));

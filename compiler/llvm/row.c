@@ -323,6 +323,13 @@ bool lower_row(Emit *emit, KernelCode *code) {
   const Node *node = graph_node(code->graph, id);
   if (node->op == OP_ARGMAX)
     return lower_argmax(emit, code, id);
+  if (node->attr.smooth != 0 ||
+      node->attr.ignore != attributes_neutral().ignore) {
+    kernel_refuse(emit, code->graph, id,
+                  "native code for `smooth` and `ignore` is not part of this "
+                  "version; `sgc exec` runs it");
+    return false;
+  }
   if (node->type->format == FORMAT_F32)
     return lower_softmax(emit, code, id);
   kernel_refuse(emit, code->graph, id, "only cast and store round below f32");

@@ -215,13 +215,16 @@ void gradient_mean(Tape *tape, ValueId id, ValueId dy) {
   tape_give(tape, spread(tape, id, share));
 }
 
-/* (softmax(logits) - onehot(labels)) * dy, row by row. */
+/* (softmax(logits) - target(labels)) * dy, row by row. */
 void gradient_softmax_xent(Tape *tape, ValueId id, ValueId dy) {
-  if (tape_begin(tape, id, 0))
-    tape_give(tape,
-              tape_add(tape, node_make(OP_SOFTMAX_XENT_GRAD, PHASE_BACKWARD,
-                                       NULL, tape_operand(tape, id, 0),
-                                       tape_operand(tape, id, 1), dy)));
+  if (!tape_begin(tape, id, 0))
+    return;
+  Node node =
+      node_make(OP_SOFTMAX_XENT_GRAD, PHASE_BACKWARD, NULL,
+                tape_operand(tape, id, 0), tape_operand(tape, id, 1), dy);
+  node.attr.smooth = graph_node(tape->graph, id)->attr.smooth;
+  node.attr.ignore = graph_node(tape->graph, id)->attr.ignore;
+  tape_give(tape, tape_add(tape, node));
 }
 
 /* ---- the table ----------------------------------------------------------- */

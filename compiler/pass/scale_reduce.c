@@ -61,7 +61,7 @@ void scaler_reduce(Scaler *scaler, Node *node, double growth) {
   const Node *operand = scaler_operand(scaler, node, 0);
   if (!type_is_real(node->type))
     node_set_unscaled(node);
-  else if (!node_contributes(operand) || isinf(growth))
+  else if (!node_contributes(operand) || !isfinite(growth))
     scaler_keep(scaler, node, 0, operand->estimate.nonnegative);
   else
     scaler_renormalise(scaler, node, operand->scale.symbol,
@@ -100,12 +100,14 @@ void scale_softmax_xent(Scaler *scaler, ValueId old, Node *node) {
                  true);
 }
 
-/* At uniform probabilities a row of (p - onehot) has rms sqrt(V - 1) / V. */
+/* At uniform probabilities a row of (p - onehot) has rms sqrt(V - 1) / V, and
+ * 1 - smooth of that with smoothing. */
 void scale_softmax_xent_grad(Scaler *scaler, ValueId old, Node *node) {
   (void)old;
   const Node *gradient = scaler_operand(scaler, node, 2);
   double classes = class_count(scaler, node);
-  double level = node_level(gradient) + 0.5 * log2(classes - 1) - log2(classes);
+  double level = node_level(gradient) + log2(1 - node->attr.smooth) +
+                 0.5 * log2(classes - 1) - log2(classes);
   if (gradient->scale.kind != SCALE_NORMAL || isinf(level))
     node_set_scale(node, gradient->scale, -INFINITY, false);
   else

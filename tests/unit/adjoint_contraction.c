@@ -88,7 +88,7 @@ static void contractions(Adjoint *a) {
   }
 }
 
-static void cross_entropies(Adjoint *a) {
+static void cross_entropies(Adjoint *a, double smooth, int64_t ignore) {
   for (size_t i = 0; i < COUNT(logits); i++) {
     AdjointCase c = adjoint_case(OP_SOFTMAX_XENT);
     Extent rows = logits[i];
@@ -96,6 +96,8 @@ static void cross_entropies(Adjoint *a) {
     adjoint_vary(&c, logits[i], FILL_SIGNED, 0.5, 1.5);
     adjoint_fix(&c, FORMAT_I32, rows, FILL_WHOLE, 0,
                 (double)logits[i].dim[rows.rank]);
+    c.attr.smooth = smooth;
+    c.attr.ignore = ignore;
     adjoint_check(a, &c);
   }
 }
@@ -105,5 +107,8 @@ void adjoint_contraction(Adjoint *a) {
   reductions(a, OP_SUM, empty_sum, COUNT(empty_sum));
   reductions(a, OP_MEAN, reduction, COUNT(reduction));
   contractions(a);
-  cross_entropies(a);
+  cross_entropies(a, 0, INT64_MIN);
+  cross_entropies(a, 0.1, INT64_MIN);
+  cross_entropies(a, 1, 0);
+  cross_entropies(a, 0, 1);
 }

@@ -69,18 +69,26 @@ static void dual_mean(const DualCall *call) {
     call->out.data[i] = dual_div(call->out.data[i], dual(n, 0));
 }
 
-/* log(sum(exp(x))) - x[label], a row at a time. */
+/* log(sum(exp(x))) less the mean of x under the target, a row at a time: 1 -
+ * smooth at the label and smooth shared by all; 0 where the label is ignored.
+ */
 static void dual_cross_entropy(const DualCall *call) {
   const Type *type = call->in[0].type;
+  const Attributes *attr = &call->node->attr;
   int64_t n = type->dim[type->rank - 1];
   for (int64_t row = 0; row < call->out.type->elements; row++) {
     const Dual *x = call->in[0].data + row * n;
-    Dual sum = dual(0, 0);
-    for (int64_t i = 0; i < n; i++)
-      sum = dual_add(sum, dual(exp(x[i].v), x[i].d * exp(x[i].v)));
-    Dual log_sum = dual(log(sum.v), sum.d / sum.v);
     int64_t label = (int64_t)call->in[1].data[row].v;
-    call->out.data[row] = dual_sub(log_sum, x[label]);
+    Dual sum = dual(0, 0), wanted = dual(0, 0);
+    for (int64_t i = 0; i < n; i++) {
+      double target = attr->smooth / (double)n;
+      target += i == label ? 1 - attr->smooth : 0;
+      sum = dual_add(sum, dual(exp(x[i].v), x[i].d * exp(x[i].v)));
+      wanted = dual_add(wanted, dual_mul(x[i], dual(target, 0)));
+    }
+    Dual log_sum = dual(log(sum.v), sum.d / sum.v);
+    call->out.data[row] =
+        label == attr->ignore ? dual(0, 0) : dual_sub(log_sum, wanted);
   }
 }
 
