@@ -40,7 +40,7 @@ typedef struct {
 /* Rows are read when they are needed: there are few, and they are short. */
 static bool next_parameter(Parameters *parameters) {
   size_t length = strcspn(parameters->at, " ?");
-  if (length == 0)
+  if (length == 0 || *parameters->at == '*')
     return false;
   memcpy(parameters->name, parameters->at, length);
   parameters->name[length] = '\0';
@@ -59,6 +59,8 @@ static const char *signature(Elaborator *e, const Builtin *builtin) {
   for (int i = 0; next_parameter(&parameters); i++)
     buffer_printf(&out, "%s%s%s", i ? ", " : "", parameters.name,
                   parameters.optional ? " = ..." : "");
+  if (*parameters.at == '*')
+    buffer_text(&out, ", name = ...");
   buffer_char(&out, ')');
   return buffer_take(e, &out);
 }
@@ -104,12 +106,31 @@ static bool fail_unknown(Elaborator *e, const Builtin *builtin,
       near);
 }
 
+/* A name that is no parameter, for a row that takes such. */
+static bool bind_named(Elaborator *e, BuiltinCall *call, const Arg *arg,
+                       Value value) {
+  for (int i = 0; i < call->named_count; i++)
+    if (strcmp(call->named[i].name, arg->name) == 0)
+      return fail_argument(e, arg->name_span, "E0221", call->builtin,
+                           "this argument is given twice", NULL);
+  if (call->named_count == MAX_NAMED_ARGS)
+    return fail_argument(e, arg->name_span, "E0205", call->builtin,
+                         text_printf(e, "`%s` takes at most %d names",
+                                     call->builtin->name, MAX_NAMED_ARGS),
+                         NULL);
+  call->named[call->named_count++] =
+      (NamedArg){arg->name, arg->name_span, arg->value, value};
+  return !value_is_poison(value);
+}
+
 /* The value goes to its slot whatever its kind; the rule of the row decides
  * what it accepts. */
 static bool bind_argument(Elaborator *e, BuiltinCall *call, const Arg *arg,
                           int position) {
   const Builtin *builtin = call->builtin;
   Value value = eval(e, arg->value);
+  if (arg->name && strchr(builtin->parameters, '*'))
+    return bind_named(e, call, arg, value);
   int slot = arg->name ? parameter_index(builtin, arg->name) : position;
   if (slot < 0)
     return fail_unknown(e, builtin, arg);
@@ -345,30 +366,21 @@ bool builtin_logits_and_labels(Elaborator *e, const BuiltinCall *call,
 }
 
 /* Of a scalar it is the scalar. */
-ValueId emit_mean_of_all(Elaborator *e, Span span, ValueId id) {
-  int rank = graph_node(e->builder->graph, id)->type->rank;
+static ValueId emit_of_all(Elaborator *e, Span span, Op op, ValueId id) {
+  int rank = id ? graph_node(e->builder->graph, id)->type->rank : 0;
   if (rank == 0)
     return id;
   Attributes pattern =
       pattern_attribute(e, reduce_pattern(e, rank, (1u << rank) - 1));
-  return emit(e, span, OP_MEAN, &pattern, id, 0);
+  return emit(e, span, op, &pattern, id, 0);
 }
 
-/* A composite with rules of its own for scale and gradient: softmax and
- * logarithm never meet the recipe apart. */
-Value builtin_cross_entropy(Elaborator *e, const BuiltinCall *call) {
-  Value logits, labels;
-  Span span = call->call->span;
-  if (!builtin_logits_and_labels(e, call, &logits, &labels))
-    return value_poison();
-  if (call->expr[2] &&
-      !(value_is_number(call->value[2]) && value_number(call->value[2]) == 0))
-    return fail_unsupported(e, call->expr[2]->span,
-                            "label smoothing in `cross_entropy` is");
-  ValueId loss = emit(e, span, OP_SOFTMAX_XENT, NULL, logits.as.tensor.id,
-                      labels.as.tensor.id);
-  return loss ? value_tensor(emit_mean_of_all(e, span, loss), NULL)
-              : value_poison();
+ValueId emit_mean_of_all(Elaborator *e, Span span, ValueId id) {
+  return emit_of_all(e, span, OP_MEAN, id);
+}
+
+ValueId emit_sum_of_all(Elaborator *e, Span span, ValueId id) {
+  return emit_of_all(e, span, OP_SUM, id);
 }
 
 /* The share of rows whose largest logit is at the label. */
@@ -377,8 +389,7 @@ Value builtin_accuracy(Elaborator *e, const BuiltinCall *call) {
   Span span = call->call->span;
   if (!builtin_logits_and_labels(e, call, &logits, &labels))
     return value_poison();
-  Attributes axis = pattern_attribute(e, "");
-  axis.pattern = NULL;
+  Attributes axis = attributes_neutral();
   axis.axis = value_type(e, logits)->rank - 1;
   ValueId best = emit(e, span, OP_ARGMAX, &axis, logits.as.tensor.id, 0);
   Value wanted = tensor_convert(e, span, FORMAT_I32, labels);

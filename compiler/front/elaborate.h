@@ -395,6 +395,10 @@ Value tensor_binary(Elaborator *e, const Expr *expr, Value left, Value right);
 /* x @ w; `expr` has the operands, which may be written with .T. */
 Value tensor_matmul(Elaborator *e, const Expr *expr);
 Value tensor_transpose(Elaborator *e, Span span, Value operand, int i, int j);
+/* Axis order[i] of the node becomes axis i; the node itself where none moves.
+ */
+ValueId tensor_permute(Elaborator *e, Span span, ValueId id, int rank,
+                       const int *order);
 /* A tensor or compile-time number as a node of `format` (`real` for reals). */
 ValueId tensor_operand(Elaborator *e, Span span, Value value, Format format);
 /* Conversion to an element format: real(x), i32(x). */
@@ -405,18 +409,26 @@ const char *reduce_pattern(Elaborator *e, int rank, unsigned dropped);
 
 /* Arguments of a built-in in the order of its row; missing ones have no expr.
  */
-enum { MAX_BUILTIN_ARGS = 8 };
+enum { MAX_BUILTIN_ARGS = 8, MAX_NAMED_ARGS = 8 };
+typedef struct {
+  const char *name;
+  Span name_span;
+  const Expr *expr;
+  Value value;
+} NamedArg;
 typedef struct {
   const Expr *call;
   const Builtin *builtin;
   int count;
   Value value[MAX_BUILTIN_ARGS];
   const Expr *expr[MAX_BUILTIN_ARGS];
+  int named_count; /* of rows that end with `*` */
+  NamedArg named[MAX_NAMED_ARGS];
 } BuiltinCall;
 typedef Value BuiltinRule(Elaborator *e, const BuiltinCall *call);
 struct Builtin {
   const char *name;
-  const char *parameters; /* "x pattern? axis? keep?" */
+  const char *parameters; /* "x pattern? axis? keep?", "x pattern *" */
   BuiltinRule *rule;      /* NULL: not supported by this version */
 };
 const Builtin *builtin_find(const char *name);
@@ -435,8 +447,9 @@ bool builtin_real_tensor(Elaborator *e, const BuiltinCall *call, int i,
 /* Logits [.., n] in argument 0 and labels [..] in argument 1. */
 bool builtin_logits_and_labels(Elaborator *e, const BuiltinCall *call,
                                Value *logits, Value *labels);
-/* The mean over all axes; of a scalar the scalar. */
+/* The mean and sum over all axes; of a scalar the scalar. */
 ValueId emit_mean_of_all(Elaborator *e, Span span, ValueId id);
+ValueId emit_sum_of_all(Elaborator *e, Span span, ValueId id);
 
 /* ---- modules and models (instance.c) ------------------------------------ */
 

@@ -35,22 +35,35 @@ const char *reduce_pattern(Elaborator *e, int rank, unsigned dropped) {
 }
 
 /* A node of its own; simplify absorbs it into the product that reads it. */
-Value tensor_transpose(Elaborator *e, Span span, Value operand, int i, int j) {
-  int rank = value_type(e, operand)->rank;
-  const char **label = NEW_ARRAY(e->scratch, const char *, MAX_RANK);
+ValueId tensor_permute(Elaborator *e, Span span, ValueId id, int rank,
+                       const int *order) {
   Buffer out = {0};
-  for (int k = 0; k < rank; k++)
-    add_letter(&out, free_letter[k]);
-  buffer_text(&out, " ->");
+  bool moves = false;
   for (int k = 0; k < rank; k++) {
-    int from = k == i ? j : k == j ? i : k;
-    buffer_printf(&out, " %c", free_letter[from]);
-    if (operand.as.tensor.label)
-      label[k] = operand.as.tensor.label[from];
+    moves |= order[k] != k;
+    add_letter(&out, free_letter[k]);
   }
+  if (!moves || !id) {
+    buffer_free(&out);
+    return id;
+  }
+  buffer_text(&out, " ->");
+  for (int k = 0; k < rank; k++)
+    buffer_printf(&out, " %c", free_letter[order[k]]);
   Attributes pattern = pattern_attribute(e, buffer_take(e, &out));
+  return emit(e, span, OP_TRANSPOSE, &pattern, id, 0);
+}
+
+Value tensor_transpose(Elaborator *e, Span span, Value operand, int i, int j) {
+  int rank = value_type(e, operand)->rank, order[MAX_RANK];
+  const char **label = NEW_ARRAY(e->scratch, const char *, MAX_RANK);
+  for (int k = 0; k < rank; k++) {
+    order[k] = k == i ? j : k == j ? i : k;
+    if (operand.as.tensor.label)
+      label[k] = operand.as.tensor.label[order[k]];
+  }
   return value_tensor(
-      emit(e, span, OP_TRANSPOSE, &pattern, operand.as.tensor.id, 0), label);
+      tensor_permute(e, span, operand.as.tensor.id, rank, order), label);
 }
 
 /* ---- matrix product ----------------------------------------------------- */

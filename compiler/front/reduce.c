@@ -1,8 +1,9 @@
-/* Reductions and contractions by pattern: sum, mean, argmax, einsum.
+/* Reductions and contractions by pattern: sum, max, argmax, einsum, ...
  *
  * A reduction names its axes by `axis =` (a number or a list), by a pattern
  * ("... c -> c"), or takes them all. A user's pattern keeps its letters in the
- * IR; `...` stands for the leading axes and gets generated letters.
+ * IR; `...` stands for the leading axes and gets generated letters. A pattern
+ * whose result has another order is a reduction and a transposition.
  */
 #include "compiler/front/elaborate.h"
 
@@ -128,23 +129,6 @@ static const char *const *pattern_labels(Elaborator *e, const Pattern *pattern,
   return label;
 }
 
-/* Two operands; an axis that is summed must be in both, which the shape
- * rules say. */
-Value builtin_einsum(Elaborator *e, const BuiltinCall *call) {
-  Value operand[2];
-  if (!builtin_tensor(e, call, 0, &operand[0]) ||
-      !builtin_tensor(e, call, 1, &operand[1]))
-    return value_poison();
-  Pattern pattern;
-  const char *text = call_pattern(e, call, 2, operand, 2, &pattern);
-  if (!text)
-    return value_poison();
-  Attributes attributes = pattern_attribute(e, text);
-  return value_tensor(emit(e, call->call->span, OP_EINSUM, &attributes,
-                           operand[0].as.tensor.id, operand[1].as.tensor.id),
-                      pattern_labels(e, &pattern, operand));
-}
-
 /* ---- axes --------------------------------------------------------------- */
 
 /* `keep` leaves an axis of size 1 where one was summed. */
@@ -222,81 +206,269 @@ static const char *const *remaining_labels(Elaborator *e, Value operand,
   return label;
 }
 
-/* Over no axis at all a reduction is the identity. */
-static Value reduce_axes(Elaborator *e, const BuiltinCall *call, Op op,
-                         Value operand) {
-  int rank = value_type(e, operand)->rank;
-  unsigned dropped;
-  bool keep;
-  if (!dropped_axes(e, call, 2, rank, &dropped) ||
-      !keep_axes(e, call, 3, &keep))
-    return value_poison();
-  if (!dropped)
-    return operand;
-  Attributes pattern = pattern_attribute(e, reduce_pattern(e, rank, dropped));
-  ValueId id = emit(e, call->call->span, op, &pattern, operand.as.tensor.id, 0);
-  return keep ? restore_axes(e, call->call->span, id, operand, dropped)
-              : value_tensor(id, remaining_labels(e, operand, dropped));
+/* What a call reduces, and how its result is laid out. */
+typedef struct {
+  Value operand;
+  unsigned dropped;    /* mask of axes */
+  bool keep;           /* sizes of 1 stay in their place */
+  const char *pattern; /* the operand's letters to the kept ones, in order */
+  const char *order;   /* of a transposition that follows, or NULL */
+  const char *const *label; /* of the result's axes */
+} Reduction;
+
+/* Letters of axes `from` of the operand, separated by spaces. */
+static void add_letters(Buffer *out, const Pattern *pattern, const int *axis,
+                        int rank) {
+  for (int i = 0; i < rank; i++)
+    buffer_printf(out, "%s%s", i ? " " : "", pattern->letter[axis[i]]);
+}
+
+/* The axes that the result lacks are dropped; the kept ones stay in order, and
+ * where the result has another, a transposition brings them there. */
+static void split_pattern(Elaborator *e, const Pattern *pattern,
+                          Reduction *reduction) {
+  int kept[MAX_RANK], rank = 0;
+  reduction->dropped = 0;
+  for (int i = 0; i < pattern->rank[0]; i++) {
+    bool stays = false;
+    for (int j = 0; j < pattern->out_rank; j++)
+      stays |= pattern->out_axis[j] == pattern->axis[0][i];
+    if (stays)
+      kept[rank++] = pattern->axis[0][i];
+    else
+      reduction->dropped |= 1u << i;
+  }
+  Buffer out = {0};
+  add_letters(&out, pattern, pattern->axis[0], pattern->rank[0]);
+  buffer_text(&out, rank ? " -> " : " ->");
+  add_letters(&out, pattern, kept, rank);
+  reduction->pattern = buffer_take(e, &out);
+  if (memcmp(kept, pattern->out_axis, (size_t)rank * sizeof *kept) == 0)
+    return;
+  add_letters(&out, pattern, kept, rank);
+  buffer_text(&out, " -> ");
+  add_letters(&out, pattern, pattern->out_axis, rank);
+  reduction->order = buffer_take(e, &out);
+}
+
+/* Every axis of the result is one of the operand's; else the caret goes to
+ * the name. */
+static bool result_is_bound(Elaborator *e, const BuiltinCall *call,
+                            int argument, const Pattern *pattern) {
+  const Expr *string = call->expr[argument];
+  for (int i = 0; i < pattern->out_rank; i++) {
+    if (pattern->out_axis[i] < pattern->rank[0])
+      continue; /* letters are numbered from the operand on */
+    const char *name = pattern->letter[pattern->out_axis[i]];
+    const char *result = strstr(string->text, "->");
+    size_t at = result ? (size_t)(result - string->text) : 0;
+    const char *found = result ? strstr(result, name) : NULL;
+    Diagnostic error = error_begin(
+        e, inside_string(string, found ? (size_t)(found - string->text) : at),
+        "E0321", "the operand of `%s` has no axis `%s`", call->builtin->name,
+        name);
+    error_label(e, &error, call->expr[0]->span, "%s",
+                value_describe_sizes(e, call->value[0]));
+    error_send(e, &error);
+    return false;
+  }
+  return true;
 }
 
 /* Named axes keep their names in the IR: they are documentation. */
-static Value reduce_pattern_call(Elaborator *e, const BuiltinCall *call, Op op,
-                                 Value operand) {
+static bool reduction_by_pattern(Elaborator *e, const BuiltinCall *call,
+                                 Reduction *reduction) {
   Pattern pattern;
-  if (call->expr[2] || call->expr[3])
-    return fail(e, call->call->span, "E0224",
-                "`%s` takes a pattern or `axis =`, not both",
-                call->builtin->name);
-  const char *text = call_pattern(e, call, 1, &operand, 1, &pattern);
-  if (!text)
+  if (call->expr[2] || call->expr[3]) {
+    fail(e, call->call->span, "E0224",
+         "`%s` takes a pattern or `axis =`, not both", call->builtin->name);
+    return false;
+  }
+  if (!call_pattern(e, call, 1, &reduction->operand, 1, &pattern) ||
+      !result_is_bound(e, call, 1, &pattern))
+    return false;
+  split_pattern(e, &pattern, reduction);
+  reduction->label = pattern_labels(e, &pattern, &reduction->operand);
+  return true;
+}
+
+static bool reduction_by_axes(Elaborator *e, const BuiltinCall *call,
+                              Reduction *reduction) {
+  int rank = value_type(e, reduction->operand)->rank;
+  if (!dropped_axes(e, call, 2, rank, &reduction->dropped) ||
+      !keep_axes(e, call, 3, &reduction->keep))
+    return false;
+  reduction->pattern = reduce_pattern(e, rank, reduction->dropped);
+  reduction->label =
+      remaining_labels(e, reduction->operand, reduction->dropped);
+  return true;
+}
+
+/* Arguments x, pattern, axis, keep. */
+static bool reduction_of(Elaborator *e, const BuiltinCall *call,
+                         Reduction *reduction) {
+  *reduction = (Reduction){0};
+  if (!builtin_tensor(e, call, 0, &reduction->operand))
+    return false;
+  const Type *type = value_type(e, reduction->operand);
+  if (!format_is_real(type->format)) {
+    fail(e, call->expr[0]->span, "E0409", "`%s` works on real numbers, not %s",
+         call->builtin->name, value_describe(e, reduction->operand));
+    return false;
+  }
+  return call->expr[1] ? reduction_by_pattern(e, call, reduction)
+                       : reduction_by_axes(e, call, reduction);
+}
+
+static Value reduction_finish(Elaborator *e, const BuiltinCall *call,
+                              const Reduction *reduction, ValueId id) {
+  Span span = call->call->span;
+  if (reduction->keep)
+    return restore_axes(e, span, id, reduction->operand, reduction->dropped);
+  if (reduction->order) {
+    Attributes order = pattern_attribute(e, reduction->order);
+    id = emit(e, span, OP_TRANSPOSE, &order, id, 0);
+  }
+  return value_tensor(id, reduction->label);
+}
+
+/* The largest of nothing does not exist: which axis is empty, and where. */
+static bool check_not_empty(Elaborator *e, const BuiltinCall *call,
+                            const Reduction *reduction) {
+  const Type *type = value_type(e, reduction->operand);
+  for (int i = 0; i < type->rank; i++) {
+    if (!(reduction->dropped >> i & 1) || type->dim[i] > 0)
+      continue;
+    Diagnostic error =
+        error_begin(e, call->call->span, "E0399",
+                    "`%s` of no elements has no value", call->builtin->name);
+    error_label(e, &error, call->expr[0]->span, "%s",
+                value_describe_sizes(e, reduction->operand));
+    error_send(e, &error);
+    return false;
+  }
+  return true;
+}
+
+static const struct {
+  const char *name;
+  Op op;
+} reduction_op[] = {{"sum", OP_SUM},   {"mean", OP_MEAN},
+                    {"max", OP_MAX},   {"min", OP_MIN},
+                    {"prod", OP_PROD}, {"logsumexp", OP_LOGSUMEXP}};
+
+static Op reduction_op_of(const Builtin *builtin) {
+  for (size_t i = 0; i < sizeof reduction_op / sizeof reduction_op[0]; i++)
+    if (strcmp(reduction_op[i].name, builtin->name) == 0)
+      return reduction_op[i].op;
+  return OP_COUNT;
+}
+
+/* Over no axis at all a reduction of one number each is the identity. */
+Value builtin_reduce(Elaborator *e, const BuiltinCall *call) {
+  Op op = reduction_op_of(call->builtin);
+  Reduction reduction;
+  if (!reduction_of(e, call, &reduction) ||
+      ((op == OP_MAX || op == OP_MIN) && !check_not_empty(e, call, &reduction)))
     return value_poison();
-  Attributes attributes = pattern_attribute(e, text);
-  return value_tensor(
-      emit(e, call->call->span, op, &attributes, operand.as.tensor.id, 0),
-      pattern_labels(e, &pattern, &operand));
+  ValueId id = reduction.operand.as.tensor.id;
+  if (reduction.dropped) {
+    Attributes pattern = pattern_attribute(e, reduction.pattern);
+    id = emit(e, call->call->span, op, &pattern, id, 0);
+  }
+  return reduction_finish(e, call, &reduction, id);
 }
 
-static Value reduce(Elaborator *e, const BuiltinCall *call, Op op) {
-  Value operand;
-  if (!builtin_tensor(e, call, 0, &operand))
-    return value_poison();
-  if (!format_is_real(value_type(e, operand)->format))
-    return fail(e, call->expr[0]->span, "E0409",
-                "`%s` works on real numbers, not %s", call->builtin->name,
-                value_describe(e, operand));
-  return call->expr[1] ? reduce_pattern_call(e, call, op, operand)
-                       : reduce_axes(e, call, op, operand);
-}
+/* ---- where the extreme is ------------------------------------------------ */
 
-Value builtin_sum(Elaborator *e, const BuiltinCall *call) {
-  return reduce(e, call, OP_SUM);
-}
-
-Value builtin_mean(Elaborator *e, const BuiltinCall *call) {
-  return reduce(e, call, OP_MEAN);
+/* The operand with the dropped axes last and flattened into one: indices are
+ * row-major over them. One axis stays where it is. */
+static ValueId flatten_dropped(Elaborator *e, Span span,
+                               const Reduction *reduction, int *axis) {
+  const Type *type = value_type(e, reduction->operand);
+  int order[MAX_RANK], rank = 0, dropped = 0;
+  int64_t dim[MAX_RANK] = {0};
+  for (int i = 0; i < type->rank; i++)
+    if (reduction->dropped >> i & 1)
+      *axis = (dropped++, i);
+    else
+      order[rank++] = i;
+  ValueId id = reduction->operand.as.tensor.id;
+  if (dropped == 1)
+    return id;
+  for (int i = 0; i < rank; i++)
+    dim[i] = type->dim[order[i]];
+  dim[rank] = 1;
+  for (int i = 0, at = rank; i < type->rank; i++)
+    if (reduction->dropped >> i & 1) {
+      dim[rank] *= type->dim[i];
+      order[at++] = i;
+    }
+  *axis = rank;
+  id = tensor_permute(e, span, id, type->rank, order);
+  const Type *flat = type_make(e->program->types, type->format, rank + 1, dim);
+  return emit_typed(e, span, OP_RESHAPE, flat, NULL, id, 0);
 }
 
 /* The index is a whole number of 32 bits; no recipe touches it. */
-Value builtin_argmax(Elaborator *e, const BuiltinCall *call) {
-  Value operand;
-  bool keep;
-  if (!builtin_tensor(e, call, 0, &operand) || !keep_axes(e, call, 2, &keep))
+Value builtin_argument(Elaborator *e, const BuiltinCall *call) {
+  Reduction reduction;
+  if (!reduction_of(e, call, &reduction))
     return value_poison();
-  const Type *type = value_type(e, operand);
+  const Type *type = value_type(e, reduction.operand);
+  const char *name = call->builtin->name;
+  bool chosen = call->expr[1] || call->expr[2];
+  if (!reduction.dropped || (!chosen && type->rank != 1))
+    return fail(e, call->call->span, "E0225", "`%s` of %s needs %s", name,
+                type_text(e, type), chosen ? "an axis to search" : "`axis =`");
+  if (!check_not_empty(e, call, &reduction))
+    return value_poison();
+  Attributes attributes = attributes_neutral();
   int axis = 0;
-  if (!format_is_real(type->format))
-    return fail(e, call->expr[0]->span, "E0409",
-                "`argmax` works on real numbers, not %s", type_text(e, type));
-  if (!call->expr[1] && type->rank != 1)
-    return fail(e, call->call->span, "E0225", "`argmax` of %s needs `axis =`",
-                type_text(e, type));
-  if (call->expr[1] && !builtin_axis(e, call, 1, type->rank, &axis))
-    return value_poison();
-  Attributes attributes = pattern_attribute(e, "");
-  attributes.pattern = NULL;
+  Span span = call->call->span;
+  ValueId id = flatten_dropped(e, span, &reduction, &axis);
   attributes.axis = axis;
-  ValueId id = emit(e, call->call->span, OP_ARGMAX, &attributes,
-                    operand.as.tensor.id, 0);
-  return keep ? restore_axes(e, call->call->span, id, operand, 1u << axis)
-              : value_tensor(id, remaining_labels(e, operand, 1u << axis));
+  Op op = strcmp(name, "argmax") == 0 ? OP_ARGMAX : OP_ARGMIN;
+  id = emit(e, span, op, &attributes, id, 0);
+  return reduction_finish(e, call, &reduction, id);
+}
+
+/* ---- contractions -------------------------------------------------------- */
+
+/* One operand: its sums in the order that the pattern names. */
+static Value einsum_of_one(Elaborator *e, const BuiltinCall *call) {
+  BuiltinCall sum = *call;
+  sum.count = 4;
+  sum.expr[2] = NULL;
+  Reduction reduction = {0};
+  if (!builtin_real_tensor(e, call, 0, &reduction.operand) ||
+      !reduction_by_pattern(e, &sum, &reduction))
+    return value_poison();
+  ValueId id = reduction.operand.as.tensor.id;
+  Attributes pattern = pattern_attribute(e, reduction.pattern);
+  if (reduction.dropped)
+    id = emit(e, call->call->span, OP_SUM, &pattern, id, 0);
+  return reduction_finish(e, call, &reduction, id);
+}
+
+/* Two operands, or one; an axis that is summed must be in both, which the
+ * shape rules say. */
+Value builtin_einsum(Elaborator *e, const BuiltinCall *call) {
+  Value operand[2];
+  if (call->expr[1]->kind == EXPR_STRING && !call->expr[2])
+    return einsum_of_one(e, call);
+  if (!call->expr[2])
+    return fail(e, call->call->span, "E0220",
+                "`einsum` needs an argument for `pattern`");
+  if (!builtin_tensor(e, call, 0, &operand[0]) ||
+      !builtin_tensor(e, call, 1, &operand[1]))
+    return value_poison();
+  Pattern pattern;
+  const char *text = call_pattern(e, call, 2, operand, 2, &pattern);
+  if (!text)
+    return value_poison();
+  Attributes attributes = pattern_attribute(e, text);
+  return value_tensor(emit(e, call->call->span, OP_EINSUM, &attributes,
+                           operand[0].as.tensor.id, operand[1].as.tensor.id),
+                      pattern_labels(e, &pattern, operand));
 }
