@@ -1,4 +1,4 @@
-/* What `sgc check` and `sgc fmt` ask of a context. */
+/* What `sgc check`, `sgc fmt` and `sgc diff` ask of a context. */
 #include "compiler/context.h"
 
 #include <string.h>
@@ -52,5 +52,59 @@ sg_status sg_format(sg_context *sg, const char *path, int *changed) {
       status = context_write(sg, path, &text);
   }
   buffer_free(&text);
+  return status;
+}
+
+/* ---- two programs -----------------------------------------------------------
+ */
+
+/* Level plain with `minimize` pending has no update to evaluate yet. */
+sg_status context_advance(sg_context *sg, const char *stage) {
+  static const struct {
+    const char *name;
+    PassId last;
+  } row[] = {{"ir", PASS_rescale},
+             {"scaled", PASS_scalify},
+             {"formatted", PASS_formats},
+             {"final", PASS_fuse},
+             {"plan", PASS_plan}};
+  if (!stage)
+    return sg->is_sgir && !sg->option.pipeline ? SG_OK
+                                               : context_run(sg, PASS_plan);
+  for (size_t i = 0; i < sizeof row / sizeof row[0]; i++)
+    if (strcmp(row[i].name, stage) == 0)
+      return context_run(sg, row[i].last);
+  context_message(sg, SG_ERROR,
+                  "--stage needs ir, scaled, formatted, final or plan, not "
+                  "`%s`",
+                  stage);
+  return SG_USAGE;
+}
+
+static sg_status advanced(sg_context *sg, const char *stage) {
+  sg_status status = context_program(sg);
+  if (status == SG_OK)
+    status = context_advance(sg, sg->is_sgir || stage ? stage : "ir");
+  context_summary(sg);
+  return status;
+}
+
+sg_status sg_diff(sg_context *a, sg_context *b, const char *stage,
+                  const char *path, int *different) {
+  *different = 0;
+  sg_status status = advanced(a, stage);
+  if (status == SG_OK)
+    status = advanced(b, stage);
+  if (status != SG_OK)
+    return status;
+  Arena *arena = arena_new();
+  Buffer text = {0};
+  DifferenceCount count =
+      facts_compare(&text, facts_read(arena, a->program, NULL),
+                    facts_read(arena, b->program, NULL));
+  *different = count.changed + count.added + count.removed > 0;
+  status = context_write(a, path, &text);
+  buffer_free(&text);
+  arena_free(arena);
   return status;
 }

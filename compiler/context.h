@@ -5,6 +5,7 @@
 #include "compiler/front/front.h"
 #include "compiler/pass/pass.h"
 #include "compiler/sg.h"
+#include "ir/difference.h"
 
 /* A list of option values in the order given. */
 typedef VEC(const char *) TextList;
@@ -38,6 +39,8 @@ struct sg_context {
   bool unstable;    /* --verify-each found a text that does not read back */
   const WeightFile *weight_file; /* --check-weights, or NULL */
   bool json;        /* --diagnostics=json */
+  Arena *before;    /* --print-diff: owns facts, while a pass runs */
+  Facts *facts;     /* what the program was before the pass */
 };
 
 /* Delivers a line of our own ("sgc: ...") at the given severity. */
@@ -50,6 +53,9 @@ sg_status context_program(sg_context *sg);
 /* Runs passes until those needed for `last` have run; PASS_COUNT: all. An
  * explicit --pass-pipeline or --stop-after takes precedence. */
 sg_status context_run(sg_context *sg, PassId last);
+/* The same up to the stage "ir", "scaled", "formatted", "final" or "plan"; NULL:
+ * all of them, but a .sgir file stays as it is. */
+sg_status context_advance(sg_context *sg, const char *stage);
 /* Writes text to a file by way of a temporary name, or to standard output. */
 sg_status context_write(sg_context *sg, const char *path, const Buffer *text);
 

@@ -245,29 +245,6 @@ static sg_status dump_all(Execution *run, Evaluator *evaluator) {
   return status;
 }
 
-/* Level plain with `minimize` pending has no update to evaluate yet. */
-static sg_status advance(sg_context *sg, const char *stage) {
-  static const struct {
-    const char *name;
-    PassId last;
-  } row[] = {{"ir", PASS_rescale},
-             {"scaled", PASS_scalify},
-             {"formatted", PASS_formats},
-             {"final", PASS_fuse},
-             {"plan", PASS_plan}};
-  if (!stage)
-    return sg->is_sgir && !sg->option.pipeline ? SG_OK
-                                               : context_run(sg, PASS_plan);
-  for (size_t i = 0; i < sizeof row / sizeof row[0]; i++)
-    if (strcmp(row[i].name, stage) == 0)
-      return context_run(sg, row[i].last);
-  context_message(sg, SG_ERROR,
-                  "--stage needs ir, scaled, formatted, final or plan, not "
-                  "`%s`",
-                  stage);
-  return SG_USAGE;
-}
-
 sg_status sg_exec(sg_context *sg, const sg_exec_options *options) {
   Precision precision;
   if (!precision_named(options->precision, &precision)) {
@@ -279,7 +256,7 @@ sg_status sg_exec(sg_context *sg, const sg_exec_options *options) {
   }
   sg_status status = context_program(sg);
   if (status == SG_OK)
-    status = advance(sg, options->stage);
+    status = context_advance(sg, options->stage);
   context_summary(sg);
   if (status != SG_OK)
     return status;

@@ -128,6 +128,7 @@ static bool *flag_option(Options *option, const char *name) {
              {"verify-each", &option->verify_each},
              {"time-passes", &option->time_passes},
              {"print-locs", &option->locations},
+             {"print-diff", &option->print_diff},
              {"fold-layers", &option->fold_layers},
              {"verbose", &option->verbose}};
   for (size_t i = 0; i < sizeof row / sizeof row[0]; i++)

@@ -48,6 +48,7 @@ void sg_close(sg_context *sg); /* NULL is fine */
  *   cc PROGRAM, runtime FILE
  *   filter GLOB (repeatable), phase forward|backward|update, fold-layers:
  *     excerpts of the text stages ir to plan, and of what passes print
+ *   print-diff: after each pass, what it changed, on standard error
  *   warning TEXT: what follows -W: `NAME`, `no-NAME`, `error`, `error=NAME`,
  *     `no-error=NAME`, with `all` for every name; a later one wins
  *   diagnostics text|json: messages as pictures, or each as one line of JSON
@@ -76,6 +77,17 @@ sg_status sg_check(sg_context *sg);
  * Written to `path` ("-": standard output, always; a file only if the text
  * differs); NULL: not at all. */
 sg_status sg_format(sg_context *sg, const char *path, int *changed);
+
+/* Compares two loaded programs, value by value, and writes a table of what
+ * differs to `path`. `stage` is that of both, "ir" to "plan"; NULL: .sg files at
+ * "ir", .sgir files as they are. *different: was there anything? Messages go to
+ * the context they belong to. */
+sg_status sg_diff(sg_context *a, sg_context *b, const char *stage,
+                  const char *path, int *different);
+
+/* Writes the loaded .sg file with shape, format and exponent of what each line
+ * computes as comments at the line ends; it is a program still. */
+sg_status sg_annotate(sg_context *sg, const char *path);
 
 /* Writes the rule `TARGET ..: FILE ..` for make, of all the files that were read
  * so far: the main file and what it imports, but not the standard library. */

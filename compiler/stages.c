@@ -152,9 +152,29 @@ static void print_program(const sg_context *sg, const char *when,
 
 static void before_pass(void *user, const PassInfo *pass,
                         const Program *program) {
-  const sg_context *sg = user;
+  sg_context *sg = user;
   if (listed(&sg->option.print_before, pass->name))
     print_program(sg, "before", pass, program);
+  if (sg->option.print_diff) {
+    PrintOptions options = print_options(sg);
+    sg->before = arena_new();
+    sg->facts = facts_read(sg->before, program, &options);
+  }
+}
+
+/* --print-diff: what the pass changed. */
+static void print_difference(sg_context *sg, const PassInfo *pass,
+                             const Program *program) {
+  PrintOptions options = print_options(sg);
+  Buffer text = {0};
+  DifferenceCount count = facts_compare(
+      &text, sg->facts, facts_read(sg->before, program, &options));
+  fprintf(stderr, "# %s: %zu changed, %zu added, %zu removed\n%s", pass->name,
+          count.changed, count.added, count.removed,
+          text.data ? text.data : "");
+  buffer_free(&text);
+  arena_free(sg->before);
+  sg->before = NULL;
 }
 
 static void ignore_message(void *user, Severity severity,
@@ -201,6 +221,8 @@ static void after_pass(void *user, const PassInfo *pass, const Program *program,
     check_reads_back(sg, pass, program);
   if (listed(&sg->option.print_after, pass->name))
     print_program(sg, "after", pass, program);
+  if (sg->option.print_diff)
+    print_difference(sg, pass, program);
   if (sg->option.time_passes)
     fprintf(stderr, "%-10s %8.3f ms\n", pass->name, seconds * 1e3);
 }
@@ -451,14 +473,18 @@ static sg_status check_prints(sg_context *sg, Stage stage) {
   const char *name = option->filter.length ? "--filter"
                      : option->phase       ? "--phase"
                      : option->fold_layers ? "--fold-layers"
-                                           : NULL;
+                     : option->print_diff && stage <= STAGE_AST
+                         ? "--print-diff"
+                         : NULL;
   bool prints = (stage >= STAGE_IR && stage <= STAGE_PLAN) ||
-                option->print_before.length || option->print_after.length;
+                option->print_before.length || option->print_after.length ||
+                (option->print_diff && !option->fold_layers &&
+                 stage > STAGE_AST);
   if (!name || prints)
     return SG_OK;
   context_message(sg, SG_ERROR,
-                  "%s chooses what --emit=ir to plan and --print-after print; "
-                  "--emit=%s prints no values",
+                  "%s is about values that --emit=ir to plan and "
+                  "--print-after print; --emit=%s prints none",
                   name, stage_table[stage].name);
   return SG_USAGE;
 }

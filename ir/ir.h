@@ -539,6 +539,14 @@ typedef struct {
   const char *name, *value;
 } Alias;
 
+/* Where the program text makes a value: an expression that is bound to a name
+ * or returned, and what its value is called. A value of several turns or calls
+ * has a row for each. Elaboration leaves them; no text holds them. */
+typedef struct {
+  Span span;
+  const char *graph, *value;
+} ValuePlace;
+
 enum { SGIR_VERSION = 1 };
 
 typedef struct {
@@ -555,6 +563,7 @@ typedef struct {
   VEC(Generate) generate;
   VEC(Recipe) recipe;
   VEC(Alias) alias;
+  VEC(ValuePlace) place;
   VEC(Graph *) graph;
 } Program;
 

@@ -287,10 +287,9 @@ static void print_settings(Buffer *out, const Graph *graph) {
     buffer_printf(out, "%skernels = %zu", separator, graph->kernel.length - 1);
 }
 
-/* Header, body and closing brace of one entry. */
-static void print_entry(Buffer *out, const Program *program, const Graph *graph,
-                        const PrintOptions *options) {
-  buffer_printf(out, "\n%s @%s(", entry_word[graph->kind], graph->name);
+/* Inputs, results and settings of one entry. */
+void entry_print_head(Buffer *out, const Program *program, const Graph *graph) {
+  buffer_printf(out, "%s @%s(", entry_word[graph->kind], graph->name);
   for (size_t i = 0; i < graph->input.length; i++) {
     buffer_text(out, i > 0 ? ", " : "");
     print_input(out, program, graph, &graph->input.data[i]);
@@ -303,6 +302,13 @@ static void print_entry(Buffer *out, const Program *program, const Graph *graph,
   if (graph->result.length > 0)
     buffer_char(out, ')');
   print_settings(out, graph);
+}
+
+/* Head, body and closing brace of one entry. */
+static void print_entry(Buffer *out, const Program *program, const Graph *graph,
+                        const PrintOptions *options) {
+  buffer_char(out, '\n');
+  entry_print_head(out, program, graph);
   buffer_text(out, " {\n");
   graph_print(out, program, graph, options);
   buffer_text(out, "}\n");

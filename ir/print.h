@@ -54,6 +54,8 @@ void lines_flush(Lines *lines, Buffer *out);
 /* Empties the list. */
 void lines_free(Lines *lines);
 
+/* `train @fit(inputs) -> (results) settings`. */
+void entry_print_head(Buffer *out, const Program *program, const Graph *graph);
 /* The lines of one graph, not yet laid out. */
 void graph_lines(Lines *lines, const Program *program, const Graph *graph,
                  const PrintOptions *options);

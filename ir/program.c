@@ -41,6 +41,7 @@ void program_free(Program *program) {
   vec_free(&program->generate);
   vec_free(&program->recipe);
   vec_free(&program->alias);
+  vec_free(&program->place);
   vec_free(&program->graph);
 }
 

@@ -29,8 +29,9 @@ enum {
   FOR_EXEC = 1 << COMMAND_exec,
   FOR_CHECK = 1 << COMMAND_check,
   FOR_FMT = 1 << COMMAND_fmt,
+  FOR_DIFF = 1 << COMMAND_diff,
   FOR_PROGRAM = FOR_COMPILE | FOR_EXEC, /* what runs passes, one at a time */
-  FOR_SOURCE = FOR_PROGRAM | FOR_CHECK, /* what elaborates a program */
+  FOR_SOURCE = FOR_PROGRAM | FOR_CHECK | FOR_DIFF, /* what elaborates a program */
   FOR_ALL = (1 << COMMAND_COUNT) - 1
 };
 
@@ -104,6 +105,7 @@ struct Command {
   int setting_count;
   const char *output, *emit;
   bool stop_at_object, stop_at_assembly;
+  bool annotate;
   bool check;                  /* fmt --check */
   bool dependencies;           /* -MD */
   const char *dependency_file; /* -MF */

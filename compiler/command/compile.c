@@ -150,6 +150,22 @@ static sg_status emit_list(const Command *command, sg_context *sg, char *list) {
   return status;
 }
 
+static sg_status annotate(const Command *command, sg_context *sg) {
+  const char *path = command->output ? command->output : "-";
+  bool other = command->emit || command->stop_at_object ||
+               command->stop_at_assembly || command->dependencies ||
+               command->dependency_file;
+  if (other) {
+    fprintf(stderr, "sgc: --annotate writes the source and nothing else\n");
+    return SG_USAGE;
+  }
+  if (strcmp(path, "-") != 0 && same_file(path, command->word[0])) {
+    fprintf(stderr, "sgc: the output %s would overwrite the input\n", path);
+    return SG_USAGE;
+  }
+  return sg_annotate(sg, path);
+}
+
 static sg_status emit_all(const Command *command, sg_context *sg) {
   const char *list = command->emit               ? command->emit
                      : command->stop_at_object   ? "obj"
@@ -176,7 +192,7 @@ sg_status command_compile(Command *command) {
     return status;
   status = sg_load(sg, command->word[0]);
   if (status == SG_OK)
-    status = emit_all(command, sg);
+    status = command->annotate ? annotate(command, sg) : emit_all(command, sg);
   sg_close(sg);
   return status;
 }

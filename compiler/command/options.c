@@ -114,6 +114,8 @@ static bool apply_own(Reader *reader, OptionId option, const char *shown,
     return command->stop_at_object = true;
   case OPTION_assembly:
     return command->stop_at_assembly = true;
+  case OPTION_annotate:
+    return command->annotate = true;
   case OPTION_check:
     return command->check = true;
   case OPTION_dependencies:
@@ -131,6 +133,7 @@ static bool apply_own(Reader *reader, OptionId option, const char *shown,
   case OPTION_precision:
     command->exec.precision = value;
     return true;
+  case OPTION_at:
   case OPTION_stage:
     command->exec.stage = value;
     return true;

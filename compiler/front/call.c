@@ -240,6 +240,7 @@ static void run_body(Elaborator *e, const Body *body) {
   e->frame->result = eval(e, body->value);
   e->frame->result_span = body->value->span;
   e->frame->returned = true;
+  place_note(e, body->value, e->frame->result);
 }
 
 /* Sizes in a result's type become the caller's labels. clean: nothing in the

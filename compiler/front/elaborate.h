@@ -342,6 +342,12 @@ typedef struct {
   const char *base, *name;
 } SpareName;
 
+/* The value of an expression that is bound or returned. */
+typedef struct {
+  Span span;
+  ValueId value;
+} Placed;
+
 /* The graph of one entry while it is built. */
 typedef struct {
   Graph *graph;
@@ -354,11 +360,14 @@ typedef struct {
   VEC(Span) written_at;
   VEC(SpareName) spare;
   VEC(Alias) alias;
+  VEC(Placed) place;
   ValueId step;
   struct MinimizePlan *minimize; /* carried out after the body */
   bool failed; /* a minimize or report was left out after an error */
 } Builder;
 
+/* Notes that `expr` of the main file gave this value, for Program.place. */
+void place_note(Elaborator *e, const Expr *expr, Value value);
 void binding_begin(Elaborator *e, Binding *binding, const char *name);
 /* The same for an assignment to a parameter or state: `base` is its name. */
 void binding_begin_stored(Elaborator *e, Binding *binding, const char *base);

@@ -126,6 +126,14 @@ void binding_also_stored(Elaborator *e, const Binding *binding,
   name_value(e, base, claim(e, base), binding->start, value);
 }
 
+void place_note(Elaborator *e, const Expr *expr, Value value) {
+  if (!e->builder || value.kind != VALUE_TENSOR || !e->main ||
+      expr->span.source != e->main->source)
+    return;
+  Placed placed = {expr->span, value.as.tensor.id};
+  vec_push(&e->builder->place, placed);
+}
+
 /* ---- nodes -------------------------------------------------------------- */
 
 /* Says it once a graph; all graphs count together. */

@@ -243,6 +243,7 @@ static void run_entry_body(Elaborator *e, const Item *item) {
   }
   e->frame->result = entry_output(e, body->value, "out");
   e->frame->result_span = body->value->span;
+  place_note(e, body->value, e->frame->result);
 }
 
 /* New values of states and weights are kept, in the order of the program. */
@@ -306,7 +307,22 @@ static void merge_aliases(Elaborator *e) {
   }
 }
 
+/* Names are final now. */
+static void keep_places(Elaborator *e) {
+  const Graph *graph = e->builder->graph;
+  for (size_t i = 0; i < e->builder->place.length; i++) {
+    Placed placed = e->builder->place.data[i];
+    ValuePlace place = {placed.span, graph->name,
+                        placed.value < graph->count
+                            ? graph_node(graph, placed.value)->name
+                            : NULL};
+    if (placed.value && place.value)
+      vec_push(&e->program->place, place);
+  }
+}
+
 static void builder_free(Builder *builder) {
+  vec_free(&builder->place);
   vec_free(&builder->param);
   vec_free(&builder->written);
   vec_free(&builder->written_at);
@@ -342,6 +358,7 @@ static void entry_elaborate(Elaborator *e, FileScope *file, const Item *item,
   }
   frame_pop(e);
   merge_aliases(e);
+  keep_places(e);
   builder_free(&builder);
   e->builder = NULL;
   vec_push(&e->program->graph, builder.graph);

@@ -124,6 +124,7 @@ static Value eval_bound(Elaborator *e, const Stmt *stmt, const Name *name,
     value = fail(e, expr->span, "E0425", "this gives no value to bind");
   value = check_declared(e, stmt, name, expr, value);
   binding_end(e, &binding, value);
+  place_note(e, expr, value);
   return value;
 }
 
@@ -209,6 +210,7 @@ static void bind_parts(Elaborator *e, const Stmt *stmt, size_t count) {
   i = 0;
   for (const Name *name = stmt->names; name; name = name->next, i++) {
     bound[i].value = fits ? value.as.list.item[i] : value_poison();
+    place_note(e, stmt->values, bound[i].value);
     bind_part(e, stmt, &binding, name, &bound[i], i == 0);
   }
 }
@@ -270,6 +272,7 @@ static void run_return(Elaborator *e, const Stmt *stmt) {
   bool poison = false;
   for (const Expr *expr = stmt->values; expr; expr = expr->next, i++) {
     item[i] = eval_returned(e, expr, i, count > 1);
+    place_note(e, expr, item[i]);
     poison = poison || value_is_poison(item[i]);
   }
   Frame *frame = e->frame;
