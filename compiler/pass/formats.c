@@ -296,11 +296,13 @@ static Graph *format_graph(PassContext *context, const Graph *old) {
 
 /* ---- parameters --------------------------------------------------------- */
 
+/* A program without entries has parameters, perhaps, but no recipe. */
 static void format_param(const Program *program, const Recipe *recipe,
                          Parameter *param) {
   if (!type_is_real(param->type))
     return;
-  Settings settings = recipe_param_settings(program, recipe, param);
+  Settings settings = recipe ? recipe_param_settings(program, recipe, param)
+                             : settings_unset();
   param->round = settings_rounding(&settings);
   if (param->pinned && param->type->format != FORMAT_REAL)
     return;
@@ -318,7 +320,7 @@ bool pass_formats(PassContext *context) {
     good &= formats_are_possible(context, program->graph.data[i]);
   if (!good)
     return false;
-  for (size_t i = 0; i < program->param.length && storage[i]; i++)
+  for (size_t i = 0; i < program->param.length; i++)
     format_param(program, storage[i], &program->param.data[i]);
   for (size_t i = 0; i < program->graph.length; i++)
     graph_replace(program, i, format_graph(context, program->graph.data[i]));
