@@ -45,8 +45,21 @@ static const struct {
                      {FORMAT_U16, "u2"}, {FORMAT_BOOL, "b1"}};
 enum { ELEMENT_TYPES = sizeof element_types / sizeof *element_types };
 
+enum { QUOTE_LENGTH = 40 };
+
+/* A text of the file for a message: what is not printable becomes `?`. */
+static const char *quoted(const char *text, size_t length,
+                          char out[QUOTE_LENGTH + 1]) {
+  size_t n = length < QUOTE_LENGTH ? length : QUOTE_LENGTH;
+  for (size_t i = 0; i < n; i++)
+    out[i] = text[i] >= 0x20 && text[i] < 0x7f ? text[i] : '?';
+  out[n] = '\0';
+  return out;
+}
+
 static bool descr_format(Cursor *cursor, const char *text, size_t length,
                          Format *out) {
+  char quote[QUOTE_LENGTH + 1];
   for (int i = 0; i < ELEMENT_TYPES && length == 3; i++) {
     if (memcmp(text + 1, element_types[i].text, 2) != 0)
       continue;
@@ -61,9 +74,9 @@ static bool descr_format(Cursor *cursor, const char *text, size_t length,
                   element_types[i].text);
   }
   return fail(cursor->error, cursor->error_size,
-              "element type '%.*s' is not read: f2 f4 f8 i4 i8 u1 u2 b1 are; "
+              "element type '%s' is not read: f2 f4 f8 i4 i8 u1 u2 b1 are; "
               "convert with x.astype(np.float32)",
-              (int)(length < 40 ? length : 40), text);
+              quoted(text, length, quote));
 }
 
 /* ---- the header's literal --------------------------------------------------
