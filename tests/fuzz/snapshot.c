@@ -11,23 +11,24 @@
 #include <math.h>
 #include <string.h>
 
-enum { CHEAP = 1 << 16 }; /* elements made and read, roughly */
+enum { CHEAP = 1 << 21 };
 
 static const Precision precision[2] = {PRECISION_F32, PRECISION_EDGES};
 
 /* ---- cost ---------------------------------------------------------------- */
 
-/* A bound on the work of one node: the elements of its operands multiplied, as
- * for an outer product, and its own. */
+/* A bound on the work of one node: each of its elements may need all of its
+ * largest operand. */
 static size_t node_cost(const Graph *graph, const Node *node) {
-  size_t cost = 1;
-  for (int i = 0; i < MAX_INPUTS && node->input[i]; i++) {
-    const Type *type = graph_node(graph, node->input[i])->type;
-    if (!checked_mul(cost, (size_t)type->elements, &cost) || cost > CHEAP)
-      return CHEAP + 1;
+  size_t largest = 0, cost;
+  for (int i = 0; i < node_inputs(node); i++) {
+    size_t n = (size_t)graph_node(graph, node->input[i])->type->elements;
+    largest = n > largest ? n : largest;
   }
-  size_t own = (size_t)node->type->elements;
-  return own > CHEAP ? CHEAP + 1 : cost + own;
+  if (!checked_mul((size_t)node->type->elements, largest + 1, &cost) ||
+      cost > CHEAP || largest > CHEAP)
+    return CHEAP + 1;
+  return cost + largest;
 }
 
 static bool is_cheap(const Program *program) {
