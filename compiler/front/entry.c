@@ -120,7 +120,8 @@ void result_add(Elaborator *e, const char *name, Value value, Span span) {
            (Result){intern(e->interner, name), value.as.tensor.id});
 }
 
-/* Results are nodes of the run: not numbers known now, not parameters. */
+/* Results are values of the run, or parameters as they are; not numbers known
+ * now. */
 static bool is_result(Elaborator *e, Value value, Span span, const char *what) {
   if (value_is_poison(value))
     return false;
@@ -134,11 +135,9 @@ static bool is_result(Elaborator *e, Value value, Span span, const char *what) {
          value_describe(e, value));
     return false;
   }
-  Op op = graph_node(e->builder->graph, value.as.tensor.id)->op;
-  if (op != OP_PARAM && op != OP_CONST)
+  if (graph_node(e->builder->graph, value.as.tensor.id)->op != OP_CONST)
     return true;
-  fail_unsupported(e, span,
-                   "giving back a parameter or a constant unchanged is");
+  fail(e, span, "E0718", "%s is a number known at compile time", what);
   return false;
 }
 

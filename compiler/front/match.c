@@ -295,18 +295,32 @@ static const char *convert_hint(Elaborator *e, Format format,
                      span_text(e, role->span));
 }
 
-/* A pin on a value that is already computed would be a rounding of its own,
- * which this version does not place. */
+/* A format in a declared type is a pin: the value is rounded to it here, once,
+ * and no rule of a recipe changes that. */
+static ValueId pin(Elaborator *e, Format format, Value value, Span span) {
+  const Type *type =
+      type_with_format(e->program->types, value_type(e, value), format);
+  ValueId id =
+      emit_typed(e, span, OP_CAST, type, NULL, value.as.tensor.id, 0);
+  if (!id)
+    return 0;
+  Node *node = graph_node(e->builder->graph, id);
+  Node *from = graph_node(e->builder->graph, value.as.tensor.id);
+  node->pinned = true;
+  /* The result of an entry, which no binding names, keeps its name. */
+  if (!e->binding && !node_is_leaf(from)) {
+    node->name = from->name;
+    from->name = name_helper(e->builder->names, node->name);
+  }
+  return id;
+}
+
 static bool match_tensor(Elaborator *e, const TypeExpr *type, Format format,
                          Value *value, const MatchRole *role) {
   const Type *got = value_type(e, *value);
-  if (format_is_float(format) && got->format == FORMAT_REAL) {
-    fail_unsupported(e, role->span,
-                     "pinning a value to %s by a declared type is",
-                     format_info(format)->text);
-    return false;
-  }
-  if (!format_accepts(format, got->format))
+  bool pins = format_is_float(format) && got->format != format &&
+              format_is_real(got->format);
+  if (!pins && !format_accepts(format, got->format))
     return kind_fail(e, type, *value, role, convert_hint(e, format, role));
   Match match = {.type = type,
                  .role = role,
@@ -318,7 +332,9 @@ static bool match_tensor(Elaborator *e, const TypeExpr *type, Format format,
     return false;
   buffer_free(&match.want);
   value->as.tensor.label = match.label;
-  return true;
+  if (pins)
+    value->as.tensor.id = pin(e, format, *value, role->span);
+  return !pins || value->as.tensor.id;
 }
 
 /* A number known now where a tensor is declared: only rank 0 fits. */
