@@ -168,6 +168,34 @@ static int param_add(Elaborator *e, const Member *member, const Name *name,
   return (int)e->program->param.length - 1;
 }
 
+/* What is trained moves by fractions. */
+static bool check_whole(Elaborator *e, const Member *member, const Type *type) {
+  if (format_is_real(type->format) || member->kind == MEMBER_STATE)
+    return true;
+  Diagnostic error =
+      error_begin(e, member->type->span, "E0440",
+                  "a parameter holds real numbers, for it is trained, not %s",
+                  format_info(type->format)->text);
+  error_hint(e, &error, "`state %s: %s = ...` keeps whole numbers",
+             member->names->text, span_text(e, member->type->span));
+  error_send(e, &error);
+  return false;
+}
+
+static bool check_whole_init(Elaborator *e, const Member *member,
+                             const Type *type, Init init) {
+  bool whole = init.kind == INIT_ZEROS || init.kind == INIT_ONES ||
+               (init.kind == INIT_CONSTANT && init.a == floor(init.a));
+  if (format_is_real(type->format) || whole)
+    return true;
+  Diagnostic error = error_begin(e, member->value->span, "E0440",
+                                 "a state of %s begins with a whole number",
+                                 format_info(type->format)->text);
+  error_hint(e, &error, "`= zeros`, `= ones`, `= constant(7)`");
+  error_send(e, &error);
+  return false;
+}
+
 /* Several names in one member share a declaration, not a value. */
 static void define_params(Elaborator *e, const Member *member) {
   bool pinned;
@@ -175,11 +203,7 @@ static void define_params(Elaborator *e, const Member *member) {
   Init init = {INIT_ZEROS, 0, 0};
   const Type *type = type_resolve(e, member->type, &pinned, &label);
   bool fine = type != NULL;
-  if (fine && !format_is_real(type->format)) {
-    fail_unsupported(e, member->type->span, "a parameter or state of %s is",
-                     format_info(type->format)->text);
-    fine = false;
-  }
+  fine = fine && check_whole(e, member, type);
   if (!member->value) {
     Diagnostic error =
         error_begin(e, member->names->span, "E0227",
@@ -189,6 +213,7 @@ static void define_params(Elaborator *e, const Member *member) {
     fine = false;
   } else {
     fine = init_parse(e, member->value, &init) && fine;
+    fine = fine && check_whole_init(e, member, type, init);
   }
   for (const Name *name = member->names; name; name = name->next) {
     int param =

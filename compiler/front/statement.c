@@ -12,8 +12,9 @@
 
 /* A number becomes a tensor of the state's shape. */
 static Value fill(Elaborator *e, Span span, Value value, const Type *type) {
-  ValueId number = emit_constant(e, span, FORMAT_REAL, value_number(value));
-  const Type *real = type_with_format(e->program->types, type, FORMAT_REAL);
+  Format format = format_is_real(type->format) ? FORMAT_REAL : type->format;
+  ValueId number = emit_constant(e, span, format, value_number(value));
+  const Type *real = type_with_format(e->program->types, type, format);
   if (type->rank == 0 || !number)
     return value_tensor(number, NULL);
   return value_tensor(emit_typed(e, span, OP_SPLAT, real, NULL, number, 0),
@@ -30,14 +31,21 @@ static Value fail_store(Elaborator *e, const Name *name, Value value,
   return error_send(e, &error);
 }
 
-/* What is stored is a real tensor of the shape declared; numbers are spread. */
+/* Reals go into reals, whole numbers into their own format. */
+static bool stores_format(Format state, Format format) {
+  return format_is_real(state) ? format_is_real(format) : state == format;
+}
+
+/* What is stored is a tensor of the shape and kind declared; numbers are
+ * spread. */
 static Value stored_value(Elaborator *e, const Name *name, const Expr *expr,
                           Value value, int param) {
   const Parameter *parameter = &e->program->param.data[param];
-  if (value_is_number(value))
+  bool whole = !format_is_real(parameter->type->format);
+  if (value_is_number(value) && (!whole || value.kind == VALUE_INT))
     return fill(e, expr->span, value, parameter->type);
   if (value.kind != VALUE_TENSOR ||
-      !format_is_real(value_type(e, value)->format) ||
+      !stores_format(parameter->type->format, value_type(e, value)->format) ||
       !type_same_shape(value_type(e, value), parameter->type))
     return fail_store(e, name, value, parameter);
   const Node *node = graph_node(e->builder->graph, value.as.tensor.id);

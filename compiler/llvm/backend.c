@@ -93,6 +93,11 @@ static bool native_supports(const Program *program, Diagnostics *diagnostics) {
                              source_info(column->source)->word);
     }
   }
+  for (size_t i = 0; i < program->param.length; i++)
+    if (!type_is_real(program->param.data[i].type))
+      fine = native_refuse(diagnostics, program->param.data[i].span,
+                           "the state of whole numbers",
+                           program->param.data[i].name);
   for (size_t i = 0; i < program->weights.length; i++)
     fine = native_refuse(diagnostics, program->weights.data[i].span, "weights",
                          program->weights.data[i].model);
