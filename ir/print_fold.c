@@ -261,8 +261,10 @@ static bool line_alike(const Lines *lines, const Line *a, const Line *b,
   for (int i = 0; i < PARTS && alike; i++)
     if (!same_part(&first.part[i], &second.part[i], word, delta, &turned))
       print_part(difference, (Part)i, &second.part[i]);
-  if (alike && turned.length && !kernel)
+  if (alike && turned.length && !kernel) {
+    buffer_text(difference, difference->length ? "," : "");
     buffer_add(difference, turned.data, turned.length);
+  }
   buffer_free(&turned);
   parts_free(&first);
   parts_free(&second);

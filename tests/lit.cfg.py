@@ -28,6 +28,7 @@ config.substitutions += [
     ("%sgc", os.path.join(config.sg_build, "sgc")),
     ("%golden", golden),
     ("%source", config.sg_source),
+    ("%build", config.sg_build),
     ("%python", config.sg_python),
     ("%tools", tools),
     ("%transcript", "%s %s" % (config.sg_python,

@@ -1,0 +1,2 @@
+autocmd BufNewFile,BufRead *.sg setfiletype sg
+autocmd BufNewFile,BufRead *.sgir setfiletype sgir
