@@ -80,6 +80,19 @@ function(sg_embed_standard_library result)
   set(${result} ${out} PARENT_SCOPE)
 endfunction()
 
+# The pages of `sgc explain` as C strings.
+function(sg_embed_pages result folder)
+  set(out ${CMAKE_BINARY_DIR}/generated/compiler/pages_embedded.c)
+  file(GLOB pages CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${folder}/*.md)
+  file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/generated/compiler)
+  add_custom_command(
+    OUTPUT ${out}
+    COMMAND ${CMAKE_COMMAND} -DOUT=${out} -DFOLDER=${CMAKE_SOURCE_DIR}/${folder}
+            -P ${CMAKE_SOURCE_DIR}/cmake/embed_pages.cmake
+    DEPENDS ${pages} ${CMAKE_SOURCE_DIR}/cmake/embed_pages.cmake VERBATIM)
+  set(${result} ${out} PARENT_SCOPE)
+endfunction()
+
 # Where sgc finds the runtime, from its own folder: in the build tree and
 # installed.
 set(SG_RUNTIME_PATH "lib/sg/libsgrt.a:../${CMAKE_INSTALL_LIBDIR}/sg/libsgrt.a")

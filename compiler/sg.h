@@ -111,6 +111,15 @@ typedef struct {
 /* Evaluates an entry and prints its results of each step on standard output. */
 sg_status sg_exec(sg_context *sg, const sg_exec_options *options);
 
+/* The page of a diagnostic, given its code ("E0301", "e301") or the name of a
+ * warning: what it means, a wrong program with its message, a right one. NULL
+ * if nothing has that name. The caller frees it with free(). */
+char *sg_explain(const char *name);
+/* All codes with their titles, one a line; the caller frees it with free(). */
+char *sg_explain_list(void);
+/* The code or warning nearest to `name`, or NULL. */
+const char *sg_explain_near(const char *name);
+
 /* "0.1.0" and the version of the LLVM in use. */
 const char *sg_version(void);
 const char *sg_llvm_version(void);

@@ -55,9 +55,9 @@ static bool fail_unknown_argument(Elaborator *e, const Arg *arg,
   return false;
 }
 
-static bool fail_argument(Elaborator *e, Span span, const Callee *callee,
-                          const char *message) {
-  Diagnostic error = error_begin(e, span, "E0205", "%s", message);
+static bool fail_argument(Elaborator *e, Span span, const char *code,
+                          const Callee *callee, const char *message) {
+  Diagnostic error = error_begin(e, span, code, "%s", message);
   note_signature(e, &error, callee);
   error_send(e, &error);
   return false;
@@ -76,7 +76,7 @@ static size_t argument_slot(Elaborator *e, const Arg *arg, const Callee *callee,
   if (!arg->name) {
     if (position < count)
       return position;
-    fail_argument(e, arg->value->span, callee,
+    fail_argument(e, arg->value->span, "E0205", callee,
                   text_printf(e, "%s takes %zu argument%s", callee->what, count,
                               count == 1 ? "" : "s"));
     return count;
@@ -112,7 +112,7 @@ static bool place_argument(Elaborator *e, const Arg *arg, const Callee *callee,
   }
   if (bound[slot].given)
     return fail_argument(
-        e, arg->value->span, callee,
+        e, arg->value->span, "E0221", callee,
         text_printf(e, "`%s` is given twice", bound[slot].formal->name));
   bound[slot].value = eval_argument(e, arg, callee, bound[slot].formal);
   bound[slot].given = true;
@@ -136,7 +136,7 @@ bool args_bind(Elaborator *e, const Arg *args, const Callee *callee, Span call,
            fine;
   for (size_t i = 0; fine && i < count; i++)
     if (!bound[i].given && !bound[i].formal->value)
-      fine = fail_argument(e, call, callee,
+      fine = fail_argument(e, call, "E0220", callee,
                            text_printf(e, "%s needs an argument for `%s`",
                                        callee->what, bound[i].formal->name));
   *out = bound;

@@ -52,7 +52,7 @@ bool dims_check(Elaborator *e, const TypeExpr *type) {
 /* ---- element formats ---------------------------------------------------- */
 
 void fail_scale_format(Elaborator *e, Span span, Format format) {
-  Diagnostic error = error_begin(e, span, "E0511",
+  Diagnostic error = error_begin(e, span, "E0515",
                                  "%s holds scales, not elements: powers of two "
                                  "from 2^-127 to 2^127",
                                  format_info(format)->text);

@@ -268,7 +268,8 @@ static void check_train(Elaborator *e, const Item *item) {
 
 /* An eval without a batch or a report would run for nothing. */
 static void check_eval(Elaborator *e, const Item *item) {
-  if (e->builder->graph->result.length == 0)
+  if (e->builder->graph->result.length == 0 &&
+      e->frame->result.kind == VALUE_NOTHING)
     fail(e, item->name_span, "E0723", "eval %s reports nothing", item->name);
   if (!e->builder->graph->run.batch)
     fail(e, item->name_span, "E0726", "eval %s needs a batch of a dataset",

@@ -117,13 +117,13 @@ Value value_read(Elaborator *e, Value value, Span span) {
 
 /* `file` is where the owner is defined, if anywhere. */
 static Value fail_member(Elaborator *e, const Expr *expr, const FileScope *file,
-                         const char *owner, const char *what,
+                         const char *code, const char *owner, const char *what,
                          Candidates *candidates) {
   if (file && file->ast->lost) {
     vec_free(candidates);
     return fail_silent(e);
   }
-  Diagnostic error = error_begin(e, expr->op_span, "E0215", "%s has no %s `%s`",
+  Diagnostic error = error_begin(e, expr->op_span, code, "%s has no %s `%s`",
                                  owner, what, expr->text);
   const char *near = did_you_mean(e, expr->text, candidates);
   if (near)
@@ -143,7 +143,7 @@ static Value space_member(Elaborator *e, const Expr *expr, const Symbol *import,
     if (called == (other->symbol->item->kind == ITEM_FN))
       vec_push(&candidates, other->name);
   }
-  return fail_member(e, expr, import->space, expr_text(e, expr->left),
+  return fail_member(e, expr, import->space, "E0201", expr_text(e, expr->left),
                      called ? "function" : "member", &candidates);
 }
 
@@ -157,8 +157,8 @@ static Value instance_member(Elaborator *e, const Expr *expr,
   Candidates candidates = {0};
   for (Variable *v = instance->scope.first; v; v = v->next)
     vec_push(&candidates, v->name);
-  return fail_member(e, expr, instance->symbol->file, instance->path, "member",
-                     &candidates);
+  return fail_member(e, expr, instance->symbol->file, "E0215", instance->path,
+                     "member", &candidates);
 }
 
 /* The first axis of a column carries the name of the batch size. */
@@ -175,7 +175,7 @@ static Value batch_member(Elaborator *e, const Expr *expr, Value batch) {
     }
     vec_push(&candidates, column->name);
   }
-  return fail_member(e, expr, e->frame->file,
+  return fail_member(e, expr, e->frame->file, "E0215",
                      text_printf(e, "dataset %s", dataset->name), "column",
                      &candidates);
 }
@@ -184,7 +184,7 @@ static Value batch_member(Elaborator *e, const Expr *expr, Value batch) {
 static Value tensor_member(Elaborator *e, const Expr *expr, Value tensor) {
   Candidates none = {0};
   if (strcmp(expr->text, "T") != 0)
-    return fail_member(e, expr, NULL, "a tensor", "member", &none);
+    return fail_member(e, expr, NULL, "E0215", "a tensor", "member", &none);
   const Type *type = value_type(e, tensor);
   if (type->rank < 2)
     return fail(e, expr->op_span, "E0323",
@@ -211,7 +211,8 @@ static Value eval_member(Elaborator *e, const Expr *expr, bool called) {
   case VALUE_TENSOR:
     return tensor_member(e, expr, left);
   default:
-    return fail_member(e, expr, NULL, value_describe(e, left), "member", &none);
+    return fail_member(e, expr, NULL, "E0215", value_describe(e, left),
+                       "member", &none);
   }
 }
 

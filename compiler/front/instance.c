@@ -296,7 +296,7 @@ static Value instance_array(Elaborator *e, const Member *member,
     return value_poison();
   if (count < 0)
     return fail(e, member->count->span, "E0314",
-                "an array has no modules or more, not %" PRId64, count);
+                "an array has 0 modules or more, not %" PRId64, count);
   if (count > limit_of(e, LIMIT_modules))
     return fail_limit(e, member->count->span, LIMIT_modules,
                       "an array has from 0 to %" PRId64
