@@ -48,11 +48,21 @@ static void collect(void *user, Severity severity, const char *rendered) {
   buffer_text(&c->messages, rendered);
 }
 
+/* Less work than a user may ask for: what is slow is rarely new. */
+static void limit_work(Limits *limits) {
+  limits->of[LIMIT_work] = 100000;
+  limits->of[LIMIT_nodes] = 10000;
+  limits->of[LIMIT_turns] = 10000;
+  limits->of[LIMIT_modules] = 1000;
+  limits->of[LIMIT_constant_bytes] = 1 << 20;
+}
+
 void compilation_open(Compilation *c, const char *name, const void *text,
                       size_t length) {
   *c = (Compilation){.arena = arena_new(), .start = clock()};
   c->interner = interner_new(c->arena);
   sources_init(&c->sources, c->arena);
+  limit_work(&c->sources.limits);
   c->diagnostics = diagnostics_new(c->arena, &c->sources, collect, c);
   c->source = sources_add(&c->sources, name, text, length, false);
 }
