@@ -152,6 +152,8 @@ static void check_minimize(Verifier *verifier) {
   else if (graph_node(graph, minimize->loss)->type->rank != 0 ||
            !type_is_real(graph_node(graph, minimize->loss)->type))
     violation(verifier, minimize->loss, "a loss is one real number");
+  else if (graph_node(graph, minimize->loss)->phase != PHASE_FORWARD)
+    violation(verifier, minimize->loss, "a loss is of phase forward");
   for (size_t i = 0; i < minimize->count; i++)
     check_pair(verifier, i);
 }
