@@ -78,6 +78,13 @@ static inline const Type *frame_type(const Frame *frame, int operand) {
 /* Operand data with the operand's shift applied (see ir.h). */
 const double *frame_shifted(const Frame *frame, int operand);
 
+/* Operand data (`data`, as many as the operand has) in the shape of the result:
+ * axes are aligned at the end, and an axis of size 1 stands still. */
+const double *frame_expanded(const Frame *frame, int operand,
+                             const double *data);
+/* One i32 operation per element (eval_integer.c). */
+bool eval_whole(Frame *frame);
+
 /* A scale or a shift with its run-time exponents filled in. */
 int32_t scale_resolved(const Evaluator *evaluator, Scale scale);
 int32_t shift_resolved(const Evaluator *evaluator, Shift shift);

@@ -10,10 +10,8 @@
 
 #include "ir/f32math.h"
 
-/* Operand data in the shape of the result: axes are aligned at the end, and
- * an axis of size 1 stands still. */
-static const double *expanded(const Frame *frame, int operand,
-                              const double *data) {
+const double *frame_expanded(const Frame *frame, int operand,
+                             const double *data) {
   const Type *type = frame_type(frame, operand);
   const Type *result = frame->node->type;
   if (type->elements == result->elements)
@@ -59,6 +57,8 @@ MAP1(exp, f32_exp(x), exp(x))
 MAP1(log, f32_log(x), log(x))
 
 bool eval_neg(Frame *frame) {
+  if (!type_is_real(frame->node->type))
+    return eval_whole(frame);
   return map_neg(frame, frame_data(frame, 0));
 }
 
@@ -100,8 +100,10 @@ bool eval_positive(Frame *frame) {
 
 #define MAP2(name, operator)                                                   \
   bool eval_##name(Frame *frame) {                                             \
-    const double *a = expanded(frame, 0, frame_data(frame, 0));                \
-    const double *b = expanded(frame, 1, frame_data(frame, 1));                \
+    if (!type_is_real(frame->node->type))                                      \
+      return eval_whole(frame);                                                \
+    const double *a = frame_expanded(frame, 0, frame_data(frame, 0));                \
+    const double *b = frame_expanded(frame, 1, frame_data(frame, 1));                \
     size_t n = type_count(frame->node->type);                                  \
     if (frame_is_f64(frame)) {                                                 \
       for (size_t i = 0; i < n; i++)                                           \
@@ -117,15 +119,6 @@ MAP2(add, +)
 MAP2(sub, -)
 MAP2(mul, *)
 MAP2(div, /)
-
-bool eval_eq(Frame *frame) {
-  const double *a = expanded(frame, 0, frame_data(frame, 0));
-  const double *b = expanded(frame, 1, frame_data(frame, 1));
-  size_t n = type_count(frame->node->type);
-  for (size_t i = 0; i < n; i++)
-    frame->out[i] = a[i] == b[i];
-  return true;
-}
 
 /* (dy, y): y is tested before its own rounding. */
 bool eval_relu_grad(Frame *frame) {

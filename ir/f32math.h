@@ -1,10 +1,10 @@
 /* Elementary functions in binary32 that mean the same on every machine.
  *
- * Built from fmaf, +, -, *, integer operations and table-free polynomials, in a
- * fixed order, so that compiler/llvm/vecmath.c can emit the same operations on
- * vectors and agree bit for bit; ir/f32math_constants.h lists the steps. A NaN
- * result of exp or log is always 0x7FC00000. No libm function but fmaf and sqrt (both
- * correctly rounded) is called.
+ * Built from fma, +, -, *, /, integer operations and polynomials, in a fixed
+ * order, so that compiler/llvm/vecmath.c can emit the same operations on
+ * vectors and agree bit for bit; ir/f32math_constants.h and ir/f32math_wide.h
+ * list the steps. A NaN result is always 0x7FC00000. No libm function but fma,
+ * floor and sqrt (all correctly rounded) is called.
  */
 #ifndef SG_IR_F32MATH_H
 #define SG_IR_F32MATH_H
@@ -15,6 +15,15 @@
 float f32_exp(float x);
 /* Natural logarithm; <= 1 ulp; log(+-0) = -inf, log(x < 0) = NaN. */
 float f32_log(float x);
+/* The following are correctly rounded but for cases within 2^-10 ulp of a tie
+ * (erf: 2^-8); f32math_wide.h lists their steps. tanh, erf and sin are odd and
+ * cos is even, exactly; sin and cos of infinities are NaN. */
+float f32_tanh(float x);
+float f32_sigmoid(float x); /* 1 / (1 + e^-x) */
+float f32_erf(float x);
+float f32_sin(float x);
+float f32_cos(float x);
+float f32_pow(float x, float y); /* special cases as C11 and IEEE 754 pow */
 /* Inverse of the standard normal distribution function, 0 < p < 1, for normal
  * p; one rounding from a binary64 result good to about 1e-15. */
 float f32_normal_quantile(double p);

@@ -648,7 +648,10 @@ unsigned program_verify_each(const Program *program, VerifyReport *report,
  *   layer_norm, rms_norm                0, with eps * 2^-2e(x)
  *   their gradients  e(dy) - e(x), with eps * 2^-2e(x)
  *   sqrt             (e - parity) / 2 of a static e; operand shifted by parity
- *   exp, log, softmax_xent   0; the operand is unscaled first (operand shift e)
+ *   exp, log, tanh, .., softmax_xent   0; the operand is unscaled first
+ *                    (operand shift e); both operands of pow
+ *   rsqrt            -(e - parity) / 2, as sqrt; sign 0
+ *   maximum, minimum, select   as add, of what is chosen from
  *   rebalance        e(x), the result being free; cast e(x); store e(x)
  * Ops without ATTR_SHIFT (rebalance apart) must have shift 0: the verifier
  * says so. mean divides the sum by n first, then shifts. A value without scale
@@ -673,7 +676,8 @@ bool node_shift_fits(const Graph *graph, ValueId id);
 /* The shift of node `id` as defined above; all zero without scales. */
 Shift node_shift(const Graph *graph, ValueId id);
 /* The shift of operand `operand` before the op: the operand's whole exponent
- * of the ops that unscale it (operand 0 only); the parity for sqrt; else 0. */
+ * of the ops that unscale it (both operands of pow, else operand 0 only); the
+ * parity for sqrt and rsqrt; else 0. */
 Shift operand_shift(const Graph *graph, ValueId id, int operand);
 bool shift_is_zero(Shift shift);
 /* Must this operand have the exponent of its fellows (ADD, EQ, ..)? */

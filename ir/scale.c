@@ -92,6 +92,12 @@ static bool exponent_unscaled(const Graph *graph, const Node *node, Sum *sum) {
   return true;
 }
 
+/* So is the second operand. */
+static bool exponent_all_unscaled(const Graph *graph, const Node *node,
+                                  Sum *sum) {
+  return exponent_unscaled(graph, node, sum);
+}
+
 static bool exponent_first(const Graph *graph, const Node *node, Sum *sum) {
   sum_add(sum, operand_scale(graph, node, 0));
   return true;
@@ -161,6 +167,17 @@ static bool exponent_aligned(const Graph *graph, const Node *node, Sum *sum) {
   return common_exponent(graph, node, 0, sum);
 }
 
+/* select: operand 0 is no number. */
+static bool exponent_chosen(const Graph *graph, const Node *node, Sum *sum) {
+  return common_exponent(graph, node, 1, sum);
+}
+
+/* At 2^0 whatever the operand's exponent: the sign of data is the value's. */
+static bool exponent_unit(const Graph *graph, const Node *node, Sum *sum) {
+  (void)graph, (void)node, (void)sum;
+  return true;
+}
+
 /* Of equal exponents too, but the result is no real number. */
 static bool exponent_compared(const Graph *graph, const Node *node, Sum *sum) {
   (void)graph, (void)node, (void)sum;
@@ -178,6 +195,14 @@ static bool exponent_root(const Graph *graph, const Node *node, Sum *sum) {
   return true;
 }
 
+/* -(e - parity) / 2. */
+static bool exponent_inverse_root(const Graph *graph, const Node *node,
+                                  Sum *sum) {
+  exponent_root(graph, node, sum);
+  sum->exponent = -sum->exponent;
+  return true;
+}
+
 static ExponentRule *const exponent_rule[OP_COUNT] = {
 #define OP(id, text, inputs, attributes, class, shape, exponent, ...)          \
   [OP_##id] = exponent_##exponent,
@@ -191,12 +216,18 @@ static bool rule_sum(const Graph *graph, const Node *node, Sum *sum) {
 
 bool op_is_aligned(Op op, int operand) {
   ExponentRule *rule = exponent_rule[op];
+  if (rule == exponent_chosen)
+    return operand > 0;
   return operand >= 0 &&
          (rule == exponent_aligned || rule == exponent_compared);
 }
 
+static bool rule_needs_parity(ExponentRule *rule) {
+  return rule == exponent_root || rule == exponent_inverse_root;
+}
+
 bool op_needs_parity(Op op) {
-  return exponent_rule[op] == exponent_root;
+  return rule_needs_parity(exponent_rule[op]);
 }
 
 /* Is any scale at all in sight of this node? */
@@ -250,18 +281,19 @@ Shift node_shift(const Graph *graph, ValueId id) {
   return shift;
 }
 
-/* Operand 0 alone is ever shifted: labels and gradients are read as they are.
- */
+/* Operand 0 alone is shifted, but by pow: labels and gradients are read as they
+ * are. */
 Shift operand_shift(const Graph *graph, ValueId id, int operand) {
   const Node *node = graph_node(graph, id);
   Scale scale = operand_scale(graph, node, operand);
-  if (operand != 0 || scale.kind != SCALE_NORMAL)
-    return (Shift){0};
   ExponentRule *rule = exponent_rule[node->op];
-  if (rule == exponent_unscaled || rule == exponent_third ||
+  bool all = rule == exponent_all_unscaled;
+  if ((operand != 0 && !all) || scale.kind != SCALE_NORMAL)
+    return (Shift){0};
+  if (all || rule == exponent_unscaled || rule == exponent_third ||
       rule == exponent_cotangent)
     return (Shift){.exponent = scale.exponent, .plus = scale.symbol};
-  if (rule == exponent_root)
+  if (rule_needs_parity(rule))
     return (Shift){.exponent = scale.symbol ? 0 : scale.exponent & 1};
   return (Shift){0};
 }

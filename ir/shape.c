@@ -182,7 +182,7 @@ const Type *shape_comparison(const Shaper *shaper) {
   const Type *a = shaper_operand(shaper, 0), *b = shaper_operand(shaper, 1);
   int rank;
   int64_t dim[MAX_RANK];
-  if (a->format != b->format && !(type_is_real(a) && type_is_real(b)))
+  if (!types_one_kind(a, b))
     return shaper_fail(shaper, "compares equal kinds of number, not %s with %s",
                        shaper_show(shaper, a), shaper_show(shaper, b));
   if (!shaper_combine(shaper, &rank, dim))

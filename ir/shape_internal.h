@@ -6,6 +6,7 @@
  * shape and kind of number only; see shape_infer in ir.h.
  *
  * shape.c has the table, elementwise ops, structure, losses and exponents;
+ * shape_elementwise.c ops on whole numbers, truth values and choices;
  * shape_pattern.c the ops whose axes a pattern names; shape_row.c what works on
  * rows.
  */
@@ -49,6 +50,8 @@ const Type *shaper_stated(const Shaper *shaper);
 bool shaper_keeps_kind(const Shaper *shaper, const Type *type);
 /* Strict broadcasting of operands 0 and 1. */
 bool shaper_combine(const Shaper *shaper, int *rank, int64_t *dim);
+/* Two types of one kind of number: both real, or of one format? */
+bool types_one_kind(const Type *a, const Type *b);
 /* A whole-number format that labels and indices may have? */
 bool type_is_index(const Type *type);
 

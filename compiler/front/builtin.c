@@ -5,7 +5,6 @@
 #include "compiler/front/elaborate.h"
 
 #include <inttypes.h>
-#include <math.h>
 #include <string.h>
 
 /* ---- the table ---------------------------------------------------------- */
@@ -216,41 +215,6 @@ bool builtin_axis(Elaborator *e, const BuiltinCall *call, int i, int rank,
   }
   *axis = (int)(wanted < 0 ? wanted + rank : wanted);
   return true;
-}
-
-/* ---- element-wise functions --------------------------------------------- */
-
-static const struct {
-  const char *name;
-  Op op;
-} unary_op[] = {
-    {"relu", OP_RELU}, {"exp", OP_EXP}, {"log", OP_LOG}, {"sqrt", OP_SQRT}};
-
-static Op unary_of(const Builtin *builtin) {
-  for (size_t i = 0; i < sizeof unary_op / sizeof unary_op[0]; i++)
-    if (strcmp(unary_op[i].name, builtin->name) == 0)
-      return unary_op[i].op;
-  return OP_COUNT;
-}
-
-/* On numbers known now the same functions fold, in binary64. */
-static double fold_unary(Op op, double x) {
-  return op == OP_EXP    ? exp(x)
-         : op == OP_LOG  ? log(x)
-         : op == OP_SQRT ? sqrt(x)
-                         : (x > 0 ? x : 0);
-}
-
-/* One operand, one shape. */
-Value builtin_unary(Elaborator *e, const BuiltinCall *call) {
-  Op op = unary_of(call->builtin);
-  Value x = call->value[0];
-  if (value_is_number(x))
-    return value_real(fold_unary(op, value_number(x)));
-  if (!builtin_real_tensor(e, call, 0, &x))
-    return value_poison();
-  return value_tensor(emit(e, call->call->span, op, NULL, x.as.tensor.id, 0),
-                      x.as.tensor.label);
 }
 
 /* ---- structure ---------------------------------------------------------- */

@@ -388,6 +388,8 @@ ValueId emit(Elaborator *e, Span span, Op op, const Attributes *attributes,
 /* The same with a type the caller knows. */
 ValueId emit_typed(Elaborator *e, Span span, Op op, const Type *type,
                    const Attributes *attributes, ValueId a, ValueId b);
+ValueId emit_three(Elaborator *e, Span span, Op op, ValueId a, ValueId b,
+                   ValueId c);
 ValueId emit_constant(Elaborator *e, Span span, Format format, double value);
 ValueId emit_param(Elaborator *e, int param, Span span);
 ValueId emit_step(Elaborator *e, Span span);
@@ -397,9 +399,30 @@ ValueId emit_input(Elaborator *e, const char *name, const Type *type, int index,
 Attributes pattern_attribute(Elaborator *e, const char *pattern);
 void builder_slot(Elaborator *e, int param); /* grows the tables */
 
+/* ---- two operands side by side (operand.c) ------------------------------ */
+
+/* Of an operator, or of a built-in such as `maximum`; for messages. */
+typedef struct {
+  const char *name;
+  bool infix;    /* an operator: the name stands between the operands */
+  bool compares; /* the result is bool */
+  Span at;
+  const Expr *left, *right;
+} Pair;
+/* Do the shapes combine by strict broadcasting? False after a message. */
+bool pair_combines(Elaborator *e, const Pair *pair, Value left, Value right);
+/* The kind of number of both, at least one of them a tensor: `real`, or the
+ * format of whole numbers or truth values to which literals adapt.
+ * FORMAT_NONE after a message. */
+Format pair_format(Elaborator *e, const Pair *pair, Value left, Value right);
+/* The labels of the combined shape. */
+const char *const *pair_labels(Elaborator *e, Value left, Value right);
+
 /* ---- operations on tensors (tensor.c, reduce.c, builtin.c) -------------- */
 
 Value tensor_unary(Elaborator *e, const Expr *expr, Value operand);
+/* `and`, `or` where one side is a tensor. */
+Value tensor_logic(Elaborator *e, const Expr *expr, Value left, Value right);
 Value tensor_binary(Elaborator *e, const Expr *expr, Value left, Value right);
 /* x @ w; `expr` has the operands, which may be written with .T. */
 Value tensor_matmul(Elaborator *e, const Expr *expr);

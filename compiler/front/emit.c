@@ -167,25 +167,34 @@ static const char *helper_name(Elaborator *e) {
 
 /* The shape rules have the last word; what reaches them was checked with a
  * better message before, so theirs is rarely seen. */
+static ValueId emit_node(Elaborator *e, Span span, Node node) {
+  const char *error = NULL;
+  node.type = shape_infer(e->program->types, e->builder->graph, &node,
+                          e->scratch, &error);
+  if (!node.type) {
+    fail(e, span, node.attr.pattern ? "E0321" : "E0399", "%s", error);
+    return 0;
+  }
+  node.name = node.op == OP_STORE ? NULL : helper_name(e);
+  return add_node(e, &node, span);
+}
+
 ValueId emit_typed(Elaborator *e, Span span, Op op, const Type *type,
                    const Attributes *attributes, ValueId a, ValueId b) {
   int inputs = op_info(op)->inputs;
   if ((inputs > 0 && !a) || (inputs > 1 && !b))
     return 0;
-  Builder *builder = e->builder;
-  Node node = node_make(op, builder->phase, type, a, b, 0);
+  Node node = node_make(op, e->builder->phase, type, a, b, 0);
   if (attributes)
     node.attr = *attributes;
-  const char *error = NULL;
-  node.type =
-      shape_infer(e->program->types, builder->graph, &node, e->scratch, &error);
-  if (!node.type) {
-    bool pattern = attributes && attributes->pattern;
-    fail(e, span, pattern ? "E0321" : "E0399", "%s", error);
+  return emit_node(e, span, node);
+}
+
+ValueId emit_three(Elaborator *e, Span span, Op op, ValueId a, ValueId b,
+                   ValueId c) {
+  if (!a || !b || !c)
     return 0;
-  }
-  node.name = op == OP_STORE ? NULL : helper_name(e);
-  return add_node(e, &node, span);
+  return emit_node(e, span, node_make(op, e->builder->phase, NULL, a, b, c));
 }
 
 ValueId emit(Elaborator *e, Span span, Op op, const Attributes *attributes,

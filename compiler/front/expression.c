@@ -256,11 +256,6 @@ static Value eval_index(Elaborator *e, const Expr *expr) {
 
 /* ---- operators ---------------------------------------------------------- */
 
-static bool is_compile_time(Value value) {
-  return value_is_number(value) || value.kind == VALUE_BOOL ||
-         value.kind == VALUE_STRING;
-}
-
 /* `and` and `or` at compile time; the right side counts only if the left does
  * not decide. */
 static Value eval_logic(Elaborator *e, const Expr *expr) {
@@ -271,8 +266,7 @@ static Value eval_logic(Elaborator *e, const Expr *expr) {
   if (value_is_poison(left) || value_is_poison(right))
     return value_poison();
   if (left.kind == VALUE_TENSOR || right.kind == VALUE_TENSOR)
-    return fail_unsupported(e, expr->op_span, "`%s` on tensors is",
-                            operator_text(expr->op));
+    return tensor_logic(e, expr, left, right);
   if (left.kind == VALUE_BOOL && right.kind == VALUE_BOOL)
     return right;
   return fail(e, expr->op_span, "E0411", "`%s` cannot combine %s and %s",
@@ -289,7 +283,7 @@ static Value eval_binary(Elaborator *e, const Expr *expr) {
   Value left = eval(e, expr->left), right = eval(e, expr->right);
   if (value_is_poison(left) || value_is_poison(right))
     return value_poison();
-  if (is_compile_time(left) && is_compile_time(right))
+  if (left.kind != VALUE_TENSOR && right.kind != VALUE_TENSOR)
     return computed_origin(e, expr, constant_binary(e, expr, left, right));
   return tensor_binary(e, expr, left, right);
 }

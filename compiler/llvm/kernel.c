@@ -324,6 +324,13 @@ LLVMValueRef kernel_shifted(Emit *emit, const KernelCode *code, ValueId id,
 
 /* ---- lowering ------------------------------------------------------------ */
 
+/* Sums and products of i32, which map.c has no code for. */
+static bool is_whole_arithmetic(const Node *node) {
+  bool arithmetic = node->op == OP_NEG || node->op == OP_ADD ||
+                    node->op == OP_SUB || node->op == OP_MUL;
+  return arithmetic && !type_is_real(node->type);
+}
+
 /* By the one member that is not elementwise; NULL with a diagnostic if the
  * members do not go together. */
 static KernelLowering *choose(Emit *emit, const KernelCode *code) {
@@ -339,7 +346,8 @@ static KernelLowering *choose(Emit *emit, const KernelCode *code) {
     if (!kernel_has(code, id))
       continue;
     members++;
-    if (rule == LOWER_missing) {
+    if (rule == LOWER_missing ||
+        is_whole_arithmetic(graph_node(code->graph, id))) {
       kernel_refuse(emit, code->graph, id,
                     "native code for it is not part of this version; `sgc "
                     "exec` runs it");

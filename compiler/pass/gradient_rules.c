@@ -245,5 +245,6 @@ bool gradient_is_missing(Op op) {
 }
 
 bool gradient_reaches(const Node *node, int operand) {
-  return !(node->op == OP_SOFTMAX_XENT && operand == 1);
+  return !(node->op == OP_SOFTMAX_XENT && operand == 1) &&
+         !(node->op == OP_SELECT && operand == 0);
 }

@@ -87,14 +87,6 @@ void scale_quotient(Scaler *scaler, ValueId old, Node *node) {
 
 /* ---- sums of two -------------------------------------------------------- */
 
-/* Where two operands meet: the exponent both are brought to, and the level of
- * their sum of squares relative to its symbol. */
-typedef struct {
-  Scale scale;
-  double level;
-  bool exact; /* the level follows from the operands' own levels */
-} Meeting;
-
 /* Without anything to go by: the exponent of an operand that has one. */
 static Meeting meet_zeros(Scaler *scaler, const Node *node, const Node *a,
                           const Node *b) {
@@ -110,9 +102,9 @@ double level_root_of_squares(double a, double b) {
   return 0.5 * log2(exp2(2 * a) + exp2(2 * b));
 }
 
-static Meeting meet(Scaler *scaler, const Node *node) {
-  Node a = *scaler_operand(scaler, node, 0);
-  Node b = *scaler_operand(scaler, node, 1);
+Meeting scaler_meet(Scaler *scaler, const Node *node, int first) {
+  Node a = *scaler_operand(scaler, node, first);
+  Node b = *scaler_operand(scaler, node, first + 1);
   if (!node_contributes(&a) && !node_contributes(&b))
     return meet_zeros(scaler, node, &a, &b);
   if (!node_contributes(&b))
@@ -162,7 +154,7 @@ void scale_sum_of_squares(Scaler *scaler, ValueId old, Node *node) {
     sum_on_demand(scaler, node, scaler->demand[old], nonnegative);
     return;
   }
-  Meeting meeting = meet(scaler, node);
+  Meeting meeting = scaler_meet(scaler, node, 0);
   Scale scale = meeting.scale;
   if (scale.kind != SCALE_NORMAL || isinf(meeting.level))
     node_set_scale(node, scale, -INFINITY, nonnegative);

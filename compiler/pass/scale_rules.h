@@ -59,6 +59,16 @@ void scaler_keep(Scaler *scaler, Node *node, double drift, bool nonnegative);
 bool scaler_special(const Scaler *scaler, Node *node);
 /* log2 sqrt(2^2a + 2^2b) (scale_arithmetic.c). */
 double level_root_of_squares(double a, double b);
+/* Where two operands meet: the exponent both are brought to, and the level of
+ * their sum of squares relative to its symbol. */
+typedef struct {
+  Scale scale;
+  double level;
+  bool exact; /* the level follows from the operands' own levels */
+} Meeting;
+/* Of operands `first` and `first + 1`; those whose data are known to be zero,
+ * infinite or NaN adopt the other's exponent (scale_arithmetic.c). */
+Meeting scaler_meet(Scaler *scaler, const Node *node, int first);
 /* How many summands each element of a contraction or reduction has: the sizes
  * of the letters that the result lacks (scale_reduce.c). */
 double scaler_summands(const Scaler *scaler, const Node *node);

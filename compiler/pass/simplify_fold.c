@@ -15,6 +15,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "ir/exact.h"
+
 static const Node *operand(const Rewrite *rewrite, const Node *node, int i) {
   return graph_node(rewrite->graph, node->input[i]);
 }
@@ -32,6 +34,26 @@ static bool operand_is(const Rewrite *rewrite, const Node *node, int i,
 
 /* ---- numbers ------------------------------------------------------------- */
 
+/* Ops that choose or drop bits: the same in every format. NaN for others. */
+static double fold_exact(Op op, double a, double b) {
+  switch (op) {
+  case OP_MAXIMUM:
+    return exact_maximum(a, b);
+  case OP_MINIMUM:
+    return exact_minimum(a, b);
+  case OP_ABS:
+    return fabs(a);
+  case OP_SIGN:
+    return exact_sign(a);
+  case OP_FLOOR:
+    return floor(a);
+  case OP_ROUND:
+    return exact_round(a);
+  default:
+    return NAN;
+  }
+}
+
 /* What the evaluator computes in binary64; NaN for ops that do not fold. */
 static double fold_wide(Op op, double a, double b) {
   switch (op) {
@@ -47,8 +69,10 @@ static double fold_wide(Op op, double a, double b) {
     return a / b;
   case OP_SQRT:
     return sqrt(a);
+  case OP_RSQRT:
+    return 1 / sqrt(a);
   default:
-    return NAN;
+    return fold_exact(op, a, b);
   }
 }
 
@@ -67,8 +91,10 @@ static float fold_narrow(Op op, float a, float b) {
     return a / b;
   case OP_SQRT:
     return sqrtf(a);
+  case OP_RSQRT:
+    return 1 / sqrtf(a);
   default:
-    return NAN;
+    return (float)fold_exact(op, (double)a, (double)b);
   }
 }
 
@@ -115,7 +141,8 @@ static bool pattern_is_identity(const Rewrite *rewrite, const Node *node) {
 
 /* Which operand the node repeats by the meaning of its op, or -1. A product or
  * quotient by 1 and a difference by +0 are exact for every x, zeros, infinities
- * and NaN included; so is a sum with -0. */
+ * and NaN included; so is a sum with -0. A choice between equal values is that
+ * value. */
 static int repeated_operand(const Rewrite *rewrite, const Node *node) {
   switch (node->op) {
   case OP_MUL:
@@ -130,6 +157,13 @@ static int repeated_operand(const Rewrite *rewrite, const Node *node) {
     return operand_is(rewrite, node, 1, 1.0) ? 0 : -1;
   case OP_SUB:
     return operand_is(rewrite, node, 1, 0.0) ? 0 : -1;
+  case OP_SELECT:
+    return node->input[1] == node->input[2] ? 1 : -1;
+  case OP_MAXIMUM:
+  case OP_MINIMUM:
+  case OP_AND:
+  case OP_OR:
+    return node->input[0] == node->input[1] ? 0 : -1;
   case OP_RESHAPE:
   case OP_SPLAT:
   case OP_CONVERT:
@@ -143,7 +177,8 @@ static int repeated_operand(const Rewrite *rewrite, const Node *node) {
 }
 
 ValueId rewrite_identity(const Rewrite *rewrite, const Node *node) {
-  if (node->op == OP_NEG && operand(rewrite, node, 0)->op == OP_NEG) {
+  if ((node->op == OP_NEG || node->op == OP_NOT) &&
+      operand(rewrite, node, 0)->op == node->op) {
     ValueId inner = operand(rewrite, node, 0)->input[0];
     return node->pinned ? 0 : inner;
   }

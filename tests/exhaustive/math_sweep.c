@@ -1,14 +1,18 @@
-/* f32_exp and f32_log on all 2^32 inputs against the C library's double
- * functions, whose error of about 2^-53 is nothing at this precision.
+/* The functions of ir/f32math on all 2^32 inputs, and f32_pow on 2^32 pairs,
+ * against the C library's double functions, whose error of about 2^-53 is
+ * nothing at this precision.
  *
- * No arguments. Per function, a line on stderr tells the largest error in ulp,
- * where it is, how many results are not the correctly rounded ones, and how
- * many neighbours are out of order. The last two lines of stdout are records
- * for tests/LEDGER.tsv: target, trials, failures, seconds. A failure is a
- * result more than one step from the correctly rounded one, or a wrong special
- * value; exit status 1 when there is any. Build with -O2 and -fopenmp.
+ * Arguments: names of functions; without, all. `--every=N` takes each N-th
+ * input or pair only, N odd. Per function, a line on stderr tells the largest
+ * error in ulp, where it is, how many results are not the correctly rounded
+ * ones, and how many neighbours are out of order. The lines of stdout are
+ * records for tests/LEDGER.tsv: target, trials, failures, seconds. A failure is
+ * a result more than one step from the correctly rounded one, or a wrong
+ * special value; exit status 1 when there is any. Build with -O2 and -fopenmp.
  */
+#include <inttypes.h>
 #include <math.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,6 +22,8 @@
 
 #define BLOCK_BITS 20
 #define BLOCK_COUNT (UINT32_C(1) << (32 - BLOCK_BITS))
+
+static uint32_t every = 1;
 
 typedef struct {
   uint64_t failures, misrounded, disordered;
@@ -84,7 +90,7 @@ static Result judge_block(const Target *target, uint32_t number) {
   float last = (float)NAN;
   if ((first & 0x7FFFFFFF) != 0)
     last = target->function(from_bits(first - 1));
-  for (uint32_t i = 0; i < UINT32_C(1) << BLOCK_BITS; i++) {
+  for (uint32_t i = number % every; i < UINT32_C(1) << BLOCK_BITS; i += every) {
     float x = from_bits(first + i);
     float y = target->function(x);
     judge(target, x, y, &result);
@@ -127,23 +133,85 @@ static double now(void) {
   return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
 }
 
-int main(void) {
-  const Target targets[] = {{"f32_exp", f32_exp, exp},
-                            {"f32_log", f32_log, log}};
+static double sigmoid(double x) {
+  return 1 / (1 + exp(-x));
+}
+
+/* ---- pow: pairs by a fixed sequence ----------------------------------------
+ */
+
+/* Half of all bit patterns, half near 1 with powers that stay in range. */
+static void pair(uint64_t i, float *x, float *y) {
+  uint64_t z = (i + 1) * UINT64_C(0x9E3779B97F4A7C15);
+  z = (z ^ (z >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
+  z = (z ^ (z >> 27)) * UINT64_C(0x94D049BB133111EB);
+  z ^= z >> 31;
+  uint32_t a = (uint32_t)(z >> 32), b = (uint32_t)z;
+  *x = i & 1 ? from_bits(a) : (float)(a >> 8) * 0x1p-22f;
+  *y = i & 1 ? from_bits(b) : (float)((int32_t)(b >> 8) - 0x800000) * 0x1p-17f;
+}
+
+static float pow_at; /* the second operand of the pair being judged */
+#pragma omp threadprivate(pow_at)
+
+static double pow_reference(double x) {
+  return pow(x, (double)pow_at);
+}
+
+static Result sweep_pow(void) {
+  const Target target = {"f32_pow", NULL, pow_reference};
+  Result sum = {0};
+#pragma omp parallel for schedule(dynamic)
+  for (uint32_t number = 0; number < BLOCK_COUNT; number++) {
+    Result part = {0};
+    for (uint64_t i = number % every; i < UINT64_C(1) << BLOCK_BITS;
+         i += every) {
+      float x;
+      pair(((uint64_t)number << BLOCK_BITS) + i, &x, &pow_at);
+      judge(&target, x, f32_pow(x, pow_at), &part);
+    }
+#pragma omp critical
+    result_add(&sum, &part);
+  }
+  return sum;
+}
+
+static uint64_t report(const char *name, Result result, double start) {
+  fprintf(stderr,
+          "%s: at most %.4f ulp, at %a; %llu not correctly rounded; "
+          "%llu neighbours out of order\n",
+          name, result.worst, (double)result.worst_at,
+          (unsigned long long)result.misrounded,
+          (unsigned long long)result.disordered);
+  printf("math_sweep %s\t%llu\t%llu\t%.0f\n", name, (1ULL << 32) / every,
+         (unsigned long long)result.failures, now() - start);
+  fflush(stdout);
+  return result.failures;
+}
+
+static bool wanted(int argc, char **argv, const char *name) {
+  for (int i = 1; i < argc; i++)
+    if (strcmp(argv[i], name) == 0)
+      return true;
+  return argc < 2;
+}
+
+int main(int argc, char **argv) {
+  const Target targets[] = {
+      {"f32_exp", f32_exp, exp},    {"f32_log", f32_log, log},
+      {"f32_tanh", f32_tanh, tanh}, {"f32_sigmoid", f32_sigmoid, sigmoid},
+      {"f32_erf", f32_erf, erf},    {"f32_sin", f32_sin, sin},
+      {"f32_cos", f32_cos, cos}};
   uint64_t failures = 0;
+  if (argc > 1 && sscanf(argv[1], "--every=%" SCNu32, &every) == 1)
+    argc--, argv++;
   for (size_t i = 0; i < sizeof targets / sizeof *targets; i++) {
     double start = now();
-    Result result = sweep(&targets[i]);
-    fprintf(stderr,
-            "%s: at most %.4f ulp, at %a; %llu not correctly rounded; "
-            "%llu neighbours out of order\n",
-            targets[i].name, result.worst, (double)result.worst_at,
-            (unsigned long long)result.misrounded,
-            (unsigned long long)result.disordered);
-    printf("math_sweep %s\t%llu\t%llu\t%.0f\n", targets[i].name, 1ULL << 32,
-           (unsigned long long)result.failures, now() - start);
-    fflush(stdout);
-    failures += result.failures;
+    if (wanted(argc, argv, targets[i].name))
+      failures += report(targets[i].name, sweep(&targets[i]), start);
   }
+  double start = now();
+  if (wanted(argc, argv, "f32_pow"))
+    failures += report("f32_pow", sweep_pow(), start);
   return failures != 0;
 }

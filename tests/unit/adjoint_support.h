@@ -27,7 +27,7 @@
  *   - <u, J v> = <J' u, v> for random u and v, operand by operand and for all
  *     at once, to 1e-12 of the sum of the magnitudes; for operands of up to 64
  *     elements, each element of J' u against the dual rule in its direction;
- *   - central differences with one Richardson step along v, to 1e-7;
+ *   - central differences along v, extrapolated, to 1e-7;
  * with each operand alone as the parameter, with all of them, with operands
  * and result used a second time (fan-out) and beside a copy of the op whose
  * result nobody uses.
@@ -98,6 +98,7 @@ Pattern dual_pattern(const DualCall *call);
 typedef enum {
   FILL_UNIFORM,  /* [low, high)                                              */
   FILL_SIGNED,   /* magnitude in [low, high), either sign                    */
+  FILL_APART,    /* as SIGNED, on a grid of each operand's own: 2^-8 apart   */
   FILL_WHOLE,    /* whole numbers low .. high - 1                            */
   FILL_DISTINCT, /* low .. high in equal steps, shuffled: no two near        */
   FILL_GIVEN     /* AdjointOperand.given                                     */

@@ -46,9 +46,11 @@ static const char *const gradient_text[OP_COUNT] = {
 #include "ir/ops.def"
 };
 
+/* `whole` is the rule of results that are no real numbers. */
 static bool has_gradient(Op op) {
   return strcmp(gradient_text[op], "none") != 0 &&
-         strcmp(gradient_text[op], "leaf") != 0;
+         strcmp(gradient_text[op], "leaf") != 0 &&
+         strcmp(gradient_text[op], "whole") != 0;
 }
 
 /* Operands that were real in some case and a parameter in none. */

@@ -74,6 +74,7 @@ static void shapes_combine_strictly(void **state) {
   expect_combined("f32[4,3]", "f32[1,2,4,3]", "f32[1,2,4,3]");
   expect_combined("f32[2,1]", "f32[2,3]", "f32[2,3]");
   expect_combined("f32[2,1]", "f32[1,3]", "f32[2,3]");
+  expect_combined("f32[1]", "f32[0]", "f32[0]");
   expect_combined("f32[2]", "f32[2,3]", NULL);
   expect_combined("f32[1]", "f32[2,3]", NULL);
   expect_combined("f32[2]", "f32[2,1]", NULL);
@@ -183,8 +184,9 @@ static void elementwise(void **state) {
        .stated = "bf16[3]",
        .expected = "bf16[2]"},
       {.op = OP_NEG,
-       .a = "i32[2]",
-       .expected = "neg works on real numbers, not i32[2]; convert it first"},
+       .a = "u8[2]",
+       .expected = "neg works on real numbers and i32, not u8[2]; convert it "
+                   "first"},
       {.op = OP_ADD, .a = "real[2,3]", .b = "f32[3]", .expected = "real[2,3]"},
       {.op = OP_ADD,
        .a = "real[2,3]",
@@ -193,7 +195,8 @@ static void elementwise(void **state) {
       {.op = OP_MUL,
        .a = "real[2]",
        .b = "u8[2]",
-       .expected = "mul works on real numbers, not u8[2]; convert it first"},
+       .expected = "mul works on real numbers and i32, not u8[2]; convert it "
+                   "first"},
       {.op = OP_EQ, .a = "i32[2]", .b = "i32[2]", .expected = "bool[2]"},
       {.op = OP_EQ, .a = "f16[2]", .b = "real[]", .expected = "bool[2]"},
       {.op = OP_EQ,
@@ -212,6 +215,63 @@ static void elementwise(void **state) {
        .expected = "relu_grad needs equal shapes, not real[2] and real[1]"},
       {.op = OP_RESCALE, .a = "real[2]", .expected = "real[2]"},
       {.op = OP_REBALANCE, .a = "bf16[2]", .expected = "bf16[2]"});
+}
+
+static void whole_numbers_and_choices(void **state) {
+  (void)state;
+  CHECK(
+      {.op = OP_ADD, .a = "i32[2]", .b = "i32[]", .expected = "i32[2]"},
+      {.op = OP_NEG, .a = "i32[2]", .expected = "i32[2]"},
+      {.op = OP_ABS, .a = "f16[2]", .expected = "real[2]"},
+      {.op = OP_MAXIMUM, .a = "i32[1]", .b = "i32[0]", .expected = "i32[0]"},
+      {.op = OP_SUB,
+       .a = "i32[2]",
+       .b = "real[2]",
+       .expected = "sub combines equal kinds of number, not i32[2] with "
+                   "real[2]"},
+      {.op = OP_DIV,
+       .a = "i32[2]",
+       .b = "i32[2]",
+       .expected = "div works on real numbers, not i32[2]; convert it first"},
+      {.op = OP_FLOORDIV, .a = "i32[3]", .b = "i32[]", .expected = "i32[3]"},
+      {.op = OP_MOD,
+       .a = "real[3]",
+       .b = "real[]",
+       .expected = "mod works on i32, not real[3]"},
+      {.op = OP_LT, .a = "u8[2,3]", .b = "u8[3]", .expected = "bool[2,3]"},
+      {.op = OP_AND, .a = "bool[3]", .b = "bool[]", .expected = "bool[3]"},
+      {.op = OP_OR,
+       .a = "bool[3]",
+       .b = "i32[3]",
+       .expected = "or works on bool, not i32[3]"},
+      {.op = OP_NOT, .a = "bool[2,2]", .expected = "bool[2,2]"},
+      {.op = OP_SELECT,
+       .a = "bool[3,3]",
+       .b = "real[2,3,3]",
+       .c = "f32[]",
+       .expected = "real[2,3,3]"},
+      {.op = OP_SELECT,
+       .a = "bool[2,3]",
+       .b = "u8[]",
+       .c = "u8[3]",
+       .expected = "u8[2,3]"},
+      {.op = OP_SELECT,
+       .a = "real[3]",
+       .b = "real[3]",
+       .c = "real[3]",
+       .expected = "select chooses by bool, not by real[3]"},
+      {.op = OP_SELECT,
+       .a = "bool[3]",
+       .b = "real[3]",
+       .c = "i32[3]",
+       .expected = "select chooses between equal kinds, not real[3] and "
+                   "i32[3]"},
+      {.op = OP_SELECT,
+       .a = "bool[2]",
+       .b = "real[2,3]",
+       .c = "real[3]",
+       .expected = "select cannot combine bool[2] with real[2,3] and "
+                   "real[3]"});
 }
 
 static void conversions(void **state) {
@@ -446,6 +506,7 @@ int main(void) {
       cmocka_unit_test(patterns_number_letters),
       cmocka_unit_test(bad_patterns_say_where),
       cmocka_unit_test(elementwise),
+      cmocka_unit_test(whole_numbers_and_choices),
       cmocka_unit_test(conversions),
       cmocka_unit_test(structure),
       cmocka_unit_test(contractions),
