@@ -69,21 +69,27 @@ static int64_t conv_summands(const Graph *graph, const Node *node) {
   return node->op == OP_CONV && w->dim[0] ? w->elements / w->dim[0] : 0;
 }
 
-/* How many products or terms each element sums; 0: none. */
-static int64_t summands(const Graph *graph, const Node *node) {
+/* How many products or terms each element sums: the sizes of the letters that
+ * the result lacks. 0: it sums nothing. */
+static int64_t summands(const Report *report, const Node *node) {
   if (op_info(node->op)->class == CLASS_conv)
-    return conv_summands(graph, node);
+    return conv_summands(report->graph, node);
   if (node->op != OP_EINSUM && node->op != OP_SUM && node->op != OP_MEAN)
     return 0;
-  int64_t all = graph_node(graph, node->input[0])->type->elements;
-  if (node->op != OP_EINSUM)
-    return node->type->elements ? all / node->type->elements : 0;
-  int64_t other = graph_node(graph, node->input[1])->type->elements;
-  /* |a| |b| = |out| K^2 for a product without batch axes. */
-  double k2 = (double)all * (double)other / (double)node->type->elements;
+  Pattern pattern;
+  const char *error;
+  size_t offset;
   int64_t k = 1;
-  while ((double)k * (double)k < k2)
-    k++;
+  if (!pattern_parse(report->program->interner, node->attr.pattern, &pattern,
+                     &error, &offset))
+    return 0; /* cannot be: the verifier has parsed it */
+  for (int i = 0; i < pattern.rank[0]; i++) {
+    bool kept = false;
+    for (int j = 0; j < pattern.out_rank; j++)
+      kept |= pattern.out_axis[j] == pattern.axis[0][i];
+    if (!kept)
+      k *= graph_node(report->graph, node->input[0])->type->dim[i];
+  }
   return k;
 }
 
@@ -106,7 +112,7 @@ static void print_row(const Report *report, const Node *node) {
                                ->text
                          : "-");
   print_scale(report, gradient ? gradient->scale : scale_none());
-  int64_t k = summands(report->graph, node);
+  int64_t k = summands(report, node);
   if (k)
     buffer_printf(report->out, " %6lld", (long long)k);
   else
