@@ -402,6 +402,8 @@ const char *name_suffixed(NameTable *names, const char *base,
 
 /* Strict broadcasting (language.md 6): sizes of a combined with b, or false. */
 bool shape_combine(const Type *a, const Type *b, int *rank, int64_t *dim);
+/* Does the op combine its two operands in this way? */
+bool shape_broadcasts(Op op);
 /* The type a node must have, from its op, operands and attributes, or NULL
  * with *error set to one line naming the rule and the shapes. What the op
  * leaves free is taken from node->type: the whole type of leaves, of convert,

@@ -326,3 +326,11 @@ const Type *shape_infer(TypeTable *types, const Graph *graph, const Node *node,
   Shaper shaper = {types, graph, node, arena, error};
   return shape_rule[node->op](&shaper);
 }
+
+/* By the rules that combine the shapes of two operands. */
+bool shape_broadcasts(Op op) {
+  ShapeRule *rule = shape_rule[op];
+  return rule == shape_binary || rule == shape_arithmetic ||
+         rule == shape_integers || rule == shape_logic ||
+         rule == shape_comparison;
+}

@@ -83,6 +83,28 @@ Value builtin_cumsum(Elaborator *e, const BuiltinCall *call) {
   return same_shape(e, call, OP_CUMSUM, &attributes, x);
 }
 
+/* ---- activations --------------------------------------------------------- */
+
+/* x * g(x) of a number known now, in binary64. */
+static double fold_gate(Op op, double x) {
+  double cubic = x + 0.044715 * x * x * x;
+  return x * (op == OP_GELU ? 0.5 * (1 + erf(sqrt(0.5) * x))
+              : op == OP_GELU_TANH
+                  ? 0.5 * (1 + tanh(0.79788456080286536 * cubic))
+                  : 1 / (1 + exp(-x)));
+}
+
+Value builtin_gated(Elaborator *e, const BuiltinCall *call) {
+  const char *name = call->builtin->name;
+  Op op = op_named(name);
+  Value x = call->value[0];
+  if (value_is_number(x))
+    return value_real(fold_gate(op, value_number(x)));
+  if (!builtin_real_tensor(e, call, 0, &x))
+    return value_poison();
+  return same_shape(e, call, op, NULL, x);
+}
+
 /* ---- losses -------------------------------------------------------------- */
 
 /* Can a label of this format be `ignore`? */

@@ -149,12 +149,20 @@ Value symbol_value(Elaborator *e, const Symbol *symbol, Span span) {
   }
 }
 
+/* In the body of a function that has the name of a built-in, a call of that
+ * name is the built-in: no function calls itself, and one may wrap another. */
+static bool wraps_builtin(const Elaborator *e, const Entry *entry) {
+  const Item *item = entry->symbol->item;
+  return item->kind == ITEM_FN && e->frame->function == &item->function &&
+         builtin_find(entry->name) != NULL;
+}
+
 Value name_lookup(Elaborator *e, const char *name, Span span, bool called) {
   Variable *variable = variable_lookup(e, name);
   if (variable)
     return variable->value;
   const Entry *entry = file_find(e->frame->file, name);
-  if (entry)
+  if (entry && !(called && wraps_builtin(e, entry)))
     return symbol_value(e, entry->symbol, span);
   Value value;
   if (predeclared(e, name, span, &value))

@@ -64,3 +64,15 @@ void gradient_rms_norm(Tape *tape, ValueId id, ValueId dy) {
   if (tape_begin(tape, id, 0))
     give_op(tape, id, OP_RMS_NORM_GRAD, tape_operand(tape, id, 0), dy);
 }
+
+static Op gate_gradient(Op op) {
+  return op == OP_GELU        ? OP_GELU_GRAD
+         : op == OP_GELU_TANH ? OP_GELU_TANH_GRAD
+                              : OP_SILU_GRAD;
+}
+
+void gradient_gated(Tape *tape, ValueId id, ValueId dy) {
+  if (tape_begin(tape, id, 0))
+    give_op(tape, id, gate_gradient(graph_node(tape->graph, id)->op),
+            tape_operand(tape, id, 0), dy);
+}

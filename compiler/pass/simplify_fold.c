@@ -226,7 +226,7 @@ static bool make_splat(Node *node, const Node *inner) {
  * long as x alone has the shape of the result. */
 static bool absorb_splat(const Rewrite *rewrite, Node *node) {
   if (node_inputs(node) != 2 || op_info(node->op)->class != CLASS_elementwise ||
-      node->op == OP_RELU_GRAD || node->op == OP_EQ)
+      !shape_broadcasts(node->op) || node->op == OP_EQ)
     return false;
   for (int i = 0; i < 2; i++) {
     const Node *splat = operand(rewrite, node, i);

@@ -65,7 +65,7 @@ static void products_and_running_sums(void **state) {
     ValueId x =
         lab_input(lab, FORMAT_REAL, SHAPE(2, 3), (double[]){2, 3, 5, 7, 0, 2});
     ValueId dy = lab_input(lab, FORMAT_REAL, SHAPE(2), (double[]){1, 10});
-    ValueId nothing = lab_input(lab, FORMAT_REAL, SHAPE(0), NULL);
+    ValueId nothing = lab_input(lab, FORMAT_REAL, SHAPE(0), (double[]){0});
     ValueId rows = lab_pattern(lab, OP_PROD, SHAPE(2), x, 0, "b c -> b");
     ValueId one = lab_pattern(lab, OP_PROD, SCALAR, nothing, 0, "b ->");
     ValueId each =
@@ -199,7 +199,7 @@ static void infinities_in_logsumexp(void **state) {
   ValueId x = lab_input(lab, FORMAT_REAL, SHAPE(4, 2),
                         (double[]){-INFINITY, -INFINITY, INFINITY, 1, NAN,
                                    INFINITY, -INFINITY, 2});
-  ValueId nothing = lab_input(lab, FORMAT_REAL, SHAPE(2, 0), NULL);
+  ValueId nothing = lab_input(lab, FORMAT_REAL, SHAPE(2, 0), (double[]){0});
   ValueId y = lab_pattern(lab, OP_LOGSUMEXP, SHAPE(4), x, 0, "b c -> b");
   ValueId z = lab_pattern(lab, OP_LOGSUMEXP, SHAPE(2), nothing, 0, "b c -> b");
   lab_run(lab, PRECISION_F32, 1);
@@ -280,6 +280,61 @@ static void smoothed_and_ignored_labels(void **state) {
   lab_free(lab);
 }
 
+/* x times a distribution function, and its derivative by a formula of its own:
+ * gelu' = Phi + x phi, silu' = g + x g (1 - g). */
+static void gates(void **state) {
+  (void)state;
+  enum { M = 41 };
+  const double root = sqrt(2 / 3.14159265358979324);
+  double x[M], dy[M], y[3][M], dx[3][M];
+  for (int i = 0; i < M; i++) {
+    double u = x[i] = (float)((i - 20) * 0.37);
+    dy[i] = (float)(1 + 0.1 * i);
+    double phi = erfc(-u / sqrt(2)) / 2, density = exp(-u * u / 2) * root / 2;
+    double h = root * (u + 0.044715 * u * u * u), g = 1 / (1 + exp(-u));
+    double slope = root * (1 + 3 * 0.044715 * u * u) / (cosh(h) * cosh(h));
+    y[0][i] = u * phi;
+    dx[0][i] = dy[i] * (phi + u * density);
+    y[1][i] = u / 2 * (1 + tanh(h));
+    dx[1][i] = dy[i] * ((1 + tanh(h)) / 2 + u / 2 * slope);
+    y[2][i] = u * g;
+    dx[2][i] = dy[i] * (g + u * g * (1 - g));
+  }
+  static const Op ops[] = {OP_GELU, OP_GELU_TANH, OP_SILU};
+  static const Op grads[] = {OP_GELU_GRAD, OP_GELU_TANH_GRAD, OP_SILU_GRAD};
+  for (int k = 0; k < 6; k++) {
+    Lab *lab = lab_new(LEVEL_PLAIN);
+    ValueId in = lab_input(lab, FORMAT_REAL, SHAPE(M), x);
+    ValueId d = lab_input(lab, FORMAT_REAL, SHAPE(M), dy);
+    ValueId out = lab_op(lab, ops[k / 2], FORMAT_REAL, SHAPE(M), in, 0, 0);
+    ValueId grad = lab_op(lab, grads[k / 2], FORMAT_REAL, SHAPE(M), in, d, 0);
+    lab_run(lab, precisions[k % 2], 1);
+    expect_near(lab_data(lab, out), y[k / 2], M, tolerance_of(k % 2));
+    expect_near(lab_data(lab, grad), dx[k / 2], M, 2 * tolerance_of(k % 2));
+    lab_free(lab);
+  }
+}
+
+/* Far out a gate is 0 or 1, its slope too; no cube overflows to NaN. */
+static void gates_far_out(void **state) {
+  (void)state;
+  static const Op ops[] = {OP_GELU, OP_GELU_TANH, OP_SILU};
+  static const Op grads[] = {OP_GELU_GRAD, OP_GELU_TANH_GRAD, OP_SILU_GRAD};
+  for (int k = 0; k < 3; k++) {
+    Lab *lab = lab_new(LEVEL_PLAIN);
+    ValueId x = lab_input(lab, FORMAT_REAL, SHAPE(4),
+                          (double[]){0x1p100, -0x1p100, 300, NAN});
+    ValueId one = lab_input(lab, FORMAT_REAL, SHAPE(4), (double[]){1, 1, 1, 1});
+    ValueId y = lab_op(lab, ops[k], FORMAT_REAL, SHAPE(4), x, 0, 0);
+    ValueId d = lab_op(lab, grads[k], FORMAT_REAL, SHAPE(4), x, one, 0);
+    lab_run(lab, PRECISION_F32, 1);
+    lab_expect(lab, y, (double[]){0x1p100, -0.0, 300, NAN});
+    assert_true(lab_data(lab, d)[0] == 1 && lab_data(lab, d)[2] == 1);
+    assert_true(lab_data(lab, d)[1] == 0 && isnan(lab_data(lab, d)[3]));
+    lab_free(lab);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(extremes_keep_the_first),
@@ -291,6 +346,8 @@ int main(void) {
       cmocka_unit_test(infinities_in_logsumexp),
       cmocka_unit_test(norms_divide_by_the_length_of_a_row),
       cmocka_unit_test(smoothed_and_ignored_labels),
+      cmocka_unit_test(gates),
+      cmocka_unit_test(gates_far_out),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
