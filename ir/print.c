@@ -21,11 +21,15 @@ void value_type_print(Buffer *out, const Graph *graph, const Type *type,
 static void print_header(Buffer *out, const Program *program,
                          const PrintOptions *options) {
   if (print_is_excerpt(options))
-    buffer_printf(out, "# an excerpt, which does not read back%s\n# ",
+    buffer_printf(out, "# an excerpt, which does not read back%s\n",
                   options->fold ? "; a line of the first element of an array "
                                   "stands for all\n# its elements unless a "
-                                  "note below it says otherwise"
+                                  "note below it says otherwise:"
                                 : "");
+  if (options->fold)
+    fold_arrays_print(out, program);
+  if (print_is_excerpt(options))
+    buffer_text(out, "# ");
   buffer_printf(out, "sgir %d %s\n", SGIR_VERSION, level_name(program->level));
   buffer_text(out, "program ");
   buffer_quoted(out, program->name, strlen(program->name));
@@ -152,7 +156,7 @@ static void print_parameters(Buffer *out, const Program *program,
   if (lines.line.length > 0)
     buffer_char(out, '\n');
   if (options->fold)
-    lines_fold(&lines);
+    lines_fold(&lines, program);
   lines_flush(&lines, out);
 }
 
@@ -209,7 +213,7 @@ static void print_aliases(Buffer *out, const Program *program,
     lines_end(&lines);
   }
   if (options->fold)
-    lines_fold(&lines);
+    lines_fold(&lines, program);
   lines_flush(&lines, out);
 }
 

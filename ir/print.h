@@ -80,7 +80,9 @@ int param_selected(const Program *program, int index,
                    const PrintOptions *options);
 /* Hides every line that is as another, but for the index of an array element
  * in its names, and notes on that one what differs. */
-void lines_fold(Lines *lines);
+void lines_fold(Lines *lines, const Program *program);
+/* Comment lines: how many elements each array of modules has. */
+void fold_arrays_print(Buffer *out, const Program *program);
 
 /* `text` if it reads as one word or dotted path, else quoted. */
 void print_word(Buffer *out, const char *text);

@@ -7,11 +7,10 @@
  * which elements it stands where those are not all. A kernel is folded whole or
  * not at all. Elements of arrays in arrays fold from the outside in.
  *
- * Lines are compared as text, so this works at every level alike.
+ * Lines are compared as text (print_alike.c), so this works at every level.
  */
-#include "ir/print.h"
+#include "ir/print_fold.h"
 
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,251 +24,12 @@ typedef struct {
   const char *word;   /* the array's own name: "layers" */
   long index;
   size_t elements; /* how many different indices the family has */
+  bool chain;      /* its name has no index: it is bound again each turn */
   bool folded;
 } Unit;
 
 typedef VEC(Unit) Units;
 typedef VEC(const Unit *) UnitList;
-
-/* ---- text ---------------------------------------------------------------- */
-
-static bool is_word(char c) {
-  return isalnum((unsigned char)c) || c == '_';
-}
-
-/* Length of `word.N` at `text`, with N in *index; 0 if there is none. */
-static size_t element_at(const char *text, size_t left, const char *word,
-                         long *index) {
-  size_t n = strlen(word);
-  if (left < n + 2 || memcmp(text, word, n) != 0 || text[n] != '.' ||
-      !isdigit((unsigned char)text[n + 1]))
-    return 0;
-  size_t length = n + 1;
-  *index = 0;
-  while (length < left && isdigit((unsigned char)text[length]))
-    *index = *index * 10 + (text[length++] - '0');
-  return length < left && is_word(text[length]) ? 0 : length;
-}
-
-/* Bytes of the name that begins with a sigil at `text`. */
-static size_t name_length(const char *text, size_t left) {
-  size_t length = 1;
-  while (length < left &&
-         (is_word(text[length]) || strchr(".'~", text[length])))
-    length++;
-  return length;
-}
-
-/* Appends a name with every `word.N` as `word.(N + delta)`; false if there is
- * none. */
-static bool shift_elements(Buffer *out, const char *text, size_t length,
-                           const char *word, long delta) {
-  bool any = false;
-  for (size_t i = 0; i < length;) {
-    long index;
-    bool begins = i == 0 || !is_word(text[i - 1]);
-    size_t n = begins ? element_at(text + i, length - i, word, &index) : 0;
-    if (n)
-      buffer_printf(out, "%s.%ld", word, index + delta);
-    else
-      buffer_char(out, text[i]);
-    any |= n > 0;
-    i += n ? n : 1;
-  }
-  return any;
-}
-
-static bool buffer_is(const Buffer *buffer, const char *text, size_t length) {
-  return buffer->length == length && memcmp(buffer->data, text, length) == 0;
-}
-
-/* The number of the binding at the mark `'N` of a name, which begins at
- * *from and ends at *to; an unmarked one is the first. */
-static long binding(const char *text, size_t length, size_t *from, size_t *to) {
-  for (*from = 0; *from < length && text[*from] != '\'';)
-    ++*from;
-  *to = *from;
-  if (*from == length)
-    return 1;
-  long number = 0;
-  for (++*to; *to < length && isdigit((unsigned char)text[*to]);)
-    number = number * 10 + (text[(*to)++] - '0');
-  return number;
-}
-
-/* Is name b the binding `delta` turns after name a: x'2 after x? */
-static bool later_binding(const char *a, size_t n, const char *b, size_t m,
-                          long delta) {
-  size_t a_from, a_to, b_from, b_to;
-  long first = binding(a, n, &a_from, &a_to);
-  long second = binding(b, m, &b_from, &b_to);
-  size_t at = a_from < b_from ? a_from : b_from; /* where a mark is */
-  size_t a_rest = a_from == n ? at : a_to, b_rest = b_from == m ? at : b_to;
-  return second == first + delta && n - a_rest == m - b_rest &&
-         memcmp(a, b, at) == 0 &&
-         memcmp(a + a_rest, b + b_rest, n - a_rest) == 0;
-}
-
-/* Is name b as name a, `delta` elements on? What has no index may be the same
- * value, or the rebinding that many turns later: *turned then. */
-static bool same_name(const char *a, size_t n, const char *b, size_t m,
-                      const char *word, long delta, bool *turned) {
-  Buffer text = {0};
-  bool element = shift_elements(&text, a, n, word, delta);
-  bool same = buffer_is(&text, b, m);
-  if (!same && !element)
-    same = *turned = later_binding(a, n, b, m, delta);
-  buffer_free(&text);
-  return same;
-}
-
-/* The same for whole texts; names that turned are appended to `turned`, except
- * for the one that the text begins with, which it defines. */
-static bool same_text(const char *a, size_t n, const char *b, size_t m,
-                      const char *word, long delta, Buffer *turned) {
-  size_t i = 0, j = 0;
-  while (i < n && j < m) {
-    size_t k = 1, l = 1;
-    bool turns = false;
-    if (a[i] != b[j])
-      return false;
-    if (strchr("%@$", a[i])) {
-      k = name_length(a + i, n - i);
-      l = name_length(b + j, m - j);
-      if (!same_name(a + i, k, b + j, l, word, delta, &turns))
-        return false;
-    }
-    if (turns && i > 0)
-      buffer_printf(turned, " %.*s of its turn", (int)k, a + i);
-    i += k;
-    j += l;
-  }
-  return i == n && j == m;
-}
-
-/* ---- lines --------------------------------------------------------------- */
-
-/* The parts of a line that may differ between layers. */
-typedef enum { PART_TYPE, PART_SCALE, PART_SHIFT, PART_PLACE, PARTS } Part;
-
-typedef struct {
-  Buffer part[PARTS];
-  Buffer rest; /* everything else */
-} LineParts;
-
-static void parts_free(LineParts *parts) {
-  for (int i = 0; i < PARTS; i++)
-    buffer_free(&parts->part[i]);
-  buffer_free(&parts->rest);
-}
-
-/* Bytes of a scale behind ` * `. */
-static size_t scale_length(const char *text, size_t left) {
-  size_t length = 0;
-  int depth = 0;
-  while (length < left) {
-    char c = text[length];
-    depth += c == '(';
-    if (c == ')' && --depth < 0)
-      break;
-    if (depth == 0 && (c == ',' || c == ' '))
-      break;
-    length++;
-  }
-  return length;
-}
-
-/* Splits the body of an operation: `, shift = ..` and the plan's comment. */
-static void split_body(LineParts *parts, const char *text, size_t length) {
-  static const char shift[] = ", shift = ", place[] = "   # arena";
-  for (size_t i = 0; i < length;) {
-    if (length - i >= sizeof place &&
-        memcmp(text + i, place, sizeof place - 1) == 0) {
-      buffer_add(&parts->part[PART_PLACE], text + i + 5, length - i - 5);
-      return;
-    }
-    if (length - i >= sizeof shift &&
-        memcmp(text + i, shift, sizeof shift - 1) == 0) {
-      size_t n = sizeof shift - 1;
-      n += scale_length(text + i + n, length - i - n);
-      buffer_add(&parts->part[PART_SHIFT], text + i + 2, n - 2);
-      i += n;
-      continue;
-    }
-    buffer_char(&parts->rest, text[i++]);
-  }
-}
-
-/* The head of a kernel repeats the scales of its lines: they are left out. */
-static void split_plain(LineParts *parts, const char *text, size_t length) {
-  for (size_t i = 0; i < length;) {
-    if (length - i > 3 && memcmp(text + i, " * ", 3) == 0) {
-      i += 3;
-      i += scale_length(text + i, length - i);
-      continue;
-    }
-    buffer_char(&parts->rest, text[i++]);
-  }
-}
-
-static void split_line(LineParts *parts, const Lines *lines, const Line *line) {
-  const char *text = lines->text.data;
-  if (!line->aligned) {
-    if (line->role == LINE_OPEN)
-      split_plain(parts, text + line->body, line->end - line->body);
-    else
-      split_body(parts, text + line->body, line->end - line->body);
-    return;
-  }
-  buffer_add(&parts->rest, text + line->start, line->type - line->start);
-  buffer_add(&parts->part[PART_TYPE], text + line->type,
-             line->scale - line->type);
-  buffer_add(&parts->part[PART_SCALE], text + line->scale,
-             line->body - line->scale);
-  split_body(parts, text + line->body, line->end - line->body);
-}
-
-static bool same_part(const Buffer *a, const Buffer *b, const char *word,
-                      long delta, Buffer *turned) {
-  return same_text(a->data ? a->data : "", a->length, b->data ? b->data : "",
-                   b->length, word, delta, turned);
-}
-
-static void print_part(Buffer *out, Part part, const Buffer *text) {
-  static const char *const lead[PARTS] = {" ", " * ", " ", " "};
-  static const char *const name[PARTS] = {"type", "exponent", "shift", "place"};
-  bool follows = out->length > 0 && part >= PART_SHIFT;
-  buffer_printf(out, "%s%s", follows ? "," : "",
-                text->length ? lead[part] : " no ");
-  buffer_text(out, text->length ? text->data : name[part]);
-}
-
-/* Is line b as line a moved by `delta`, but for what may differ? That is
- * appended to `difference`. */
-static bool line_alike(const Lines *lines, const Line *a, const Line *b,
-                       const char *word, long delta, bool in_kernel,
-                       Buffer *difference) {
-  LineParts first = {0}, second = {0};
-  split_line(&first, lines, a);
-  split_line(&second, lines, b);
-  bool kernel = a->role == LINE_OPEN; /* each is a block of its own */
-  bool alike = a->aligned == b->aligned && a->role == b->role &&
-               a->comment == b->comment &&
-               (kernel || in_kernel || a->block == b->block);
-  Buffer turned = {0};
-  alike = alike && same_part(&first.rest, &second.rest, word, delta, &turned);
-  for (int i = 0; i < PARTS && alike; i++)
-    if (!same_part(&first.part[i], &second.part[i], word, delta, &turned))
-      print_part(difference, (Part)i, &second.part[i]);
-  if (alike && turned.length && !kernel) {
-    buffer_text(difference, difference->length ? "," : "");
-    buffer_add(difference, turned.data, turned.length);
-  }
-  buffer_free(&turned);
-  parts_free(&first);
-  parts_free(&second);
-  return alike;
-}
 
 /* ---- units --------------------------------------------------------------- */
 
@@ -318,6 +78,7 @@ static bool chain_element(Arena *arena, const char *text, size_t at, size_t end,
     size_t rest = mark;
     if (rest < end && text[rest] == '\'')
       rest += 1 + strspn(text + rest + 1, "0123456789");
+    unit->chain = true;
     unit->family = arena_printf(arena, "%.*s'", (int)(mark - at), text + at);
     unit->key = arena_printf(arena, "%.*s'*%.*s", (int)mark, text,
                              (int)(end - rest), text + rest);
@@ -405,6 +166,87 @@ static void count_elements(Units *units) {
   }
 }
 
+/* ---- the arrays ---------------------------------------------------------- */
+
+/* "net.layers", and the largest index met. */
+typedef struct {
+  const char *path;
+  long last;
+} ArrayExtent;
+
+typedef VEC(ArrayExtent) ArrayExtents;
+
+static void add_extent(ArrayExtents *arrays, const char *path, long index) {
+  for (size_t i = 0; i < arrays->length; i++)
+    if (strcmp(arrays->data[i].path, path) == 0) {
+      if (index > arrays->data[i].last)
+        arrays->data[i].last = index;
+      return;
+    }
+  vec_push(arrays, (ArrayExtent){path, index});
+}
+
+/* Arrays in arrays are counted in the first element of the outer one. */
+static void add_extents(ArrayExtents *arrays, Arena *arena, const char *name) {
+  Unit unit = {0};
+  const char *text = arena_printf(arena, "@%s", name);
+  size_t length = name_length(text, strlen(text));
+  for (int depth = 0; depth < ARRAY_DEPTH; depth++) {
+    if (!name_element(arena, text, text, length, depth, &unit))
+      return;
+    size_t path = strlen(unit.family);
+    if (path > 2)
+      add_extent(arrays, arena_string(arena, unit.family + 1, path - 2),
+                 unit.index);
+    if (unit.index > 0)
+      return;
+  }
+}
+
+static ArrayExtents find_arrays(Arena *arena, const Program *program) {
+  ArrayExtents arrays = {0};
+  for (size_t i = 0; i < program->param.length; i++)
+    add_extents(&arrays, arena, program->param.data[i].name);
+  for (size_t g = 0; g < program->graph.length; g++) {
+    const Graph *graph = program->graph.data[g];
+    for (ValueId id = 1; id < graph->count; id++) {
+      const Node *node = graph_node(graph, id);
+      if (node->name && node->phase == PHASE_FORWARD && node->op != OP_PARAM)
+        add_extents(&arrays, arena, node->name);
+    }
+  }
+  return arrays;
+}
+
+void fold_arrays_print(Buffer *out, const Program *program) {
+  Arena *arena = arena_new();
+  ArrayExtents arrays = find_arrays(arena, program);
+  for (size_t i = 0; i < arrays.length; i++)
+    buffer_printf(out, "# %s.0..%ld\n", arrays.data[i].path,
+                  arrays.data[i].last);
+  vec_free(&arrays);
+  arena_free(arena);
+}
+
+/* Does the path of `family`, such as "%d.net.layers.", end in `path`? */
+static bool is_of_array(const char *family, const char *path) {
+  size_t n = strlen(family), m = strlen(path);
+  return n > m + 1 && memcmp(family + n - m - 1, path, m) == 0 &&
+         (family[n - m - 2] == '.' || n == m + 2);
+}
+
+/* Elements without such a value count, too: no line stands for them. */
+static void count_all(Units *units, const ArrayExtents *arrays) {
+  for (size_t i = 0; i < units->length; i++)
+    for (size_t k = 0; k < arrays->length; k++) {
+      Unit *unit = &units->data[i];
+      size_t count = (size_t)arrays->data[k].last + 1;
+      if (!unit->chain && count > unit->elements &&
+          is_of_array(unit->family, arrays->data[k].path))
+        unit->elements = count;
+    }
+}
+
 /* ---- folding ------------------------------------------------------------- */
 
 static bool unit_alike(const Lines *lines, const Unit *a, const Unit *b) {
@@ -486,6 +328,7 @@ static void note_differences(Lines *lines, const Unit *unit, size_t offset,
 static void note_extent(Lines *lines, const Unit *unit, bool first,
                         const UnitList *folded) {
   bool all = folded->length + 1 == unit->elements;
+  first = first && !unit->chain;
   if ((first && all) || (!first && folded->length == 0))
     return;
   Buffer note = {0};
@@ -524,11 +367,12 @@ static void fold_group(Lines *lines, Unit *unit, size_t from, size_t to) {
   }
 }
 
-static void fold_depth(Lines *lines, int depth) {
+static void fold_depth(Lines *lines, const ArrayExtents *arrays, int depth) {
   Arena *arena = arena_new();
   Units units = {0};
   find_units(&units, arena, lines, depth);
   count_elements(&units);
+  count_all(&units, arrays);
   if (units.length)
     qsort(units.data, units.length, sizeof *units.data, by_key);
   for (size_t first = 0, last; first < units.length; first = last) {
@@ -543,7 +387,11 @@ static void fold_depth(Lines *lines, int depth) {
   arena_free(arena);
 }
 
-void lines_fold(Lines *lines) {
+void lines_fold(Lines *lines, const Program *program) {
+  Arena *arena = arena_new();
+  ArrayExtents arrays = find_arrays(arena, program);
   for (int depth = 0; depth < ARRAY_DEPTH; depth++)
-    fold_depth(lines, depth);
+    fold_depth(lines, &arrays, depth);
+  vec_free(&arrays);
+  arena_free(arena);
 }

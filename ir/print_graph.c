@@ -397,6 +397,6 @@ void graph_print(Buffer *out, const Program *program, const Graph *graph,
   graph_lines(&lines, program, graph, options);
   lines_select(&lines, program, graph, options);
   if (options->fold)
-    lines_fold(&lines);
+    lines_fold(&lines, program);
   lines_flush(&lines, out);
 }

@@ -301,6 +301,24 @@ static bool read_option(Reader *reader, const char *text) {
 /* ---- the whole line
  * --------------------------------------------------------------- */
 
+/* A first word that is no file but nearly a command. */
+static bool check_command(const Command *command) {
+  const char *word = command->word_count ? command->word[0] : "";
+  if (command->id != COMMAND_compile || strpbrk(word, "./") ||
+      access(word, F_OK) == 0)
+    return true;
+  const char *names[COMMAND_COUNT];
+  size_t count = 0;
+  for (int i = 0; i < COMMAND_COUNT; i++)
+    if (command_table[i].word)
+      names[count++] = command_table[i].word;
+  const char *near = sg_nearest(word, names, count);
+  if (near)
+    command_error(command->id, "there is no file `%s`; did you mean `sgc %s`?",
+                  word, near);
+  return !near;
+}
+
 static bool check_words(const Command *command) {
   const CommandRow *row = &command_table[command->id];
   if (command->word_count < row->fewest) {
@@ -354,7 +372,8 @@ ParseResult command_parse(Command *command, int argc, char **argv) {
     if (reader.done)
       return PARSE_DONE;
   }
-  return check_words(command) ? PARSE_RUN : PARSE_WRONG;
+  bool good = check_command(command) && check_words(command);
+  return good ? PARSE_RUN : PARSE_WRONG;
 }
 
 void command_free(Command *command) {
