@@ -268,6 +268,12 @@ static Value check_result(Elaborator *e, const Target *target, bool clean) {
                                                     : value_poison();
 }
 
+Value target_run(Elaborator *e, const Target *target) {
+  unsigned failures = e->failures;
+  run_body(e, &target->function->body);
+  return check_result(e, target, e->failures == failures);
+}
+
 /* A poisoned argument makes a silent, poisoned result: what is inside was or
  * will be checked by a call with good ones. */
 Value call_target(Elaborator *e, const Target *target, BoundArg *bound,
@@ -287,12 +293,15 @@ Value call_target(Elaborator *e, const Target *target, BoundArg *bound,
   e->call_depth++;
   Value result = value_poison();
   if (args_define(e, bound, &target->callee, &frame.locals, false, (Span){0})) {
-    unsigned failures = e->failures;
-    run_body(e, &target->function->body);
-    result = check_result(e, target, e->failures == failures);
+    if (trial_takes_word(e, target, bound))
+      result = check_result(e, target, true);
+    else
+      result = target_run(e, target);
   }
   e->call_depth--;
   frame_pop(e);
+  if (!value_is_poison(result))
+    coincidence_check(e, target, bound, call);
   return result;
 }
 

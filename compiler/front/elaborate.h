@@ -318,6 +318,8 @@ typedef struct {
 Value call_target(Elaborator *e, const Target *target, BoundArg *bound,
                   Span call);
 Target method_target(Elaborator *e, Instance *instance, const Member *member);
+/* Runs the body in the current frame; the result as it is declared. */
+Value target_run(Elaborator *e, const Target *target);
 /* Counts an expression, a call or a turn; false: it is one too many, and that
  * has been said. */
 bool work_add(Elaborator *e, Span span);
@@ -325,6 +327,28 @@ bool work_add(Elaborator *e, Span span);
 bool constant_add(Elaborator *e, size_t bytes, Span span);
 void frame_push(Elaborator *e, Frame *frame);
 void frame_pop(Elaborator *e);
+
+/* ---- sizes that agree by coincidence (coincidence.c) --------------------- */
+
+typedef struct Trial Trial;
+
+/* Functions that were called so far. */
+typedef struct {
+  const Function **slot;
+  size_t capacity, count;
+} CalledSet;
+
+/* After a call without errors: tries the body of a function with other sizes
+ * the first time, and warns (W0310). */
+void coincidence_check(Elaborator *e, const Target *target,
+                       const BoundArg *bound, Span call);
+/* Within a trial: notes a message instead of showing it; NULL: something went
+ * wrong without one. */
+void trial_failed(Trial *trial, const Diagnostic *error);
+/* Within a trial, in the callee's frame: gives the frame a result of the
+ * declared type instead of running the body, if that is possible. */
+bool trial_takes_word(Elaborator *e, const Target *target,
+                      const BoundArg *bound);
 
 /* ---- nodes and their names (emit.c) ------------------------------------- */
 
@@ -397,6 +421,7 @@ ValueId emit_step(Elaborator *e, Span span);
 ValueId emit_input(Elaborator *e, const char *name, const Type *type, int index,
                    Span span);
 Attributes pattern_attribute(Elaborator *e, const char *pattern);
+void builder_free(Builder *builder);
 void builder_slot(Elaborator *e, int param); /* grows the tables */
 
 /* ---- two operands side by side (operand.c) ------------------------------ */
@@ -603,6 +628,8 @@ struct Elaborator {
   Binding *binding;
   Builder *builder; /* NULL in compile-time code */
   int call_depth, expr_depth, import_depth;
+  Trial *trial;      /* a body is tried with other sizes; else NULL */
+  CalledSet called;
   bool in_size;      /* a size of a declared type is being evaluated */
   unsigned failures; /* errors so far, those said before included */
   int64_t modules, work, nodes, constant_bytes; /* so far; see limits.def */

@@ -217,6 +217,15 @@ ValueId emit_constant(Elaborator *e, Span span, Format format, double value) {
   return add_node(e, &node, span);
 }
 
+void builder_free(Builder *builder) {
+  vec_free(&builder->place);
+  vec_free(&builder->param);
+  vec_free(&builder->written);
+  vec_free(&builder->written_at);
+  vec_free(&builder->spare);
+  vec_free(&builder->alias);
+}
+
 /* ---- leaves ------------------------------------------------------------- */
 
 void builder_slot(Elaborator *e, int param) {

@@ -321,15 +321,6 @@ static void keep_places(Elaborator *e) {
   }
 }
 
-static void builder_free(Builder *builder) {
-  vec_free(&builder->place);
-  vec_free(&builder->param);
-  vec_free(&builder->written);
-  vec_free(&builder->written_at);
-  vec_free(&builder->spare);
-  vec_free(&builder->alias);
-}
-
 static EntryKind entry_kind(const Item *item) {
   return item->kind == ITEM_TRAIN  ? ENTRY_TRAIN
          : item->kind == ITEM_EVAL ? ENTRY_EVAL

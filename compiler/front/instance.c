@@ -403,6 +403,8 @@ Value model_value(Elaborator *e, const Symbol *symbol) {
   Symbol *model = file_find(symbol->file, symbol->name)->symbol;
   if (model->state == SYMBOL_DONE)
     return model->value;
+  if (e->trial) /* it must not be made for a trial */
+    return fail_silent(e);
   if (model->state == SYMBOL_ACTIVE)
     return fail(e, symbol->item->name_span, "E0228", "model %s contains itself",
                 symbol->name);

@@ -169,7 +169,9 @@ static bool reported_before(Elaborator *e, const Diagnostic *error) {
  * it elaborated is whole. */
 Value error_send(Elaborator *e, Diagnostic *error) {
   e->failures += error->severity == SEVERITY_ERROR;
-  if (!reported_before(e, error))
+  if (e->trial)
+    trial_failed(e->trial, error);
+  else if (!reported_before(e, error))
     diagnose(e->diagnostics, error);
   return value_poison();
 }
@@ -201,6 +203,8 @@ Value fail_limit(Elaborator *e, Span span, LimitId limit, const char *format,
 }
 
 Value fail_silent(Elaborator *e) {
+  if (e->trial)
+    trial_failed(e->trial, NULL);
   e->failures++;
   return value_poison();
 }

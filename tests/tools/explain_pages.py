@@ -80,8 +80,7 @@ def check_programs(sgc, code, blocks, sessions, folder):
 def check_page(sgc, source, code, bless):
     path = os.path.join(source, "compiler/explain", code + ".md")
     if not os.path.exists(path):
-        print("%s: there is no compiler/explain/%s.md" % (code, code))
-        return []
+        return ["there is no compiler/explain/%s.md" % code]
     with open(path, encoding="utf-8") as file:
         page = file.read()
     blocks = BLOCK.findall(page)
