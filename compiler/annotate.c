@@ -94,20 +94,12 @@ static NamedValue *named_values(Arena *arena, const Graph *graph,
   return value;
 }
 
-/* What a value is called once its name became an alias of another. */
-static const char *alias_target(const Program *program, const char *name) {
-  for (size_t i = 0; i < program->alias.length; i++)
-    if (strcmp(program->alias.data[i].name, name) == 0)
-      return program->alias.data[i].value;
-  return NULL;
-}
-
 static const NamedValue *find(const NamedValue *value, size_t count,
                               const Program *program, const char *name) {
   NamedValue key = {name, 0};
   const NamedValue *found =
       count ? bsearch(&key, value, count, sizeof key, by_name) : NULL;
-  key.name = found ? NULL : alias_target(program, name);
+  key.name = found ? NULL : alias_value(&program->alias, name);
   return key.name && count ? bsearch(&key, value, count, sizeof key, by_name)
                            : found;
 }

@@ -425,9 +425,9 @@ static void names_print(Buffer *out, const Program *program) {
       buffer_char(out, '\n');
     }
   }
-  for (size_t i = 0; i < program->alias.length; i++)
-    buffer_printf(out, "%-9s %s = %s\n", "alias", program->alias.data[i].name,
-                  program->alias.data[i].value);
+  for (size_t i = 0; i < program->alias.list.length; i++)
+    buffer_printf(out, "%-9s %s = %s\n", "alias", program->alias.list.data[i].name,
+                  program->alias.list.data[i].value);
 }
 
 /* The name of a value or parameter nearest to a glob that matches none. */

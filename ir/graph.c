@@ -8,16 +8,12 @@
 
 #include <string.h>
 
-enum { FIRST_CAPACITY = 64 };
-
 Graph *graph_new(Arena *arena, EntryKind kind, const char *name) {
   Graph *graph = NEW(arena, Graph);
   graph->arena = arena;
   graph->kind = kind;
   graph->name = name;
-  graph->capacity = FIRST_CAPACITY;
-  graph->node = NEW_ARRAY(arena, Node, FIRST_CAPACITY);
-  graph->count = 1;
+  graph_add(graph, &(Node){0});
   return graph;
 }
 
@@ -27,23 +23,23 @@ void graph_free(Graph *graph) {
   vec_free(&graph->input);
   vec_free(&graph->result);
   vec_free(&graph->kernel);
+  for (size_t i = 0; i < graph->chunk.length; i++)
+    vec_release_(graph->chunk.data[i]);
+  vec_free(&graph->chunk);
 }
 
-/* Doubles the node array. The old one stays in the arena, so a node pointer
- * taken before may still be read during the call that grows. */
-static void grow(Graph *graph) {
-  uint32_t capacity = graph->capacity * 2;
-  Node *node = NEW_ARRAY(graph->arena, Node, capacity);
-  memcpy(node, graph->node, graph->count * sizeof *node);
-  graph->node = node;
-  graph->capacity = capacity;
+static void add_chunk(Graph *graph) {
+  void *chunk = NULL;
+  size_t capacity = 0;
+  vec_grow_(&chunk, &capacity, NODES_A_CHUNK, sizeof(Node));
+  vec_push(&graph->chunk, chunk);
 }
 
 /* `node` may point into the graph itself. */
 ValueId graph_add(Graph *graph, const Node *node) {
-  if (graph->count == graph->capacity)
-    grow(graph);
-  graph->node[graph->count] = *node;
+  if (graph->count % NODES_A_CHUNK == 0)
+    add_chunk(graph);
+  *graph_node(graph, graph->count) = *node;
   return graph->count++;
 }
 

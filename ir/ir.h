@@ -277,6 +277,8 @@ typedef struct {
   uint32_t first_use, last_use; /* kernel indices of its life */
 } Placement;
 
+enum { NODES_A_CHUNK = 64 };
+
 typedef enum { ENTRY_PLAIN, ENTRY_TRAIN, ENTRY_EVAL } EntryKind;
 
 /* Run settings with command-line twins (language.md 8). 0: not given. */
@@ -294,8 +296,8 @@ typedef struct {
   const char *recipe; /* name of the resolved recipe in Program.recipe */
   RunSettings run;
   Span span;
-  Node *node; /* node[0] is unused */
-  uint32_t count, capacity; /* ids are 1 .. count - 1 */
+  VEC(Node *) chunk; /* the nodes, by NODES_A_CHUNK; they never move */
+  uint32_t count;    /* ids are 1 .. count - 1; node 0 is all zero */
   VEC(Input) input;
   VEC(Result) result;
   /* What to minimise, until autodiff consumes it: see Minimize. */
@@ -318,13 +320,13 @@ typedef struct Minimize {
 } Minimize;
 
 Graph *graph_new(Arena *arena, EntryKind kind, const char *name);
-/* Releases what a graph keeps on the heap (its VECs); the nodes are the
- * arena's. A pass that replaces a graph frees the old one. NULL is fine. */
+/* Releases what a graph keeps on the heap: its nodes and its lists. A pass that
+ * replaces a graph frees the old one. NULL is fine. */
 void graph_free(Graph *graph);
 /* Appends a copy of *node (inputs must exist); returns its id. */
 ValueId graph_add(Graph *graph, const Node *node);
 static inline Node *graph_node(const Graph *graph, ValueId id) {
-  return &graph->node[id];
+  return &graph->chunk.data[id / NODES_A_CHUNK][id % NODES_A_CHUNK];
 }
 /* A node with op, phase, type, inputs set; everything else neutral. */
 Node node_make(Op op, Phase phase, const Type *type, ValueId a, ValueId b,
@@ -538,8 +540,14 @@ typedef struct {
 
 /* A second name of a value: recipes and filters accept both. */
 typedef struct {
-  const char *name, *value;
+  const char *name, *value;      /* interned */
+  uint32_t same_name, same_value; /* the next such, from 1; 0: none */
 } Alias;
+
+typedef struct {
+  VEC(Alias) list;
+  WordMap by_name, by_value; /* the newest of each, from 1 */
+} AliasTable;
 
 /* Where the program text makes a value: an expression that is bound to a name
  * or returned, and what its value is called. A value of several turns or calls
@@ -564,10 +572,24 @@ typedef struct {
   VEC(Weights) weights;
   VEC(Generate) generate;
   VEC(Recipe) recipe;
-  VEC(Alias) alias;
+  AliasTable alias;
   VEC(ValuePlace) place;
   VEC(Graph *) graph;
 } Program;
+
+/* ---- aliases (alias.c); all names are interned --------------------------- */
+
+/* Adds a second name, unless it is known. */
+void alias_put(AliasTable *table, const char *name, const char *value);
+/* The same where `name` was a value's own name until now: its second names
+ * become those of `value`. Nothing if either is NULL or both are the same. */
+void alias_rename(AliasTable *table, const char *name, const char *value);
+/* A second name of `value`, or NULL; and the next one. */
+const Alias *alias_first(const AliasTable *table, const char *value);
+const Alias *alias_next(const AliasTable *table, const Alias *alias);
+/* What a value is called of which `name` is a second name, or NULL. */
+const char *alias_value(const AliasTable *table, const char *name);
+void alias_table_free(AliasTable *table);
 
 Program *program_new(Arena *arena, Interner *interner, Sources *sources,
                      const char *name);

@@ -204,12 +204,12 @@ static void print_generate(Buffer *out, const Generate *generate) {
 static void print_aliases(Buffer *out, const Program *program,
                           const PrintOptions *options) {
   Lines lines = {0};
-  if (program->alias.length > 0)
+  if (program->alias.list.length > 0)
     buffer_char(out, '\n');
-  for (size_t i = 0; i < program->alias.length; i++) {
+  for (size_t i = 0; i < program->alias.list.length; i++) {
     lines_begin_plain(&lines, 0);
     buffer_printf(&lines.text, "alias %%%s = %%%s",
-                  program->alias.data[i].name, program->alias.data[i].value);
+                  program->alias.list.data[i].name, program->alias.list.data[i].value);
     lines_end(&lines);
   }
   if (options->fold)

@@ -103,14 +103,6 @@ typedef struct {
   uint32_t file, line, column;
 } LocationText;
 
-/* From interned text to a number other than 0. */
-typedef struct {
-  Arena *arena;
-  const char **key;
-  uint32_t *value;
-  size_t count, capacity;
-} WordMap;
-
 enum { POISON = UINT32_MAX };
 
 typedef struct SgirReader {
@@ -164,11 +156,6 @@ void read_error_near(SgirReader *reader, Span span, const char *code,
  * read. */
 void read_error_limit(SgirReader *reader, Span span, LimitId limit,
                       const char *format, ...) SG_PRINTF(4, 5);
-
-/* The value under `key`, or 0. */
-uint32_t word_map_get(const WordMap *map, const char *key);
-void word_map_set(WordMap *map, const char *key, uint32_t value);
-void word_map_free(WordMap *map);
 
 Operand *operand_new(SgirReader *reader, OperandKind kind, Span span,
                      Word word);

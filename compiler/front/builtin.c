@@ -20,13 +20,6 @@ const Builtin *builtin_table(size_t *count) {
   return table;
 }
 
-const Builtin *builtin_find(const char *name) {
-  for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
-    if (strcmp(table[i].name, name) == 0)
-      return &table[i];
-  return NULL;
-}
-
 /* ---- arguments ---------------------------------------------------------- */
 
 /* The next parameter name of a row; NULL at its end. */

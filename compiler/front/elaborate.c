@@ -20,8 +20,11 @@ static const char *program_name(Elaborator *e, const char *path) {
 
 /* What the program keeps is in its own arena; the trees and all values go. */
 static void elaborator_free(Elaborator *e) {
-  for (size_t i = 0; i < e->files.length; i++)
+  for (size_t i = 0; i < e->files.length; i++) {
     vec_free(&e->files.data[i]->entry);
+    word_map_free(&e->files.data[i]->index);
+  }
+  word_map_free(&e->prelude);
   vec_free(&e->files);
   vec_free(&e->param_label);
   vec_free(&e->reported);
@@ -53,6 +56,7 @@ Program *elaborate(Arena *arena, Interner *interner, Sources *sources,
   e.program = program_new(arena, interner, sources, name);
   e.param_names = name_table_new(e.scratch, interner, NULL);
   e.define_used = NEW_ARRAY(e.scratch, bool, options->define_count + 1);
+  prelude_define(&e);
   run(&e, main);
   elaborator_free(&e);
   if (diagnostics_errors(diagnostics) == errors)

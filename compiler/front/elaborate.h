@@ -128,14 +128,20 @@ typedef struct Variable {
   Span given; /* the argument that chose its value, if a call did */
   Span whole; /* that call, for hints */
   struct Variable *next;
+  struct Variable *beside; /* in its slot */
 } Variable;
 
-/* Newest first; truncating the list ends a block. */
+/* Newest first. A scope of many names also has slots, a power of two, to find
+ * them by. */
 typedef struct {
   Variable *first;
+  Variable **slot;
+  size_t count, slots;
 } Scope;
 
 Variable *scope_find(const Scope *scope, const char *name);
+/* Ends a block: forgets what is newer than `outer`, which may be NULL. */
+void scope_cut(Scope *scope, const Variable *outer);
 /* Binds or rebinds. */
 Variable *scope_set(Elaborator *e, Scope *scope, const char *name, Value value,
                     Span span);
@@ -157,6 +163,8 @@ typedef struct Frame {
   Span result_span;
 } Frame;
 
+/* To be called once, before any name is looked up. */
+void prelude_define(Elaborator *e);
 /* Any name seen from the current frame; the kind the caller wants decides what
  * a message suggests. Diagnoses an unknown name. */
 Value name_lookup(Elaborator *e, const char *name, Span span, bool called);
@@ -196,6 +204,7 @@ struct FileScope {
   bool builtin, main, loading;
   File *ast;
   VEC(Entry) entry;
+  WordMap index; /* of names in `entry`, from 1 */
 };
 
 /* Parses and resolves the main file, its imports, constants and asserts. */
@@ -383,8 +392,8 @@ typedef struct {
   VEC(ValueId) written;
   VEC(Span) written_at;
   VEC(SpareName) spare;
-  VEC(Alias) alias;
   VEC(Placed) place;
+  AliasTable alias;
   ValueId step;
   struct MinimizePlan *minimize; /* carried out after the body */
   bool failed; /* a minimize or report was left out after an error */
@@ -488,7 +497,6 @@ struct Builtin {
   const char *parameters; /* "x pattern? axis? keep?", "x pattern *" */
   BuiltinRule *rule;      /* NULL: not supported by this version */
 };
-const Builtin *builtin_find(const char *name);
 const Builtin *builtin_table(size_t *count);
 Value builtin_call(Elaborator *e, const Builtin *builtin, const Expr *call);
 /* The tensor in argument `i`, or false after a message. */
@@ -633,6 +641,7 @@ struct Elaborator {
   bool in_size;      /* a size of a declared type is being evaluated */
   unsigned failures; /* errors so far, those said before included */
   int64_t modules, work, nodes, constant_bytes; /* so far; see limits.def */
+  WordMap prelude;   /* what every file knows: scope.c */
   bool *define_used; /* by -D option */
   VEC(const char *const *) param_label;
   NameTable *param_names; /* of parameters and states, to refuse equal ones */

@@ -70,14 +70,6 @@ static bool is_helper(const char *name) {
   return mark && !strchr(mark, '\'');
 }
 
-/* Aliases point at what the value is called in the end. */
-static void alias_add(Builder *builder, const char *name, const char *value) {
-  for (size_t i = 0; i < builder->alias.length; i++)
-    if (strcmp(builder->alias.data[i].value, name) == 0)
-      builder->alias.data[i].value = value;
-  vec_push(&builder->alias, (Alias){name, value});
-}
-
 static void spare_add(Builder *builder, const char *base, const char *name) {
   vec_push(&builder->spare, (SpareName){base, name});
 }
@@ -95,10 +87,10 @@ static void name_value(Elaborator *e, const char *base, const char *name,
   if (node->op == OP_CONST || node->op == OP_PARAM) {
     spare_add(builder, base, name);
   } else if (value.as.tensor.id < start || node_is_leaf(node)) {
-    alias_add(builder, name, node->name);
+    alias_rename(&builder->alias, name, node->name);
   } else {
     if (!is_helper(node->name))
-      alias_add(builder, node->name, name);
+      alias_rename(&builder->alias, node->name, name);
     node->name = name;
   }
 }
@@ -223,7 +215,7 @@ void builder_free(Builder *builder) {
   vec_free(&builder->written);
   vec_free(&builder->written_at);
   vec_free(&builder->spare);
-  vec_free(&builder->alias);
+  alias_table_free(&builder->alias);
 }
 
 /* ---- leaves ------------------------------------------------------------- */
@@ -255,7 +247,7 @@ ValueId emit_param(Elaborator *e, int param, Span span) {
 ValueId emit_input(Elaborator *e, const char *name, const Type *type, int index,
                    Span span) {
   Node node = node_make(OP_INPUT, e->builder->phase, type, 0, 0, 0);
-  node.name = name;
+  node.name = intern(e->interner, name);
   node.attr.index = index;
   node.pinned = format_is_float(type->format);
   return add_node(e, &node, span);

@@ -296,15 +296,10 @@ static void finish_entry(Elaborator *e, const Item *item, unsigned failures) {
 
 /* Aliases are the program's: two graphs may agree on one. */
 static void merge_aliases(Elaborator *e) {
-  for (size_t i = 0; i < e->builder->alias.length; i++) {
-    Alias alias = e->builder->alias.data[i];
-    bool known = false;
-    for (size_t k = 0; k < e->program->alias.length && !known; k++)
-      known = e->program->alias.data[k].name == alias.name &&
-              e->program->alias.data[k].value == alias.value;
-    if (!known)
-      vec_push(&e->program->alias, alias);
-  }
+  const AliasTable *aliases = &e->builder->alias;
+  for (size_t i = 0; i < aliases->list.length; i++)
+    alias_put(&e->program->alias, aliases->list.data[i].name,
+              aliases->list.data[i].value);
 }
 
 /* Names are final now. */
@@ -393,7 +388,7 @@ static void check_selection(Elaborator *e, const FileScope *file) {
     return;
   for (size_t i = 0; i < e->options->entry_count; i++) {
     const char *name = e->options->entry[i];
-    const Entry *entry = file_find(file, name);
+    const Entry *entry = file_find(file, intern(e->interner, name));
     if (entry && is_entry(entry->symbol->item))
       continue;
     fail_selection(e, file, name);

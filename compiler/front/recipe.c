@@ -147,7 +147,7 @@ static const Symbol *recipe_lookup(Elaborator *e, const FileScope *file,
                                    const char *text) {
   for (;;) {
     size_t length = strcspn(text, ".");
-    const char *part = arena_string(e->scratch, text, length);
+    const char *part = intern_n(e->interner, text, length);
     const Entry *entry = file ? file_find(file, part) : NULL;
     if (!entry)
       return NULL;

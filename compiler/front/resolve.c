@@ -24,11 +24,10 @@ const char *item_kind_name(ItemKind kind) {
 
 /* ---- the table of a file ------------------------------------------------ */
 
+/* Names of the text are interned. */
 Entry *file_find(const FileScope *file, const char *name) {
-  for (size_t i = 0; i < file->entry.length; i++)
-    if (strcmp(file->entry.data[i].name, name) == 0)
-      return &file->entry.data[i];
-  return NULL;
+  uint32_t index = word_map_get(&file->index, name);
+  return index ? &file->entry.data[index - 1] : NULL;
 }
 
 /* The first definition of a name stays. */
@@ -37,6 +36,7 @@ static void define(Elaborator *e, FileScope *file, const char *name,
   const Entry *old = file_find(file, name);
   if (!old) {
     vec_push(&file->entry, (Entry){name, symbol, span});
+    word_map_set(&file->index, name, (uint32_t)file->entry.length);
     return;
   }
   Diagnostic error =

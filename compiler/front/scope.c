@@ -1,22 +1,67 @@
 /* Names: which value a name means where it stands.
  *
  * The order is fixed: what the function bound, then the members of the
- * instance, then the items of the file, then what every file knows (element
- * types, built-in operations, `step`, `training`, `inf`).
+ * instance, then the items of the file, then the prelude: element types,
+ * built-in operations, `step`, `training`, `inf`.
  */
 #include "compiler/front/elaborate.h"
 
 #include <math.h>
-#include <string.h>
 
 /* ---- scopes ------------------------------------------------------------- */
 
+/* So many names are found as fast by going through them. */
+enum { FEW_NAMES = 16 };
+
+static Variable **slot_of(const Scope *scope, const char *name) {
+  size_t hash = ((uintptr_t)name >> 3) * 0x9e3779b97f4a7c15u >> 20;
+  return &scope->slot[hash & (scope->slots - 1)];
+}
+
 /* Names are interned: equal names are equal pointers. */
 Variable *scope_find(const Scope *scope, const char *name) {
+  if (scope->slots > 0) {
+    Variable *v = *slot_of(scope, name);
+    while (v && v->name != name)
+      v = v->beside;
+    return v;
+  }
   for (Variable *v = scope->first; v; v = v->next)
     if (v->name == name)
       return v;
   return NULL;
+}
+
+static void put_in_slot(const Scope *scope, Variable *variable) {
+  Variable **slot = slot_of(scope, variable->name);
+  variable->beside = *slot;
+  *slot = variable;
+}
+
+/* The newest name of the list, which is counted already, gets a slot. */
+static void scope_index(Elaborator *e, Scope *scope) {
+  if (scope->count <= FEW_NAMES)
+    return;
+  if (scope->count <= scope->slots) {
+    put_in_slot(scope, scope->first);
+    return;
+  }
+  scope->slots = scope->slots ? 2 * scope->slots : 4 * FEW_NAMES;
+  scope->slot = NEW_ARRAY(e->scratch, Variable *, scope->slots);
+  for (Variable *v = scope->first; v; v = v->next)
+    put_in_slot(scope, v);
+}
+
+void scope_cut(Scope *scope, const Variable *outer) {
+  for (; scope->first != outer; scope->first = scope->first->next) {
+    scope->count--;
+    if (scope->slots == 0)
+      continue;
+    Variable **slot = slot_of(scope, scope->first->name);
+    while (*slot != scope->first)
+      slot = &(*slot)->beside;
+    *slot = scope->first->beside;
+  }
 }
 
 /* A rebound name keeps its place in the list, so that truncating the list at
@@ -29,6 +74,8 @@ Variable *scope_set(Elaborator *e, Scope *scope, const char *name, Value value,
     variable->name = name;
     variable->next = scope->first;
     scope->first = variable;
+    scope->count++;
+    scope_index(e, scope);
   }
   variable->value = value;
   variable->span = span;
@@ -46,32 +93,58 @@ Variable *variable_lookup(Elaborator *e, const char *name) {
 
 /* ---- what every file knows ---------------------------------------------- */
 
+/* Numbers of the prelude's names: these, formats, built-in operations. */
+enum {
+  PRELUDE_INF = 1,
+  PRELUDE_TRAINING,
+  PRELUDE_STEP,
+  PRELUDE_FORMAT,
+  PRELUDE_BUILTIN = PRELUDE_FORMAT + FORMAT_COUNT
+};
+
+static void prelude_add(Elaborator *e, const char *name, int number) {
+  word_map_set(&e->prelude, intern(e->interner, name), (uint32_t)number);
+}
+
 /* What every file knows without an import: language.md calls it the prelude. */
+void prelude_define(Elaborator *e) {
+  prelude_add(e, "inf", PRELUDE_INF);
+  prelude_add(e, "training", PRELUDE_TRAINING);
+  prelude_add(e, "step", PRELUDE_STEP);
+  size_t count;
+  const Builtin *builtin = builtin_table(&count);
+  for (size_t i = 0; i < count; i++)
+    prelude_add(e, builtin[i].name, PRELUDE_BUILTIN + (int)i);
+  for (int i = 0; i < FORMAT_COUNT; i++)
+    prelude_add(e, format_info((Format)i)->text, PRELUDE_FORMAT + i);
+}
+
 static bool predeclared(Elaborator *e, const char *name, Span span,
                         Value *out) {
-  Format format = format_named(name, strlen(name));
-  const Builtin *builtin = builtin_find(name);
-  if (format != FORMAT_NONE) {
-    *out = (Value){.kind = VALUE_FORMAT, .as.format = format};
-  } else if (builtin) {
-    *out = (Value){.kind = VALUE_BUILTIN, .as.builtin = builtin};
-  } else if (strcmp(name, "inf") == 0) {
+  int number = (int)word_map_get(&e->prelude, name);
+  if (number >= PRELUDE_BUILTIN) {
+    size_t count;
+    const Builtin *table = builtin_table(&count);
+    *out = (Value){.kind = VALUE_BUILTIN,
+                   .as.builtin = &table[number - PRELUDE_BUILTIN]};
+  } else if (number >= PRELUDE_FORMAT) {
+    *out = (Value){.kind = VALUE_FORMAT,
+                   .as.format = (Format)(number - PRELUDE_FORMAT)};
+  } else if (number == PRELUDE_INF) {
     *out = value_real(INFINITY);
-  } else if (strcmp(name, "training") == 0) {
+  } else if (number == PRELUDE_TRAINING) {
     *out = e->builder
                ? value_bool(e->builder->graph->kind == ENTRY_TRAIN)
                : fail(e, span, "E0210",
                       "`training` is known inside train, eval and entry only");
-  } else if (strcmp(name, "step") == 0) {
+  } else if (number == PRELUDE_STEP) {
     *out = e->builder && e->builder->graph->kind == ENTRY_TRAIN
                ? (Value){.kind = VALUE_STEP}
                : fail(e, span, "E0210",
                       "`step`, the number of the training step, exists in "
                       "train only");
-  } else {
-    return false;
   }
-  return true;
+  return number != 0;
 }
 
 static void scope_candidates(const Scope *scope, Candidates *out) {

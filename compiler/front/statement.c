@@ -372,7 +372,7 @@ static bool loop_turn(Elaborator *e, Loop *loop) {
     return false;
   run_statements(e, loop->stmt->body);
   check_carried(e, loop);
-  e->frame->locals.first = loop->outer;
+  scope_cut(&e->frame->locals, loop->outer);
   return !e->frame->returned && !loop->failed && e->failures == failures;
 }
 

@@ -151,7 +151,7 @@ static void name_final(Tape *tape, NameTable *names, ValueId id,
   if (!node->name)
     node->name = name_gradient(names, base);
   else if (!name_is_helper(base))
-    alias_add(program, intern_printf(program->interner, "d.%s", base),
+    alias_rename(&program->alias, intern_printf(program->interner, "d.%s", base),
               node->name);
 }
 

@@ -51,10 +51,10 @@ typedef struct {
 
 /* ---- rule 1: contraction operands --------------------------------------- */
 
-static Format operand_format(const Formatter *formatter, ValueId id,
-                             int operand) {
-  Settings settings = recipe_operand_settings(formatter->context->program,
-                                              formatter->old, id, operand);
+static Format operand_format(const Formatter *formatter, ProductKind kind,
+                             ValueId id, int operand) {
+  Settings settings = recipe_operand_settings(
+      formatter->context->program, formatter->old, kind, id, operand);
   return settings.forward != FORMAT_NONE && format_rounds(settings.forward)
              ? settings.forward
              : FORMAT_NONE;
@@ -62,13 +62,15 @@ static Format operand_format(const Formatter *formatter, ValueId id,
 
 static void choose_operands(Formatter *formatter) {
   const Graph *graph = formatter->old;
+  const ProductKind *kind = contraction_kinds(formatter->context->arena, graph);
   for (ValueId id = 1; id < graph->count; id++) {
     Choice *choice = &formatter->choice[id];
     OpClass class = op_info(graph_node(graph, id)->op)->class;
     bool contracts = class == CLASS_matmul || class == CLASS_conv;
     for (int i = 0; i < MAX_INPUTS; i++)
-      choice->as[i] =
-          contracts && i < 2 ? operand_format(formatter, id, i) : FORMAT_NONE;
+      choice->as[i] = contracts && i < 2
+                          ? operand_format(formatter, kind[id], id, i)
+                          : FORMAT_NONE;
   }
 }
 

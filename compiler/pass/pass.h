@@ -56,7 +56,8 @@ bool minimize_pending(const Program *program);
  * its level and contents. */
 int passes_behind(const Program *program);
 
-/* ---- recipe questions that several passes ask (recipe_query.c) --------------- */
+/* ---- recipe questions that several passes ask (recipe_query.c)
+ * --------------- */
 
 /* The recipe of a graph; never NULL (resolved by elaboration or the reader). */
 const Recipe *graph_recipe(const Program *program, const Graph *graph);
@@ -66,18 +67,20 @@ bool recipe_is_unscaled(const Recipe *recipe);
  * role, and path and grad() rules by name, the last match of each field. */
 Settings recipe_value_settings(const Program *program, const Graph *graph,
                                ValueId id);
-/* The settings in force for the operands of contraction `id`. */
+/* Is a contraction a weight-gradient product (wgrad), an input-gradient product
+ * (dgrad), or a forward one? */
+typedef enum { PRODUCT_FORWARD, PRODUCT_DGRAD, PRODUCT_WGRAD } ProductKind;
+/* The kind of each node if it is a contraction; graph->count entries. */
+ProductKind *contraction_kinds(Arena *arena, const Graph *graph);
+/* The settings in force for the operands of contraction `id`, a product of this
+ * kind. */
 Settings recipe_operand_settings(const Program *program, const Graph *graph,
-                                 ValueId id, int operand);
+                                 ProductKind kind, ValueId id, int operand);
 Settings recipe_param_settings(const Program *program, const Recipe *recipe,
                                const Parameter *param);
 /* Diagnoses selectors of own rules that match nothing (E0502) and settings
  * that this version cannot carry out (E0503); false if there were any. Call it
  * before the first pass: simplify drops names that a rule may mean. */
 bool recipe_check(PassContext *context);
-/* Is this contraction a weight-gradient product (wgrad), an input-gradient
- * product (dgrad), or a forward one? */
-typedef enum { PRODUCT_FORWARD, PRODUCT_DGRAD, PRODUCT_WGRAD } ProductKind;
-ProductKind contraction_kind(const Graph *graph, ValueId id);
 
 #endif

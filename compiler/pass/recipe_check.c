@@ -29,8 +29,8 @@ static bool path_is_known(const Program *program, const char *path) {
   for (size_t i = 0; i < program->param.length; i++)
     if (selector_matches(path, program->param.data[i].name))
       return true;
-  for (size_t i = 0; i < program->alias.length; i++)
-    if (selector_matches(path, program->alias.data[i].name))
+  for (size_t i = 0; i < program->alias.list.length; i++)
+    if (selector_matches(path, program->alias.list.data[i].name))
       return true;
   for (size_t i = 0; i < program->graph.length; i++) {
     const Graph *graph = program->graph.data[i];
@@ -58,8 +58,8 @@ static NameList all_names(const Program *program) {
   NameList names = {0};
   for (size_t i = 0; i < program->param.length; i++)
     add_name(program, &names, program->param.data[i].name);
-  for (size_t i = 0; i < program->alias.length; i++)
-    add_name(program, &names, program->alias.data[i].name);
+  for (size_t i = 0; i < program->alias.list.length; i++)
+    add_name(program, &names, program->alias.list.data[i].name);
   for (size_t i = 0; i < program->graph.length; i++) {
     const Graph *graph = program->graph.data[i];
     for (ValueId id = 1; id < graph->count; id++)

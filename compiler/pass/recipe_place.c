@@ -34,13 +34,12 @@ static bool means_value(const Program *program, const char *path,
                         const char *name) {
   if (selector_matches(path, name) && !is_stored_value(program, name))
     return true;
-  for (size_t i = 0; i < program->alias.length; i++) {
-    const Alias *alias = &program->alias.data[i];
-    if (strcmp(alias->value, name) == 0 &&
-        selector_matches(path, alias->name) &&
+  const AliasTable *aliases = &program->alias;
+  for (const Alias *alias = alias_first(aliases, name); alias;
+       alias = alias_next(aliases, alias))
+    if (selector_matches(path, alias->name) &&
         !is_stored_value(program, alias->name))
       return true;
-  }
   return false;
 }
 

@@ -82,37 +82,35 @@ bool path_matches(const Program *program, const char *path, const char *name) {
     return false;
   if (selector_matches(path, name))
     return true;
-  for (size_t i = 0; i < program->alias.length; i++)
-    if (strcmp(program->alias.data[i].value, name) == 0 &&
-        selector_matches(path, program->alias.data[i].name))
+  const AliasTable *aliases = &program->alias;
+  for (const Alias *alias = alias_first(aliases, name); alias;
+       alias = alias_next(aliases, alias))
+    if (selector_matches(path, alias->name))
       return true;
   return false;
 }
 
-const char *gradient_base(const Node *node) {
+const char *gradient_base(const Program *program, const Node *node) {
   bool gradient = node->phase == PHASE_BACKWARD && node->name &&
                   strncmp(node->name, "d.", 2) == 0;
-  return gradient ? node->name + 2 : NULL;
+  return gradient ? intern(program->interner, node->name + 2) : NULL;
 }
 
 /* The gradient of something that the path means: by name, or by an alias that
  * is itself the name of a gradient. */
 static bool gradient_matches(const Program *program, const char *path,
                              const Node *node) {
-  const char *base = gradient_base(node);
+  const char *base = gradient_base(program, node);
   if (!base)
     return false;
-  if (selector_matches(path, base))
+  if (path_matches(program, path, base))
     return true;
-  for (size_t i = 0; i < program->alias.length; i++) {
-    const Alias *alias = &program->alias.data[i];
-    if (strcmp(alias->value, node->name) == 0 &&
-        strncmp(alias->name, "d.", 2) == 0 &&
+  const AliasTable *aliases = &program->alias;
+  for (const Alias *alias = alias_first(aliases, node->name); alias;
+       alias = alias_next(aliases, alias))
+    if (strncmp(alias->name, "d.", 2) == 0 &&
         selector_matches(path, alias->name + 2))
       return true;
-    if (strcmp(alias->value, base) == 0 && selector_matches(path, alias->name))
-      return true;
-  }
   return false;
 }
 
@@ -284,13 +282,14 @@ static bool module_matches(const Program *program, const char *path,
 /* The same, for any name of the value. */
 static bool layer_matches(const Program *program, const char *path,
                           const Node *node) {
-  const char *base = gradient_base(node);
+  const char *base = gradient_base(program, node);
   const char *name = base ? base : node->name;
   if (module_matches(program, path, name))
     return true;
-  for (size_t i = 0; name && i < program->alias.length; i++)
-    if (strcmp(program->alias.data[i].value, name) == 0 &&
-        module_matches(program, path, program->alias.data[i].name))
+  const AliasTable *aliases = &program->alias;
+  for (const Alias *alias = name ? alias_first(aliases, name) : NULL; alias;
+       alias = alias_next(aliases, alias))
+    if (module_matches(program, path, alias->name))
       return true;
   return false;
 }
@@ -366,10 +365,9 @@ static void apply_to_edge(Settings *settings, const Program *program,
 }
 
 Settings recipe_operand_settings(const Program *program, const Graph *graph,
-                                 ValueId id, int operand) {
+                                 ProductKind kind, ValueId id, int operand) {
   const Recipe *recipe = graph_recipe(program, graph);
   const Node *input = graph_node(graph, graph_node(graph, id)->input[operand]);
-  ProductKind kind = contraction_kind(graph, id);
   Settings settings = settings_unset();
   for (size_t i = 0; i < recipe->rule.length; i++)
     apply_to_edge(&settings, program, graph, id, operand,
@@ -395,22 +393,19 @@ static bool passes_gradient(Op op) {
 }
 
 /* A weight gradient is what flows into the optimizer unmultiplied; all other
- * products of the backward pass carry the gradient further down. */
-ProductKind contraction_kind(const Graph *graph, ValueId id) {
-  if (graph_node(graph, id)->phase != PHASE_BACKWARD)
-    return PRODUCT_FORWARD;
-  Arena *arena = arena_new();
-  bool *flows = NEW_ARRAY(arena, bool, graph->count);
-  bool updates = false;
-  flows[id] = true;
-  for (ValueId user = id + 1; user < graph->count && !updates; user++) {
-    const Node *node = graph_node(graph, user);
-    for (int i = 0; i < node_inputs(node); i++) {
-      bool reads = flows[node->input[i]];
-      flows[user] |= reads && passes_gradient(node->op);
-      updates |= reads && node->phase == PHASE_UPDATE;
-    }
+ * products of the backward pass carry the gradient further down. One walk from
+ * the end: what the readers of a value do with it is known before it. */
+ProductKind *contraction_kinds(Arena *arena, const Graph *graph) {
+  ProductKind *kind = NEW_ARRAY(arena, ProductKind, graph->count);
+  bool *updates = NEW_ARRAY(arena, bool, graph->count);
+  for (ValueId id = graph->count; id-- > 1;) {
+    const Node *node = graph_node(graph, id);
+    bool passes = node->phase == PHASE_UPDATE ||
+                  (updates[id] && passes_gradient(node->op));
+    for (int i = 0; i < node_inputs(node); i++)
+      updates[node->input[i]] |= passes;
+    if (node->phase == PHASE_BACKWARD)
+      kind[id] = updates[id] ? PRODUCT_WGRAD : PRODUCT_DGRAD;
   }
-  arena_free(arena);
-  return updates ? PRODUCT_WGRAD : PRODUCT_DGRAD;
+  return kind;
 }

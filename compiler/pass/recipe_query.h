@@ -7,10 +7,10 @@
 #include "compiler/pass/pass.h"
 
 /* Does the path mean the value or parameter `name`, by this or by another name
- * of it (program->alias)? */
+ * of it (program->alias)? The name is interned or NULL. */
 bool path_matches(const Program *program, const char *path, const char *name);
-/* "logits" for a value "d.logits" of phase backward, else NULL. */
-const char *gradient_base(const Node *node);
+/* "logits", interned, for a value "d.logits" of phase backward, else NULL. */
+const char *gradient_base(const Program *program, const Node *node);
 /* Does the selector speak of value `id`'s own storage? */
 bool selector_selects(const Program *program, const Graph *graph, ValueId id,
                       const Selector *selector);

@@ -78,21 +78,6 @@ int name_depth(const char *name) {
   return dots;
 }
 
-/* Names are interned, so pointers compare. */
-void alias_add(Program *program, const char *name, const char *value) {
-  if (!name || !value || name == value)
-    return;
-  bool known = false;
-  for (size_t i = 0; i < program->alias.length; i++) {
-    Alias *alias = &program->alias.data[i];
-    if (alias->value == name)
-      alias->value = value;
-    known |= alias->name == name && alias->value == value;
-  }
-  if (!known)
-    vec_push(&program->alias, (Alias){name, value});
-}
-
 /* ---- patterns ------------------------------------------------------------ */
 
 Letters pattern_letters(const Pattern *pattern, int operand) {

@@ -26,9 +26,6 @@ void graph_replace(Program *program, size_t index, Graph *graph);
 bool name_is_helper(const char *name);
 /* The number of instances round a name: the dots in it. */
 int name_depth(const char *name);
-/* Records that `name` is now a second name of `value`; follows renamings that
- * were recorded before. */
-void alias_add(Program *program, const char *name, const char *value);
 
 /* ---- patterns (rewrite.c) ------------------------------------------------ */
 

@@ -105,8 +105,7 @@ char *arena_printf(Arena *arena, const char *format, ...) {
   Buffer buffer = {0};
   buffer_vprintf(&buffer, format, args);
   va_end(args);
-  char *copy = arena_string(arena, buffer.data ? buffer.data : "",
-                            buffer.length);
+  char *copy = arena_string(arena, buffer.data, buffer.length);
   buffer_free(&buffer);
   return copy;
 }

@@ -55,7 +55,7 @@ bool checked_mul(size_t a, size_t b, size_t *out);
 void vec_grow_(void **data, size_t *capacity, size_t length, size_t size);
 void vec_release_(void *data);
 
-/* ---- text.c: interned strings and buffers ------------------------------ */
+/* ---- text.c, map.c: interned strings, maps of them, buffers -------------- */
 
 /* Equal strings are the same pointer. Lives as long as the compilation. */
 typedef struct Interner Interner;
@@ -65,6 +65,19 @@ const char *intern(Interner *interner, const char *text);
 const char *intern_n(Interner *interner, const char *text, size_t length);
 const char *intern_printf(Interner *interner, const char *format, ...)
     SG_PRINTF(2, 3);
+
+/* From interned text to a number other than 0. All zero: empty. */
+typedef struct {
+  Arena *arena; /* its own */
+  const char **key;
+  uint32_t *value;
+  size_t count, capacity;
+} WordMap;
+
+/* The value under `key`, or 0. */
+uint32_t word_map_get(const WordMap *map, const char *key);
+void word_map_set(WordMap *map, const char *key, uint32_t value);
+void word_map_free(WordMap *map); /* leaves it empty */
 
 /* A growing text on the heap; always NUL-terminated once written to. */
 typedef struct {

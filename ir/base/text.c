@@ -7,6 +7,8 @@
 #include <string.h>
 #include <strings.h>
 
+enum { SHORT_TEXT = 256 };
+
 /* ---- interning: open addressing over FNV-1a hashes ----------------------- */
 
 typedef struct {
@@ -70,16 +72,25 @@ const char *intern(Interner *interner, const char *text) {
   return intern_n(interner, text, strlen(text));
 }
 
+/* Most texts are short: those need no memory of their own. */
 const char *intern_printf(Interner *interner, const char *format, ...) {
-  va_list args;
+  char text[SHORT_TEXT];
+  va_list args, again;
   va_start(args, format);
-  Buffer buffer = {0};
-  buffer_vprintf(&buffer, format, args);
+  va_copy(again, args);
+  int length = vsnprintf(text, sizeof text, format, args);
+  const char *interned = NULL;
+  if (length >= 0 && length < SHORT_TEXT) {
+    interned = intern_n(interner, text, (size_t)length);
+  } else {
+    Buffer buffer = {0};
+    buffer_vprintf(&buffer, format, again);
+    interned = intern_n(interner, buffer.data, buffer.length);
+    buffer_free(&buffer);
+  }
+  va_end(again);
   va_end(args);
-  const char *text =
-      intern_n(interner, buffer.data ? buffer.data : "", buffer.length);
-  buffer_free(&buffer);
-  return text;
+  return interned;
 }
 
 /* ---- buffers ----------------------------------------------------------------
@@ -106,17 +117,19 @@ void buffer_char(Buffer *buffer, char c) {
   buffer_add(buffer, &c, 1);
 }
 
+/* Writes where there is room; once more only if that was too little. */
 void buffer_vprintf(Buffer *buffer, const char *format, va_list args) {
   va_list again;
   va_copy(again, args);
-  int length = vsnprintf(NULL, 0, format, args);
-  if (length > 0) {
+  reserve(buffer, SHORT_TEXT / 4);
+  size_t room = buffer->capacity - buffer->length;
+  int length = vsnprintf(buffer->data + buffer->length, room, format, args);
+  if (length > 0 && (size_t)length >= room) {
     reserve(buffer, (size_t)length);
     vsnprintf(buffer->data + buffer->length, (size_t)length + 1, format, again);
-    buffer->length += (size_t)length;
-  } else {
-    buffer_add(buffer, "", 0);
   }
+  if (length > 0)
+    buffer->length += (size_t)length;
   va_end(again);
 }
 

@@ -19,7 +19,7 @@ static void plan(Sketch *s) {
 
 static const Placement *place_of(const Sketch *s, const char *name) {
   const Graph *graph = sketch_graph(s);
-  return &graph->placement[sketch_node(s, name) - graph->node];
+  return &graph->placement[sketch_find(s, name)];
 }
 
 /* ---- playing a step ----------------------------------------------------- */

@@ -61,11 +61,19 @@ static Format stored(Sketch *s, const char *name) {
   return value_settings(s, name).forward;
 }
 
+static ProductKind product_kind(Sketch *s, ValueId id) {
+  return contraction_kinds(s->arena, sketch_graph(s))[id];
+}
+
+static Settings edge_settings(Sketch *s, ValueId id, int operand) {
+  return recipe_operand_settings(s->program, sketch_graph(s),
+                                 product_kind(s, id), id, operand);
+}
+
 static Format read_as(Sketch *s, const char *product, int operand) {
   ValueId id = sketch_find(s, product);
   assert_int_not_equal(id, 0);
-  return recipe_operand_settings(s->program, sketch_graph(s), id, operand)
-      .forward;
+  return edge_settings(s, id, operand).forward;
 }
 
 static Format stored_param(Sketch *s, int index) {
@@ -206,14 +214,12 @@ static void a_recipe_is_unscaled_by_its_default(void **state) {
 static void products_have_kinds(void **state) {
   (void)state;
   Sketch *s = step_new();
-  const Graph *graph = sketch_graph(s);
-  assert_int_equal(contraction_kind(graph, sketch_find(s, "net.l1.y")),
+  assert_int_equal(product_kind(s, sketch_find(s, "net.l1.y")),
                    PRODUCT_FORWARD);
-  assert_int_equal(contraction_kind(graph, sketch_find(s, "d.net.h")),
-                   PRODUCT_DGRAD);
-  assert_int_equal(contraction_kind(graph, sketch_find(s, "d.net.l1.w")),
+  assert_int_equal(product_kind(s, sketch_find(s, "d.net.h")), PRODUCT_DGRAD);
+  assert_int_equal(product_kind(s, sketch_find(s, "d.net.l1.w")),
                    PRODUCT_WGRAD);
-  assert_int_equal(contraction_kind(graph, sketch_find(s, "d.net.l2.w")),
+  assert_int_equal(product_kind(s, sketch_find(s, "d.net.l2.w")),
                    PRODUCT_WGRAD);
   sketch_free(s);
 }
@@ -298,8 +304,7 @@ static void default_rounds_edges_but_gives_no_format(void **state) {
   Settings settings = settings_unset();
   settings.overflow = OVERFLOW_INF;
   sketch_rule(s, "default", settings);
-  Settings edge = recipe_operand_settings(s->program, sketch_graph(s),
-                                          sketch_find(s, "net.l1.y"), 0);
+  Settings edge = edge_settings(s, sketch_find(s, "net.l1.y"), 0);
   assert_int_equal(edge.forward, FORMAT_NONE);
   assert_int_equal(edge.overflow, OVERFLOW_INF);
   sketch_free(s);

@@ -247,9 +247,9 @@ static void dead_values_go(void **state) {
 }
 
 static bool has_alias(const Sketch *s, const char *name, const char *value) {
-  for (size_t i = 0; i < s->program->alias.length; i++)
-    if (strcmp(s->program->alias.data[i].name, name) == 0 &&
-        strcmp(s->program->alias.data[i].value, value) == 0)
+  for (size_t i = 0; i < s->program->alias.list.length; i++)
+    if (strcmp(s->program->alias.list.data[i].name, name) == 0 &&
+        strcmp(s->program->alias.list.data[i].value, value) == 0)
       return true;
   return false;
 }
