@@ -66,6 +66,12 @@ const char *alias_value(const AliasTable *table, const char *name) {
   return alias ? alias->value : NULL;
 }
 
+size_t alias_table_bytes(const AliasTable *table) {
+  size_t slots = table->by_name.capacity + table->by_value.capacity;
+  return table->list.capacity * sizeof(Alias) +
+         slots * (sizeof(const char *) + sizeof(uint32_t));
+}
+
 void alias_table_free(AliasTable *table) {
   vec_free(&table->list);
   word_map_free(&table->by_name);

@@ -589,6 +589,7 @@ const Alias *alias_first(const AliasTable *table, const char *value);
 const Alias *alias_next(const AliasTable *table, const Alias *alias);
 /* What a value is called of which `name` is a second name, or NULL. */
 const char *alias_value(const AliasTable *table, const char *name);
+size_t alias_table_bytes(const AliasTable *table); /* of memory, about */
 void alias_table_free(AliasTable *table);
 
 Program *program_new(Arena *arena, Interner *interner, Sources *sources,

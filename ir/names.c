@@ -12,9 +12,10 @@
 #include <string.h>
 
 typedef struct {
-  const char *name; /* interned; NULL: free */
-  bool taken;       /* false: known as a base only */
-  uint32_t bindings, helpers;
+  const char *name;   /* interned; NULL: free */
+  uint32_t taken : 1; /* 0: known as a base only */
+  uint32_t bindings : 31;
+  uint32_t helpers;
 } NameEntry;
 
 struct NameTable {
@@ -45,7 +46,7 @@ static void table_grow(NameTable *names) {
 
 /* The entry of an interned name, made if it is new. Valid until the next. */
 static NameEntry *entry_get(NameTable *names, const char *name) {
-  if (names->count * 2 >= names->capacity)
+  if (names->count * 4 >= names->capacity * 3)
     table_grow(names);
   NameEntry *entry = entry_find(names, name);
   if (!entry->name) {
@@ -61,6 +62,8 @@ NameTable *name_table_new(Arena *arena, Interner *interner,
   names->arena = arena;
   names->interner = interner;
   names->capacity = 64;
+  while (graph && names->capacity < graph->count + graph->count / 2)
+    names->capacity *= 2;
   names->entry = NEW_ARRAY(arena, NameEntry, names->capacity);
   for (ValueId id = 1; graph && id < graph->count; id++) {
     const Node *node = graph_node(graph, id);

@@ -27,6 +27,8 @@ static void define_exponent(SgirReader *reader, Word name, ValueId value) {
 
 /* For did-you-mean: over all values of the entry so far. */
 static const char *nearest_value(const SgirReader *reader, const char *name) {
+  if (diagnostics_full(reader->diagnostics))
+    return NULL;
   VEC(const char *) names = {0};
   for (size_t i = 0; i < reader->values.capacity; i++)
     if (reader->values.key[i])

@@ -64,21 +64,24 @@ typedef struct Sub {
   struct Sub *next;
 } Sub;
 
+/* Half of a tree's memory is expressions, so they are kept small: what is in a
+ * union belongs to the kinds it names. */
 struct Expr {
-  ExprKind kind;
-  Span span;
+  ExprKind kind : 8;
+  Operator op : 8;
+  bool parenthesized : 1;
+  uint32_t depth : 15; /* 1: a leaf; at most --max-nesting, so walks recurse */
+  Span span, op_span;  /* op_span: the operator, or the word after '.' */
   const char *text; /* interned: NAME, MEMBER, STRING (text_length bytes) */
-  size_t text_length;
-  int64_t integer;
-  double number;
-  Operator op;
-  Span op_span;   /* the operator, or the word after '.' */
+  union {
+    int64_t integer;
+    double number;
+    size_t text_length;
+  };
   Expr *left, *right;
-  Arg *args;      /* CALL */
-  Sub *subs;      /* INDEX */
-  Expr *list;     /* LIST: elements through next */
-  bool parenthesized;
-  uint32_t depth; /* 1 for a leaf; never above --max-nesting, so walks recurse */
+  Arg *args;  /* CALL */
+  Sub *subs;  /* INDEX */
+  Expr *list; /* LIST: elements through next */
   Expr *next;
 };
 

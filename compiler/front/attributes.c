@@ -137,12 +137,12 @@ static void apply(Elaborator *e, const FileScope *file, const Item *item,
 /* Every attribute once. */
 void run_settings(Elaborator *e, const FileScope *file, const Item *item,
                   RunSettings *run) {
-  for (const Attribute *a = item->attributes; a; a = a->next) {
-    for (const Attribute *b = item->attributes; b != a; b = b->next)
-      if (strcmp(a->word, b->word) == 0)
-        fail(e, a->span, "E0218", "@%s is given twice", a->word);
+  names_begin(e);
+  for (const Attribute *a = item->attributes; a && !e->stopped; a = a->next)
+    if (name_twice(e, a->word))
+      fail(e, a->span, "E0218", "@%s is given twice", a->word);
+  for (const Attribute *a = item->attributes; a && !e->stopped; a = a->next)
     apply(e, file, item, a, run);
-  }
   const Attribute *steps = attribute_find(item, "steps");
   if (run->epochs && run->steps && steps)
     fail(e, steps->span, "E0728",

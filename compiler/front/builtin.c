@@ -162,7 +162,7 @@ Value builtin_call(Elaborator *e, const Builtin *builtin, const Expr *expr) {
   call.count = parameter_count(builtin);
   bool fine = true;
   int position = 0;
-  for (const Arg *arg = expr->args; arg; arg = arg->next)
+  for (const Arg *arg = expr->args; arg && !e->stopped; arg = arg->next)
     fine = bind_argument(e, &call, arg, arg->name ? 0 : position++) && fine;
   if (!fine || !check_required(e, &call))
     return value_poison();

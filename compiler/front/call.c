@@ -130,7 +130,7 @@ bool args_bind(Elaborator *e, const Arg *args, const Callee *callee, Span call,
   for (size_t i = 0; i < count; i++, formal = formal->next)
     bound[i] = (BoundArg){.formal = formal, .span = call};
   bool fine = true;
-  for (const Arg *arg = args; arg; arg = arg->next)
+  for (const Arg *arg = args; arg && !e->stopped; arg = arg->next)
     fine = place_argument(e, arg, callee, arg->name ? 0 : position++, count,
                           bound) &&
            fine;
@@ -185,25 +185,29 @@ bool args_define(Elaborator *e, BoundArg *bound, const Callee *callee,
 
 /* Unrolling has a price; this bounds it before patience ends. */
 bool work_add(Elaborator *e, Span span) {
-  int64_t most = limit_of(e, LIMIT_work);
-  if (e->work++ < most)
-    return true;
-  if (e->work == most + 1)
+  if (e->stopped)
+    return false;
+  size_t bytes = arena_used(e->arena) + arena_used(e->scratch) +
+                 (size_t)e->nodes * sizeof(Node) +
+                 (e->builder ? alias_table_bytes(&e->builder->alias) : 0);
+  if (e->work++ >= limit_of(e, LIMIT_work))
     fail_limit(e, span, LIMIT_work,
                "more than %" PRId64 " expressions, calls and turns of loops",
-               most);
-  return false;
+               limit_of(e, LIMIT_work));
+  else if ((int64_t)bytes > limit_of(e, LIMIT_memory_bytes))
+    fail_limit(e, span, LIMIT_memory_bytes,
+               "the program takes more than %" PRId64 " bytes of memory",
+               limit_of(e, LIMIT_memory_bytes));
+  return !e->stopped;
 }
 
 bool constant_add(Elaborator *e, size_t bytes, Span span) {
   int64_t most = limit_of(e, LIMIT_constant_bytes);
   e->constant_bytes += (int64_t)bytes;
-  if (e->constant_bytes <= most)
-    return true;
-  if (e->constant_bytes - (int64_t)bytes <= most)
+  if (e->constant_bytes > most && !e->stopped)
     fail_limit(e, span, LIMIT_constant_bytes,
                "lists and strings take more than %" PRId64 " bytes", most);
-  return false;
+  return !e->stopped;
 }
 
 /* The same function on the same instance further up. Another instance of the
@@ -299,6 +303,7 @@ Value call_target(Elaborator *e, const Target *target, BoundArg *bound,
       result = target_run(e, target);
   }
   e->call_depth--;
+  scope_cut(e, &frame.locals, NULL);
   frame_pop(e);
   if (!value_is_poison(result))
     coincidence_check(e, target, bound, call);

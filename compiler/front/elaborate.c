@@ -25,6 +25,7 @@ static void elaborator_free(Elaborator *e) {
     word_map_free(&e->files.data[i]->index);
   }
   word_map_free(&e->prelude);
+  word_map_free(&e->listed);
   vec_free(&e->files);
   vec_free(&e->param_label);
   vec_free(&e->reported);

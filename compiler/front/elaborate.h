@@ -141,7 +141,7 @@ typedef struct {
 
 Variable *scope_find(const Scope *scope, const char *name);
 /* Ends a block: forgets what is newer than `outer`, which may be NULL. */
-void scope_cut(Scope *scope, const Variable *outer);
+void scope_cut(Elaborator *e, Scope *scope, const Variable *outer);
 /* Binds or rebinds. */
 Variable *scope_set(Elaborator *e, Scope *scope, const char *name, Value value,
                     Span span);
@@ -329,8 +329,8 @@ Value call_target(Elaborator *e, const Target *target, BoundArg *bound,
 Target method_target(Elaborator *e, Instance *instance, const Member *member);
 /* Runs the body in the current frame; the result as it is declared. */
 Value target_run(Elaborator *e, const Target *target);
-/* Counts an expression, a call or a turn; false: it is one too many, and that
- * has been said. */
+/* Counts an expression, a call or a turn; false: elaboration has stopped, and
+ * why has been said. */
 bool work_add(Elaborator *e, Span span);
 /* The same for the bytes of a list or string. */
 bool constant_add(Elaborator *e, size_t bytes, Span span);
@@ -386,7 +386,6 @@ typedef struct {
   Graph *graph;
   NameTable *names;
   Phase phase;
-  bool full; /* MAX_NODES was diagnosed */
   /* By parameter index: the PARAM node, and the value after an assignment. */
   VEC(ValueId) param;
   VEC(ValueId) written;
@@ -598,7 +597,8 @@ int64_t limit_of(const Elaborator *e, LimitId limit);
 /* The everyday form. */
 Value fail(Elaborator *e, Span span, const char *code, const char *format, ...)
     SG_PRINTF(4, 5);
-/* E0711: more than this limit allows; a note names the option. */
+/* E0711: more than this limit allows; a note names the option. What would go
+ * on to grow is stopped. */
 Value fail_limit(Elaborator *e, Span span, LimitId limit, const char *format,
                  ...) SG_PRINTF(4, 5);
 /* Poison without a message: the parser has said what is wrong. */
@@ -609,6 +609,10 @@ Value fail_unsupported(Elaborator *e, Span span, const char *format, ...)
 void warn(Elaborator *e, Span span, const char *code, const char *format, ...)
     SG_PRINTF(4, 5);
 const char *text_printf(Elaborator *e, const char *format, ...) SG_PRINTF(2, 3);
+/* To find equal names in a list: names_begin, then for each name whether it
+ * came before. Lists do not nest. */
+void names_begin(Elaborator *e);
+bool name_twice(Elaborator *e, const char *name);
 /* "mlp.sg:29" */
 const char *place_text(Elaborator *e, Span span);
 /* Copies the buffer into the scratch arena and frees it. */
@@ -640,8 +644,12 @@ struct Elaborator {
   CalledSet called;
   bool in_size;      /* a size of a declared type is being evaluated */
   unsigned failures; /* errors so far, those said before included */
+  bool stopped;      /* enough is wrong, or unrolled: everything is poison */
   int64_t modules, work, nodes, constant_bytes; /* so far; see limits.def */
   WordMap prelude;   /* what every file knows: scope.c */
+  WordMap listed;    /* by name: the list that had it last, see name_twice */
+  uint32_t list;
+  Variable *spare; /* of ended blocks and calls, to be used again */
   bool *define_used; /* by -D option */
   VEC(const char *const *) param_label;
   NameTable *param_names; /* of parameters and states, to refuse equal ones */

@@ -128,23 +128,22 @@ void place_note(Elaborator *e, const Expr *expr, Value value) {
 
 /* ---- nodes -------------------------------------------------------------- */
 
-/* Says it once a graph; all graphs count together. */
-static bool builder_full(Elaborator *e, Span span) {
-  Builder *builder = e->builder;
+/* All graphs count together. */
+static bool graphs_full(Elaborator *e, Span span) {
+  if (e->stopped)
+    return true;
   if (e->nodes < limit_of(e, LIMIT_nodes)) {
     e->nodes++;
     return false;
   }
-  if (!builder->full)
-    fail_limit(e, span, LIMIT_nodes,
-               "%s: the program unrolls to more than %" PRId64 " operations",
-               builder->graph->name, limit_of(e, LIMIT_nodes));
-  builder->full = true;
+  fail_limit(e, span, LIMIT_nodes,
+             "%s: the program unrolls to more than %" PRId64 " operations",
+             e->builder->graph->name, limit_of(e, LIMIT_nodes));
   return true;
 }
 
 static ValueId add_node(Elaborator *e, Node *node, Span span) {
-  if (builder_full(e, span))
+  if (graphs_full(e, span))
     return 0;
   node->span = span;
   return graph_add(e->builder->graph, node);

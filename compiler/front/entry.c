@@ -433,8 +433,8 @@ static bool generate_selected(const Elaborator *e, const Item *item) {
   if (e->options->entry_count == 0)
     return true;
   for (const Arg *arg = item->args; arg; arg = arg->next) {
-    bool entry = arg->value->kind == EXPR_NAME &&
-                 strcmp(arg->name, "sample") != 0;
+    bool entry =
+        arg->value->kind == EXPR_NAME && strcmp(arg->name, "sample") != 0;
     if (entry && !program_graph(e->program, arg->value->text))
       return false;
   }
@@ -474,7 +474,8 @@ void entries_elaborate(Elaborator *e, FileScope *file) {
   const Item *train = find_train(e, file);
   check_selection(e, file);
   int64_t most = limit_of(e, LIMIT_entries);
-  for (const Item *item = file->ast->items; item; item = item->next) {
+  for (const Item *item = file->ast->items; item && !e->stopped;
+       item = item->next) {
     const Entry *entry = item->name ? file_find(file, item->name) : NULL;
     if (!is_entry(item) || entry->symbol->item != item || !is_selected(e, item))
       continue;

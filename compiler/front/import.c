@@ -155,7 +155,8 @@ static FileScope *loaded(const Elaborator *e, const char *key) {
 /* The main file's own name for this one, which -D options use. */
 static const char *main_name(Elaborator *e, const char *key) {
   Location location;
-  for (const Item *item = e->main ? e->main->ast->items : NULL; item;
+  bool asked = e->options->define_count > 0 && e->main;
+  for (const Item *item = asked ? e->main->ast->items : NULL; item;
        item = item->next)
     if (item->kind == ITEM_IMPORT && locate(e, e->main, item, &location) &&
         strcmp(location.key, key) == 0)
@@ -172,6 +173,8 @@ static FileScope *file_add(Elaborator *e, uint32_t source, const char *key) {
   vec_push(&e->files, file);
   file->ast =
       parse_file(e->scratch, e->interner, e->sources, source, e->diagnostics);
+  if ((int64_t)arena_used(e->scratch) > limit_of(e, LIMIT_memory_bytes))
+    e->stopped = true; /* the parser has said so */
   return file;
 }
 

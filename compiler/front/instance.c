@@ -307,7 +307,7 @@ static Value instance_array(Elaborator *e, const Member *member,
     const char *path = instance_name(e, e->frame->instance,
                                      text_printf(e, "%s.%" PRId64, name, i));
     item[i] = instance_make(e, symbol, what, path, member->args, call);
-    if (value_is_poison(item[i]))
+    if (value_is_poison(item[i]) || e->stopped)
       return value_poison();
   }
   return (Value){.kind = VALUE_ARRAY, .as.list = {item, (size_t)count}};
@@ -361,7 +361,8 @@ void members_define(Elaborator *e, const Member *members) {
     if (member->kind == MEMBER_FN)
       define_method(e, member);
   }
-  for (const Member *member = members; member; member = member->next) {
+  for (const Member *member = members; member && !e->stopped;
+       member = member->next) {
     switch (member->kind) {
     case MEMBER_PARAM:
     case MEMBER_STATE:

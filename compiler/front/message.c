@@ -149,11 +149,16 @@ void error_hint(Elaborator *e, Diagnostic *error, const char *format, ...) {
 
 /* ---- sending ------------------------------------------------------------ */
 
+/* No one reads more messages than this. */
+enum { MESSAGES_MAX = 1000 };
+
 /* One message per place and code: the same text is elaborated once for each
  * entry and each instance, with other numbers. */
 static bool reported_before(Elaborator *e, const Diagnostic *error) {
   Reported now = {error->label_count ? error->label[0].span : (Span){0},
                   error->code};
+  if (e->reported.length >= MESSAGES_MAX)
+    return true;
   for (size_t i = 0; i < e->reported.length; i++) {
     const Reported *old = &e->reported.data[i];
     if (now.span.source && old->span.source == now.span.source &&
@@ -173,6 +178,8 @@ Value error_send(Elaborator *e, Diagnostic *error) {
     trial_failed(e->trial, error);
   else if (!reported_before(e, error))
     diagnose(e->diagnostics, error);
+  if (e->reported.length >= MESSAGES_MAX && diagnostics_full(e->diagnostics))
+    e->stopped = true;
   return value_poison();
 }
 
@@ -197,6 +204,9 @@ Value fail_limit(Elaborator *e, Span span, LimitId limit, const char *format,
   const char *text = text_vprintf(e, format, args);
   va_end(args);
   Diagnostic error = error_begin(e, span, "E0711", "%s", text);
+  e->stopped = limit == LIMIT_work || limit == LIMIT_memory_bytes ||
+               limit == LIMIT_nodes || limit == LIMIT_constant_bytes ||
+               limit == LIMIT_modules;
   error_note(e, &error, "%s",
              limit_note(e->scratch, &e->sources->limits, limit));
   return error_send(e, &error);
@@ -250,8 +260,10 @@ static const char *prefix_name(const char *name, const Candidates *candidates) {
 
 const char *did_you_mean(Elaborator *e, const char *name,
                          Candidates *candidates) {
-  const char *near = nearest_name(name, candidates->data, candidates->length);
-  if (!near)
+  bool shown = !diagnostics_full(e->diagnostics);
+  const char *near =
+      shown ? nearest_name(name, candidates->data, candidates->length) : NULL;
+  if (!near && shown)
     near = prefix_name(name, candidates);
   vec_free(candidates);
   return near ? text_printf(e, "did you mean `%s`?", near) : NULL;

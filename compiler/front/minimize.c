@@ -191,7 +191,7 @@ static void share_sizes(Elaborator *e, Frame *frame) {
   Instance *instance = frame->instance;
   for (const Variable *v = frame->locals.first; v; v = v->next)
     scope_set(e, &instance->scope, v->name, v->value, v->span);
-  scope_cut(&frame->locals, NULL);
+  scope_cut(e, &frame->locals, NULL);
 }
 
 /* `for w: [..s]`: the sizes of the weight are known to every member. */

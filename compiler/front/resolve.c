@@ -257,10 +257,15 @@ static void fail_twice(Elaborator *e, const char *name, Span span, Span first,
 
 /* Each name once: the callee could not say which one it means. */
 static void check_formals(Elaborator *e, const Formal *formals) {
-  for (const Formal *formal = formals; formal; formal = formal->next)
-    for (const Formal *other = formals; other != formal; other = other->next)
-      if (other->name == formal->name)
-        fail_twice(e, formal->name, formal->span, other->span, "first here");
+  names_begin(e);
+  for (const Formal *formal = formals; formal; formal = formal->next) {
+    if (!name_twice(e, formal->name) || e->stopped)
+      continue;
+    const Formal *other = formals;
+    while (other->name != formal->name)
+      other = other->next;
+    fail_twice(e, formal->name, formal->span, other->span, "first here");
+  }
 }
 
 static void check_members(Elaborator *e, const Member *members) {

@@ -52,16 +52,33 @@ static void scope_index(Elaborator *e, Scope *scope) {
     put_in_slot(scope, v);
 }
 
-void scope_cut(Scope *scope, const Variable *outer) {
-  for (; scope->first != outer; scope->first = scope->first->next) {
+static void leave_slot(const Scope *scope, const Variable *variable) {
+  if (scope->slots == 0)
+    return;
+  Variable **slot = slot_of(scope, variable->name);
+  while (*slot != variable)
+    slot = &(*slot)->beside;
+  *slot = variable->beside;
+}
+
+void scope_cut(Elaborator *e, Scope *scope, const Variable *outer) {
+  while (scope->first != outer) {
+    Variable *variable = scope->first;
+    leave_slot(scope, variable);
+    scope->first = variable->next;
     scope->count--;
-    if (scope->slots == 0)
-      continue;
-    Variable **slot = slot_of(scope, scope->first->name);
-    while (*slot != scope->first)
-      slot = &(*slot)->beside;
-    *slot = scope->first->beside;
+    variable->next = e->spare;
+    e->spare = variable;
   }
+}
+
+static Variable *variable_new(Elaborator *e) {
+  Variable *variable = e->spare;
+  if (!variable)
+    return NEW(e->scratch, Variable);
+  e->spare = variable->next;
+  *variable = (Variable){0};
+  return variable;
 }
 
 /* A rebound name keeps its place in the list, so that truncating the list at
@@ -70,7 +87,7 @@ Variable *scope_set(Elaborator *e, Scope *scope, const char *name, Value value,
                     Span span) {
   Variable *variable = scope_find(scope, name);
   if (!variable) {
-    variable = NEW(e->scratch, Variable);
+    variable = variable_new(e);
     variable->name = name;
     variable->next = scope->first;
     scope->first = variable;
@@ -89,6 +106,18 @@ Variable *variable_lookup(Elaborator *e, const char *name) {
   if (!variable && e->frame->instance)
     variable = scope_find(&e->frame->instance->scope, name);
   return variable;
+}
+
+/* ---- lists of names ------------------------------------------------------ */
+
+void names_begin(Elaborator *e) {
+  e->list++;
+}
+
+bool name_twice(Elaborator *e, const char *name) {
+  bool twice = word_map_get(&e->listed, name) == e->list;
+  word_map_set(&e->listed, name, e->list);
+  return twice;
 }
 
 /* ---- what every file knows ---------------------------------------------- */

@@ -230,15 +230,21 @@ static void bind_poison(Elaborator *e, const Stmt *stmt, Value poison) {
 
 /* One name cannot get two values at once. */
 static bool names_differ(Elaborator *e, const Stmt *stmt) {
-  for (const Name *name = stmt->names; name; name = name->next)
-    for (const Name *other = stmt->names; other != name; other = other->next)
-      if (other->text == name->text) {
-        Diagnostic error = error_begin(e, name->span, "E0204",
-                                       "`%s` is bound twice", name->text);
-        error_label(e, &error, other->span, "first here");
-        bind_poison(e, stmt, error_send(e, &error));
-        return false;
-      }
+  if (!stmt->names->next)
+    return true;
+  names_begin(e);
+  for (const Name *name = stmt->names; name; name = name->next) {
+    if (!name_twice(e, name->text))
+      continue;
+    const Name *other = stmt->names;
+    while (other->text != name->text)
+      other = other->next;
+    Diagnostic error =
+        error_begin(e, name->span, "E0204", "`%s` is bound twice", name->text);
+    error_label(e, &error, other->span, "first here");
+    bind_poison(e, stmt, error_send(e, &error));
+    return false;
+  }
   return true;
 }
 
@@ -372,7 +378,7 @@ static bool loop_turn(Elaborator *e, Loop *loop) {
     return false;
   run_statements(e, loop->stmt->body);
   check_carried(e, loop);
-  scope_cut(&e->frame->locals, loop->outer);
+  scope_cut(e, &e->frame->locals, loop->outer);
   return !e->frame->returned && !loop->failed && e->failures == failures;
 }
 
@@ -512,7 +518,7 @@ static void run_statement(Elaborator *e, const Stmt *stmt) {
 
 /* Stops at the first return that is reached. */
 void run_statements(Elaborator *e, const Stmt *block) {
-  for (const Stmt *stmt = block; stmt && !e->frame->returned;
+  for (const Stmt *stmt = block; stmt && !e->frame->returned && !e->stopped;
        stmt = stmt->next) {
     attributes_refuse(e, stmt->attributes, "statements");
     run_statement(e, stmt);

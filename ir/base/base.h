@@ -257,6 +257,8 @@ void diagnose(Diagnostics *diagnostics, const Diagnostic *diagnostic);
 void diagnose_error(Diagnostics *diagnostics, Span span, const char *code,
                     const char *format, ...) SG_PRINTF(4, 5);
 unsigned diagnostics_errors(const Diagnostics *diagnostics);
+/* Will further errors only be counted? Then hints need not be looked for. */
+bool diagnostics_full(const Diagnostics *diagnostics);
 /* "3 errors" / says how many were not shown; empty without errors. */
 const char *diagnostics_summary(const Diagnostics *diagnostics);
 

@@ -68,6 +68,10 @@ unsigned diagnostics_errors(const Diagnostics *diagnostics) {
   return diagnostics->errors;
 }
 
+bool diagnostics_full(const Diagnostics *diagnostics) {
+  return diagnostics->errors >= diagnostics->limit;
+}
+
 const char *diagnostics_summary(const Diagnostics *diagnostics) {
   unsigned n = diagnostics->errors;
   if (n == 0)

@@ -9,12 +9,11 @@
 
 enum { SHORT_TEXT = 256 };
 
-/* ---- interning: open addressing over FNV-1a hashes ----------------------- */
+/* ---- interning: open addressing ----------------------------------------- */
 
 typedef struct {
   const char *text;
-  size_t length;
-  uint64_t hash;
+  uint32_t length, hash;
 } Slot;
 
 struct Interner {
@@ -32,9 +31,9 @@ Interner *interner_new(Arena *arena) {
 }
 
 static Slot *find_slot(Interner *interner, const char *text, size_t length,
-                       uint64_t hash) {
+                       uint32_t hash) {
   size_t mask = interner->capacity - 1;
-  for (size_t i = (size_t)hash & mask;; i = (i + 1) & mask) {
+  for (size_t i = hash & mask;; i = (i + 1) & mask) {
     Slot *slot = &interner->slot[i];
     if (!slot->text || (slot->hash == hash && slot->length == length &&
                         memcmp(slot->text, text, length) == 0))
@@ -52,10 +51,24 @@ static void grow_interner(Interner *interner) {
       *find_slot(interner, old[i].text, old[i].length, old[i].hash) = old[i];
 }
 
+/* Eight bytes at a time: xor, multiply by an odd constant (the golden ratio in
+ * 64 bits), fold. */
+static uint32_t hash_text(const char *text, size_t length) {
+  uint64_t hash = length;
+  while (length > 0) {
+    uint64_t word = 0;
+    size_t taken = length < sizeof word ? length : sizeof word;
+    memcpy(&word, text, taken);
+    hash = (hash ^ word) * 0x9e3779b97f4a7c15u;
+    hash ^= hash >> 29;
+    text += taken;
+    length -= taken;
+  }
+  return (uint32_t)(hash >> 32 ^ hash);
+}
+
 const char *intern_n(Interner *interner, const char *text, size_t length) {
-  uint64_t hash = 14695981039346656037u;
-  for (size_t i = 0; i < length; i++)
-    hash = (hash ^ (unsigned char)text[i]) * 1099511628211u;
+  uint32_t hash = hash_text(text, length);
   Slot *slot = find_slot(interner, text, length, hash);
   if (slot->text)
     return slot->text;
@@ -64,7 +77,8 @@ const char *intern_n(Interner *interner, const char *text, size_t length) {
     slot = find_slot(interner, text, length, hash);
   }
   interner->count++;
-  *slot = (Slot){arena_string(interner->arena, text, length), length, hash};
+  *slot = (Slot){arena_string(interner->arena, text, length), (uint32_t)length,
+                 hash};
   return slot->text;
 }
 

@@ -124,7 +124,10 @@ static void result_missing(void) {
 }
 
 static void result_of_store(void) {
-  graph()->result.data[0].value = (ValueId)(store_node() - graph()->node);
+  ValueId id = 1;
+  while (graph_node(graph(), id) != store_node())
+    id++;
+  graph()->result.data[0].value = id;
 }
 
 static void recipe_missing(void) {
