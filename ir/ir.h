@@ -195,9 +195,9 @@ bool attributes_equal(const Attributes *a, const Attributes *b);
 
 enum { MAX_INPUTS = 8 };
 
-/* One value and the op that makes it. `name` has no sigil: "net.l1.y'2"; it is
- * NULL for CONST (printed inline) and STORE only. The type of a node that
- * defines an exponent is i32[]. */
+/* One value and the op that makes it. `name` is interned and has no sigil:
+ * "net.l1.y'2"; it is NULL for CONST (printed inline) and STORE only. The type
+ * of a node that defines an exponent is i32[]. */
 typedef struct {
   Op op;
   Phase phase;
@@ -389,6 +389,9 @@ NameTable *name_table_new(Arena *arena, Interner *interner,
                           const Graph *graph); /* graph may be NULL */
 /* Claims `name`; false if it is taken. */
 bool name_claim(NameTable *names, const char *name);
+/* The same for a name that is interned already, as the names of nodes and
+ * parameters are. */
+bool name_claim_interned(NameTable *names, const char *name);
 /* base, or base'2, base'3, ...: the next binding of a source name. */
 const char *name_rebinding(NameTable *names, const char *base);
 /* base~1, base~2, ...: a helper of the binding `base`. A ~n already at the end

@@ -68,13 +68,13 @@ NameTable *name_table_new(Arena *arena, Interner *interner,
   for (ValueId id = 1; graph && id < graph->count; id++) {
     const Node *node = graph_node(graph, id);
     if (node->name && !node_defines_exponent(node))
-      name_claim(names, node->name);
+      name_claim_interned(names, node->name);
   }
   return names;
 }
 
 /* Taking a name twice is what claims exist to prevent. */
-static bool claim_interned(NameTable *names, const char *name) {
+bool name_claim_interned(NameTable *names, const char *name) {
   NameEntry *entry = entry_get(names, name);
   if (entry->taken)
     return false;
@@ -83,21 +83,21 @@ static bool claim_interned(NameTable *names, const char *name) {
 }
 
 bool name_claim(NameTable *names, const char *name) {
-  return claim_interned(names, intern(names->interner, name));
+  return name_claim_interned(names, intern(names->interner, name));
 }
 
 /* The first binding carries no mark. Numbers go up only, so a name once given
  * back is not given again. */
 const char *name_rebinding(NameTable *names, const char *base) {
   const char *key = intern(names->interner, base);
-  if (claim_interned(names, key))
+  if (name_claim_interned(names, key))
     return key;
   for (;;) {
     NameEntry *entry = entry_get(names, key);
     uint32_t number = entry->bindings < 2 ? 2 : entry->bindings;
     entry->bindings = number + 1;
     const char *name = intern_printf(names->interner, "%s'%u", base, number);
-    if (claim_interned(names, name))
+    if (name_claim_interned(names, name))
       return name;
   }
 }
@@ -118,14 +118,14 @@ const char *name_helper(NameTable *names, const char *base) {
     NameEntry *entry = entry_get(names, key);
     uint32_t number = ++entry->helpers;
     const char *name = intern_printf(names->interner, "%s~%u", key, number);
-    if (claim_interned(names, name))
+    if (name_claim_interned(names, name))
       return name;
   }
 }
 
 /* Derived names meet only where two passes derive the same one. */
 static const char *claim_or_helper(NameTable *names, const char *name) {
-  return claim_interned(names, name) ? name : name_helper(names, name);
+  return name_claim_interned(names, name) ? name : name_helper(names, name);
 }
 
 const char *name_gradient(NameTable *names, const char *base) {

@@ -135,7 +135,7 @@ static NameTable *names_in_use(PassContext *context, const Graph *old) {
   for (ValueId id = 1; id < old->count; id++) {
     const Node *node = graph_node(old, id);
     if (node->name && !node_is_placeholder(node))
-      name_claim(names, node->name);
+      name_claim_interned(names, node->name);
   }
   return names;
 }

@@ -38,6 +38,7 @@ double fma_peak(int threads);
  * or NULL for /dev/null). Returns its exit code, -1 if it could not start. */
 typedef struct {
   double seconds;
+  double processor_seconds; /* user and system */
   double peak_mib;
   int status;
 } ProcessResult;
@@ -53,6 +54,8 @@ bool compile_example(const char *recipe, const char *name, Report *report);
  * ----------------------------------------------------------- */
 
 void bench_compile(Report *report);
+void bench_front(Report *report);
+void bench_deep(Report *report);
 void bench_startup(Report *report);
 void bench_step(Report *report);
 void bench_accuracy(Report *report);

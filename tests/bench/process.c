@@ -55,6 +55,9 @@ ProcessResult process_run(char *const *command, const char *output) {
   if (posix_spawnp(&pid, command[0], &actions, NULL, command, environ) == 0 &&
       wait4(pid, &status, 0, &usage) == pid) {
     result.seconds = seconds_now() - begin;
+    result.processor_seconds =
+        (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+        (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1e-6;
     result.peak_mib = (double)usage.ru_maxrss / 1024;
     result.status = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
   }

@@ -142,11 +142,11 @@ static void a_table_starts_from_a_graph(void **state) {
   Graph *graph = graph_new(arena, ENTRY_PLAIN, "f");
   const Type *type = type_scalar(types, FORMAT_REAL);
   Node node = node_make(OP_INPUT, PHASE_FORWARD, type, 0, 0, 0);
-  node.name = "x";
+  node.name = intern(interner, "x");
   ValueId x = graph_add(graph, &node);
   node = node_make(OP_NORM_EXPONENT, PHASE_FORWARD,
                    type_scalar(types, FORMAT_I32), x, 0, 0);
-  node.name = "d.x";
+  node.name = intern(interner, "d.x");
   graph_add(graph, &node);
   NameTable *names = name_table_new(arena, interner, graph);
   assert_false(name_claim(names, "x"));
