@@ -183,18 +183,27 @@ bool args_define(Elaborator *e, BoundArg *bound, const Callee *callee,
 
 /* ---- functions ---------------------------------------------------------- */
 
+/* Trees, values, texts, nodes, and the lists of names that grow with them. */
+static size_t memory_used(const Elaborator *e) {
+  const Builder *builder = e->builder;
+  size_t bytes = arena_used(e->arena) + arena_used(e->scratch) +
+                 (size_t)e->nodes * sizeof(Node) +
+                 e->program->place.capacity * sizeof(ValuePlace);
+  if (builder)
+    bytes += alias_table_bytes(&builder->alias) +
+             builder->place.capacity * sizeof(Placed);
+  return bytes;
+}
+
 /* Unrolling has a price; this bounds it before patience ends. */
 bool work_add(Elaborator *e, Span span) {
   if (e->stopped)
     return false;
-  size_t bytes = arena_used(e->arena) + arena_used(e->scratch) +
-                 (size_t)e->nodes * sizeof(Node) +
-                 (e->builder ? alias_table_bytes(&e->builder->alias) : 0);
   if (e->work++ >= limit_of(e, LIMIT_work))
     fail_limit(e, span, LIMIT_work,
                "more than %" PRId64 " expressions, calls and turns of loops",
                limit_of(e, LIMIT_work));
-  else if ((int64_t)bytes > limit_of(e, LIMIT_memory_bytes))
+  else if ((int64_t)memory_used(e) > limit_of(e, LIMIT_memory_bytes))
     fail_limit(e, span, LIMIT_memory_bytes,
                "the program takes more than %" PRId64 " bytes of memory",
                limit_of(e, LIMIT_memory_bytes));
