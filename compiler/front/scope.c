@@ -256,7 +256,7 @@ Value symbol_value(Elaborator *e, const Symbol *symbol, Span span) {
 static bool wraps_builtin(const Elaborator *e, const Entry *entry) {
   const Item *item = entry->symbol->item;
   return item->kind == ITEM_FN && e->frame->function == &item->function &&
-         builtin_find(entry->name) != NULL;
+         word_map_get(&e->prelude, entry->name) >= PRELUDE_BUILTIN;
 }
 
 Value name_lookup(Elaborator *e, const char *name, Span span, bool called) {
