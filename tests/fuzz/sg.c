@@ -2,8 +2,8 @@
  *
  * In: any bytes. Promises: nothing crashes; a refused text has an error with
  * its place; a text that parses prints in a form that parses and prints the
- * same; a text that elaborates gives a program that keeps promise_reads_back
- * and promise_passes.
+ * same, and its layout by `sgc fmt` is a fixed point; a text that elaborates
+ * gives a program that keeps promise_reads_back and promise_passes.
  */
 #include "compiler/front/front.h"
 #include "tests/fuzz/fuzz.h"
@@ -43,6 +43,29 @@ static bool promise_fixed_point(const void *text, size_t length) {
   return parses;
 }
 
+/* The layout of a text that parses. */
+static Buffer layout(const void *text, size_t length) {
+  Compilation c;
+  Buffer out = {0};
+  compilation_open(&c, file_name, text, length);
+  buffer_add(&out, "", 0);
+  FormatResult result =
+      source_format(&out, c.interner, &c.sources, c.source, c.diagnostics);
+  promise(result == FORMAT_DONE, "a text that parses can be laid out",
+          c.messages.data);
+  compilation_close(&c);
+  return out;
+}
+
+static void promise_layout(const void *text, size_t length) {
+  Buffer once = layout(text, length);
+  Buffer twice = layout(once.data, once.length);
+  promise(strcmp(once.data, twice.data) == 0, "a layout stays as it is",
+          once.data);
+  buffer_free(&once);
+  buffer_free(&twice);
+}
+
 static void promise_elaborates(const void *text, size_t length) {
   Compilation c;
   FrontOptions options = {0};
@@ -61,7 +84,8 @@ static void promise_elaborates(const void *text, size_t length) {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   if (size > FUZZ_INPUT_LIMIT)
     return 0;
-  promise_fixed_point(data, size);
+  if (promise_fixed_point(data, size))
+    promise_layout(data, size);
   promise_elaborates(data, size);
   return 0;
 }
