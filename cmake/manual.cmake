@@ -28,7 +28,7 @@ install(FILES ${CMAKE_BINARY_DIR}/completion/sgc.fish
 
 # Editor files: templates are filled in, the others copied.
 file(GLOB_RECURSE sg_editor_files CONFIGURE_DEPENDS
-     RELATIVE ${CMAKE_SOURCE_DIR} editors/*.vim editors/*.in)
+     RELATIVE ${CMAKE_SOURCE_DIR} editors/*.vim editors/*.json editors/*.in)
 foreach(file ${sg_editor_files})
   string(REGEX REPLACE "\\.in$" "" target ${file})
   set(out ${CMAKE_BINARY_DIR}/${target})

@@ -152,7 +152,8 @@ static int by_key(const void *left, const void *right) {
 
 /* How many elements the array of each unit has. */
 static void count_elements(Units *units) {
-  qsort(units->data, units->length, sizeof *units->data, by_family);
+  if (units->length)
+    qsort(units->data, units->length, sizeof *units->data, by_family);
   for (size_t first = 0, last; first < units->length; first = last) {
     size_t count = 0;
     for (last = first;

@@ -82,7 +82,7 @@ def check_ops(build, page):
 def check_textmate(build):
     for path in glob.glob(os.path.join(build, "editors/textmate/*.json")):
         grammar = json.loads(read(path))
-        for pattern in grammar["patterns"]:
+        for pattern in grammar.get("patterns", []):
             for key in ("match", "begin", "end"):
                 if key in pattern:
                     re.compile(pattern[key])
