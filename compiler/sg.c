@@ -71,6 +71,7 @@ void sg_close(sg_context *sg) {
   if (!sg)
     return;
   program_free(sg->program);
+  arena_free(sg->before); /* left by a pass that failed */
   Options *option = &sg->option;
   vec_free(&option->define);
   vec_free(&option->include);
