@@ -212,6 +212,15 @@ static void mill_binary(Mill *mill, Op op) {
   mill_add(mill, rank, sketch_op(mill->s, NULL, op, a, b, 0));
 }
 
+/* a where a > b, else b or 0. */
+static void mill_choice(Mill *mill, int rank) {
+  Sketch *s = mill->s;
+  ValueId a = mill_pick(mill, rank), b = mill_pick(mill, rank);
+  ValueId mask = sketch_op(s, NULL, OP_GT, a, b, 0);
+  ValueId other = sketch_random(s) % 2 ? b : sketch_number(s, 0);
+  mill_add(mill, rank, sketch_op(s, NULL, OP_SELECT, mask, a, other));
+}
+
 static void mill_view(Mill *mill) {
   Sketch *s = mill->s;
   ValueId flat = sketch_shaped(s, NULL, OP_RESHAPE, mill_pick(mill, 2),
@@ -232,7 +241,7 @@ static void mill_pattern(Mill *mill, Op op, int rank, const char *pattern) {
 static void mill_op(Mill *mill) {
   Sketch *s = mill->s;
   int rank = (int)(sketch_random(s) % 3);
-  switch (sketch_random(s) % 14) {
+  switch (sketch_random(s) % 18) {
   case 0:
     return mill_unary(mill, OP_RELU, rank);
   case 1:
@@ -256,6 +265,14 @@ static void mill_op(Mill *mill) {
   case 11:
     return mill_pattern(mill, OP_TRANSPOSE, 2, "a b -> b a");
   case 12:
+    return mill_binary(mill, OP_MAXIMUM);
+  case 13:
+    return mill_binary(mill, OP_MINIMUM);
+  case 14:
+    return mill_unary(mill, OP_ABS, rank);
+  case 15:
+    return mill_choice(mill, rank);
+  case 16:
     if (mill->rescales)
       return mill_unary(mill, OP_RESCALE, rank);
     return mill_unary(mill, OP_SQRT, rank);
