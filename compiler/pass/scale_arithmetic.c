@@ -166,7 +166,8 @@ void scale_sum_of_squares(Scaler *scaler, ValueId old, Node *node) {
   scaler_align(scaler, node, 1, node->scale);
 }
 
-/* Operands are compared as data at one exponent. */
+/* Operands are compared as data at one exponent: the larger, or that of what a
+ * number is compared with, for numbers are split anew at no cost. */
 void scale_compare(Scaler *scaler, ValueId old, Node *node) {
   (void)old;
   node_set_unscaled(node);
@@ -174,7 +175,10 @@ void scale_compare(Scaler *scaler, ValueId old, Node *node) {
   Node b = *scaler_operand(scaler, node, 1);
   if (a.scale.kind != SCALE_NORMAL || b.scale.kind != SCALE_NORMAL)
     return;
-  Scale scale = scaler_larger(scaler, node, a.scale, b.scale);
+  Scale scale = a.op == OP_CONST   ? b.scale
+                : b.op == OP_CONST ? a.scale
+                                   : scaler_larger(scaler, node, a.scale,
+                                                   b.scale);
   scaler_align(scaler, node, 0, scale);
   scaler_align(scaler, node, 1, scale);
 }

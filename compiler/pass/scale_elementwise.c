@@ -3,7 +3,8 @@
  *   maximum, minimum, select   the larger exponent; L the root of the mean
  *                              square; zeros, infinities and NaN adopt the
  *                              other's exponent, so max(x, 0) and a masking
- *                              with -inf keep that of x
+ *                              with -inf keep that of x; so does a bound: a
+ *                              number below 0 in maximum, above in minimum
  *   abs                        e, f of the operand
  *   sign                       e = 0, f = 0
  *   floor, round               e = 0, f = L of the operand
@@ -36,6 +37,55 @@ static bool choice_is_nonnegative(const Node *node, const Node *a,
   return a->estimate.nonnegative && b->estimate.nonnegative;
 }
 
+/* max(x, c) with c < 0 and min(x, c) with c > 0 are for the most part x,
+ * however large c is. */
+static bool is_bound(const Node *node, const Node *number, const Node *other) {
+  bool inward = node->op == OP_MAXIMUM   ? number->attr.value < 0
+                : node->op == OP_MINIMUM ? number->attr.value > 0
+                                         : false;
+  return inward && number->op == OP_CONST &&
+         number->scale.kind == SCALE_NORMAL && node_contributes(other);
+}
+
+/* The level of a number and, where *other is the opposite bound's result, of
+ * the larger of both. */
+static double bound_level(const Scaler *scaler, const Node *node,
+                          const Node *number, const Node *other) {
+  double level = node_level(number);
+  for (int i = 0; i < 2 && other->op != node->op &&
+                  (other->op == OP_MAXIMUM || other->op == OP_MINIMUM);
+       i++) {
+    const Node *far = scaler_operand(scaler, other, i);
+    if (is_bound(other, far, scaler_operand(scaler, other, 1 - i)))
+      return fmax(level, far->scale.exponent + log2(fabs(far->attr.value)));
+  }
+  return INFINITY;
+}
+
+/* The exponent of x; where no element can be larger than the bounds, f says
+ * so. */
+static void scale_bound(Scaler *scaler, Node *node, int number) {
+  Node bound = *scaler_operand(scaler, node, number);
+  Node x = *scaler_operand(scaler, node, 1 - number);
+  double most = x.estimate.nonnegative && node->op == OP_MINIMUM
+                    ? node_level(&bound)
+                    : bound_level(scaler, node, &bound, &x);
+  most -= scaler_predicted(scaler, x.scale).exponent;
+  node_set_scale(node, x.scale, fmin(x.estimate.log2_rms, most),
+                 choice_is_nonnegative(node, &x, &bound));
+  scaler_align(scaler, node, number, x.scale);
+}
+
+static bool scale_bounded_choice(Scaler *scaler, Node *node) {
+  for (int i = 0; i < 2; i++)
+    if (is_bound(node, scaler_operand(scaler, node, i),
+                 scaler_operand(scaler, node, 1 - i))) {
+      scale_bound(scaler, node, i);
+      return true;
+    }
+  return false;
+}
+
 void scale_choice(Scaler *scaler, ValueId old, Node *node) {
   (void)old;
   int first = node->op == OP_SELECT ? 1 : 0;
@@ -43,6 +93,8 @@ void scale_choice(Scaler *scaler, ValueId old, Node *node) {
     node_set_unscaled(node);
     return;
   }
+  if (scale_bounded_choice(scaler, node))
+    return;
   Node a = *scaler_operand(scaler, node, first);
   Node b = *scaler_operand(scaler, node, first + 1);
   Meeting meeting = scaler_meet(scaler, node, first);
