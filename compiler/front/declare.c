@@ -62,6 +62,20 @@ void fail_scale_format(Elaborator *e, Span span, Format format) {
 
 static const char *const compile_time_word[] = {"int", "str"};
 
+/* What other languages call the types of this one. */
+static const char *foreign_type(const char *word) {
+  static const char *const row[][2] = {
+      {"float", "real"},    {"float32", "f32"}, {"float16", "f16"},
+      {"bfloat16", "bf16"}, {"double", "f64"},  {"float64", "f64"},
+      {"int32", "i32"},     {"int64", "i64"},   {"long", "i64"},
+      {"uint8", "u8"},      {"byte", "u8"},     {"string", "str"},
+      {"boolean", "bool"},  {"half", "f16"},    {"uint16", "u16"}};
+  for (size_t i = 0; i < sizeof row / sizeof *row; i++)
+    if (strcmp(row[i][0], word) == 0)
+      return row[i][1];
+  return NULL;
+}
+
 static Format fail_type_word(Elaborator *e, const TypeExpr *type,
                              const char *word) {
   Diagnostic error =
@@ -72,8 +86,13 @@ static Format fail_type_word(Elaborator *e, const TypeExpr *type,
   for (size_t i = 0; i < 2; i++)
     vec_push(&candidates, compile_time_word[i]);
   const char *near = did_you_mean(e, word, &candidates);
-  if (near)
+  const char *same = foreign_type(word);
+  if (same)
+    error_hint(e, &error, "`%s`", same);
+  else if (near)
     error_mark(e, &error, "%s", near);
+  else if (strcmp(word, "Tensor") == 0 || strcmp(word, "tensor") == 0)
+    error_hint(e, &error, "the shape alone, `[n, 4]`, is a tensor of reals");
   else
     error_hint(e, &error,
                "`real` lets the recipe choose; `f32` fixes the "

@@ -180,11 +180,35 @@ static Value batch_member(Elaborator *e, const Expr *expr, Value batch) {
                      &candidates);
 }
 
+static bool is_builtin(const char *name) {
+  size_t count;
+  const Builtin *table = builtin_table(&count);
+  for (size_t i = 0; i < count; i++)
+    if (strcmp(table[i].name, name) == 0)
+      return true;
+  return false;
+}
+
+/* `x.shape` and `x.sum()` are habits of Python. */
+static Value fail_tensor_member(Elaborator *e, const Expr *expr, Value tensor) {
+  Diagnostic error = error_begin(e, expr->op_span, "E0230",
+                                 "a tensor has no member `%s`", expr->text);
+  error_label(e, &error, expr->left->span, "%s",
+              value_describe_sizes(e, tensor));
+  const char *of = expr_text(e, expr->left);
+  if (strcmp(expr->text, "shape") == 0 || strcmp(expr->text, "size") == 0)
+    error_hint(e, &error, "`%s: [?b, ?n]` in a header names its sizes", of);
+  else if (is_builtin(expr->text))
+    error_hint(e, &error, "`%s(%s)`", expr->text, of);
+  else if (strcmp(expr->text, "t") == 0)
+    error_hint(e, &error, "`%s.T` swaps the last two axes", of);
+  return error_send(e, &error);
+}
+
 /* `.T` is all a tensor has. */
 static Value tensor_member(Elaborator *e, const Expr *expr, Value tensor) {
-  Candidates none = {0};
   if (strcmp(expr->text, "T") != 0)
-    return fail_member(e, expr, NULL, "E0215", "a tensor", "member", &none);
+    return fail_tensor_member(e, expr, tensor);
   const Type *type = value_type(e, tensor);
   if (type->rank < 2)
     return fail(e, expr->op_span, "E0323",

@@ -216,6 +216,7 @@ static const struct {
   const char *text, *hint;
 } foreign[] = {
     {"!", "write `not`"},
+    {"~", "write `not`"},
     {"&&", "write `and`"},
     {"||", "write `or`"},
     {"&", "write `and`"},

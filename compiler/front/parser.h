@@ -100,6 +100,8 @@ struct Parser {
   VEC(Token) queue; /* to be handed out before the lexer's, last first */
   Token recent[4];  /* handed out: [0] is the newest */
   bool skipping;    /* after an error, to the end of the line or block */
+  bool bodiless;    /* a block without braces was reported: its lines follow */
+  uint32_t silent_until; /* end of a comment of another language, or 0 */
   bool lost;        /* File.lost */
   Item *items;      /* ring */
   Expr *expr;
@@ -134,6 +136,8 @@ typedef struct {
 void syntax_error_report(const Misfit *misfit);
 /* Recognises a slip that deserves words of its own, and reports it. */
 bool syntax_slip_report(const Misfit *misfit);
+/* The same for habits of other languages (syntax_habits.c). */
+bool syntax_habit_report(const Misfit *misfit);
 bool misfit_expects(const Misfit *misfit, int kind);
 /* Reports one label, an optional hint. */
 void syntax_report(Parser *parser, Span span, const char *code,

@@ -145,6 +145,8 @@ static const struct {
     {"while", "there is no `while`: a program unrolls to a finite graph",
      "`repeat n { ... }` or `for i in 0..n { ... }`"},
     {"elif", "`elif` is written `else if`", "`} else if condition {`"},
+    {"elsif", "`elsif` is written `else if`", "`} else if condition {`"},
+    {"elseif", "`elseif` is written `else if`", "`} else if condition {`"},
     {"try", "there are no exceptions", NULL},
     {"print", "a program prints nothing by itself",
      "`report name = value` in `train` or `eval`"},
@@ -316,8 +318,9 @@ static bool slip_conditional(const Misfit *misfit) {
 /* From the most particular to the most general. */
 bool syntax_slip_report(const Misfit *misfit) {
   static bool (*const slips[])(const Misfit *) = {
-      slip_block_cut,          slip_bare_point,       slip_operator_first,
-      slip_else_first,         slip_brace_first,      slip_foreign_word,
+      slip_block_cut,          syntax_habit_report,   slip_bare_point,
+      slip_operator_first,     slip_else_first,       slip_brace_first,
+      slip_foreign_word,
       slip_star_argument,      slip_assign_for_colon, slip_colon_for_assign,
       slip_chained_comparison, slip_update,           slip_assign_for_equal,
       slip_call_statement,     slip_conditional,      slip_entry_sizes};
