@@ -254,47 +254,60 @@ void graph_copy_finish(GraphCopy *copy) {
     copy_kernels(copy);
 }
 
-/* ---- labels ----------------------------------------------------------------
- */
+/* ---- labels and indices
+ * ------------------------------------------------------------------- */
 
-/* The operand of this op that must lie in [0, *limit); 0 if there is none. */
-static ValueId limited_operand(const Graph *graph, const Node *node,
-                               int64_t *limit) {
-  const Type *first =
-      node->input[0] ? graph_node(graph, node->input[0])->type : NULL;
+/* An operand that chooses: labels, indices, the start of a window. */
+typedef struct {
+  ValueId value; /* 0: the op has none */
+  int64_t limit; /* it lies in [0, limit) */
+} Chooser;
+
+static Chooser node_chooser(const Graph *graph, const Node *node) {
+  const Type *type =
+      node_inputs(node) > 1 ? graph_node(graph, node->input[0])->type : NULL;
+  int64_t axis = node->attr.axis;
   switch (node->op) {
   case OP_SOFTMAX_XENT:
   case OP_SOFTMAX_XENT_GRAD:
-    *limit = first->dim[first->rank - 1];
-    return node->input[1];
+    return (Chooser){node->input[1], type->dim[type->rank - 1]};
   case OP_ONEHOT:
-    *limit = node->attr.size;
-    return node->input[0];
+    return (Chooser){node->input[0], node->attr.size};
+  case OP_GATHER:
+  case OP_TAKE:
+    return (Chooser){node->input[1], type->dim[axis]};
+  case OP_SCATTER_ADD:
+  case OP_PUT_ADD:
+    return (Chooser){node->input[1], node->attr.size};
+  case OP_WINDOW:
+    return (Chooser){node->input[1], type->dim[axis] - node->attr.size + 1};
+  case OP_WINDOW_WRITE:
+    return (Chooser){node->input[2],
+                     type->dim[axis] -
+                         graph_node(graph, node->input[1])->type->dim[axis] +
+                         1};
   default:
-    return 0;
+    return (Chooser){0, 0};
   }
 }
 
-/* The limit if the operand is input `input`, perhaps converted or reshaped;
- * else 0. */
-static int64_t label_classes(const Graph *graph, const Node *node,
-                             ValueId input) {
-  int64_t limit = 0;
-  ValueId label = limited_operand(graph, node, &limit);
-  const Node *from = graph_node(graph, label);
-  while (label && (from->op == OP_CONVERT || from->op == OP_RESHAPE)) {
-    label = from->input[0];
-    from = graph_node(graph, label);
-  }
-  return label && label == input ? limit : 0;
+/* Ops whose elements are all elements of their first operand. */
+static bool op_moves(Op op) {
+  return op == OP_CONVERT || op == OP_RESHAPE || op == OP_TRANSPOSE ||
+         op == OP_BROADCAST || op == OP_SLICE || op == OP_REVERSE ||
+         op == OP_WINDOW || op == OP_GATHER;
 }
 
 int64_t graph_label_limit(const Graph *graph, ValueId input) {
   int64_t limit = 0;
   for (ValueId id = 1; id < graph->count; id++) {
-    int64_t classes = label_classes(graph, graph_node(graph, id), input);
-    if (classes > 0 && (limit == 0 || classes < limit))
-      limit = classes;
+    Chooser chooser = node_chooser(graph, graph_node(graph, id));
+    ValueId from = chooser.value;
+    while (from && op_moves(graph_node(graph, from)->op))
+      from = graph_node(graph, from)->input[0];
+    if (from == input && chooser.limit > 0 &&
+        (limit == 0 || chooser.limit < limit))
+      limit = chooser.limit;
   }
   return limit;
 }

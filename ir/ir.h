@@ -347,8 +347,8 @@ void region_reads(const Graph *graph, const Region *region,
 /* How many nodes, results and parts of `minimize` read each value, as operand
  * or as exponent symbol; a node that reads a value twice counts once. */
 uint32_t *graph_user_counts(Arena *arena, const Graph *graph);
-/* Labels index classes: values of INPUT node `input` must lie in [0, limit)
- * where a softmax_xent or onehot reads them as classes; 0: any will do. */
+/* Labels, indices and starts of windows choose: values of INPUT node `input`
+ * must lie in [0, limit) where an op chooses by them; 0: any value will do. */
 int64_t graph_label_limit(const Graph *graph, ValueId input);
 bool node_defines_exponent(const Node *node);
 /* The attributes a node may have at a level: those of its op and, at level
@@ -669,6 +669,7 @@ unsigned program_verify_each(const Program *program, VerifyReport *report,
  *   einsum, mul      e(a) + e(b)        div        e(a) - e(b)
  *   sum, mean, keep  e(x)               convert    0, operand unscaled first
  *   add, sub, eq     e(a) = e(b), aligned by rebalance beforehand
+ *   concat, pad, window_write   the same, of the operands that are no index
  *   relu_grad        e(dy)              softmax_xent_grad   e(dy)
  *   max_grad, min_grad                  e(dy)
  *   prod, softmax, log_softmax, logsumexp, onehot   0, operand unscaled first

@@ -90,6 +90,14 @@ static void print_terms(GraphPrinter *printer, const Node *node) {
   exponent_print(printer->out, printer->graph, node->attr.term[1]);
 }
 
+/* The first row that an op has: without operands it begins the list. */
+static int first_plain(unsigned attributes) {
+  int first = 0;
+  while (first < PLAIN_COUNT && !(attributes & plain_attribute(first)->bit))
+    first++;
+  return first;
+}
+
 /* The rows of attributes.def; optional ones where they say something. */
 static void print_plain(GraphPrinter *printer, const Node *node,
                         unsigned attributes) {
@@ -99,7 +107,8 @@ static void print_plain(GraphPrinter *printer, const Node *node,
     if (!(attributes & plain->bit) ||
         (!plain->required && plain_equal(plain, &node->attr, &neutral)))
       continue;
-    buffer_printf(printer->out, ", %s = ", plain->text);
+    bool first = node_inputs(node) == 0 && i == first_plain(attributes);
+    buffer_printf(printer->out, "%s%s = ", first ? "" : ", ", plain->text);
     plain_print(printer->out, plain, &node->attr);
   }
 }

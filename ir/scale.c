@@ -178,6 +178,13 @@ static bool exponent_unit(const Graph *graph, const Node *node, Sum *sum) {
   return true;
 }
 
+/* As aligned, of the first two operands alone: what follows is an index. */
+static bool exponent_pair(const Graph *graph, const Node *node, Sum *sum) {
+  Scale first = operand_scale(graph, node, 0);
+  sum_add(sum, scale_adopts(first) ? operand_scale(graph, node, 1) : first);
+  return true;
+}
+
 /* Of equal exponents too, but the result is no real number. */
 static bool exponent_compared(const Graph *graph, const Node *node, Sum *sum) {
   (void)graph, (void)node, (void)sum;
@@ -218,6 +225,8 @@ bool op_is_aligned(Op op, int operand) {
   ExponentRule *rule = exponent_rule[op];
   if (rule == exponent_chosen)
     return operand > 0;
+  if (rule == exponent_pair)
+    return operand == 0 || operand == 1;
   return operand >= 0 &&
          (rule == exponent_aligned || rule == exponent_compared);
 }

@@ -227,19 +227,20 @@ Value builtin_transpose(Elaborator *e, const BuiltinCall *call) {
 
 /* The list is a value, so its items may come from anywhere; its places are
  * those of the list where it is written out. */
-static bool reshape_sizes(Elaborator *e, const BuiltinCall *call,
-                          Sizes *sizes) {
-  Value list = call->value[1];
+bool builtin_sizes(Elaborator *e, const BuiltinCall *call, int number,
+                   Sizes *sizes) {
+  Value list = call->value[number];
   if (list.kind != VALUE_LIST || list.as.list.count > MAX_RANK) {
-    fail(e, call->expr[1]->span, "E0421",
-         "the shape of `reshape` is a list of at most %d sizes", MAX_RANK);
+    fail(e, call->expr[number]->span, "E0421",
+         "the shape of `%s` is a list of at most %d sizes", call->builtin->name,
+         MAX_RANK);
     return false;
   }
-  const Expr *expr = call->expr[1]->list;
+  const Expr *expr = call->expr[number]->list;
   for (size_t i = 0; i < list.as.list.count; i++) {
     Value size = list.as.list.item[i];
     if (size.kind != VALUE_INT || size.as.integer < 1) {
-      fail(e, expr ? expr->span : call->expr[1]->span, "E0305",
+      fail(e, expr ? expr->span : call->expr[number]->span, "E0305",
            "a size is a whole number of at least 1, not %s",
            value_describe(e, size));
       return false;
@@ -270,7 +271,7 @@ static Value fail_reshape(Elaborator *e, const BuiltinCall *call, Value x,
 Value builtin_reshape(Elaborator *e, const BuiltinCall *call) {
   Value x;
   Sizes *sizes = NEW(e->scratch, Sizes);
-  if (!builtin_tensor(e, call, 0, &x) || !reshape_sizes(e, call, sizes))
+  if (!builtin_tensor(e, call, 0, &x) || !builtin_sizes(e, call, 1, sizes))
     return value_poison();
   const Type *from = value_type(e, x);
   const Type *type =

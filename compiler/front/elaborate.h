@@ -420,6 +420,10 @@ ValueId emit(Elaborator *e, Span span, Op op, const Attributes *attributes,
 /* The same with a type the caller knows. */
 ValueId emit_typed(Elaborator *e, Span span, Op op, const Type *type,
                    const Attributes *attributes, ValueId a, ValueId b);
+/* The same with any number of operands. */
+ValueId emit_many(Elaborator *e, Span span, Op op, const Type *type,
+                  const Attributes *attributes, const ValueId *operand,
+                  int count);
 ValueId emit_three(Elaborator *e, Span span, Op op, ValueId a, ValueId b,
                    ValueId c);
 ValueId emit_constant(Elaborator *e, Span span, Format format, double value);
@@ -471,6 +475,8 @@ Value tensor_convert(Elaborator *e, Span span, Format format, Value operand);
 /* "b c d -> b d": a pattern over generated letters that drops the axes in the
  * mask. */
 const char *reduce_pattern(Elaborator *e, int rank, unsigned dropped);
+/* "b d -> b c d": the axes in the mask are new. */
+const char *broadcast_pattern(Elaborator *e, int rank, unsigned added);
 
 /* Arguments of a built-in in the order of its row; missing ones have no expr.
  */
@@ -502,6 +508,8 @@ Value builtin_call(Elaborator *e, const Builtin *builtin, const Expr *call);
 bool builtin_tensor(Elaborator *e, const BuiltinCall *call, int i, Value *out);
 bool builtin_axis(Elaborator *e, const BuiltinCall *call, int i, int rank,
                   int *axis);
+/* The list of sizes in argument `i`: [b, t, 4]. */
+bool builtin_sizes(Elaborator *e, const BuiltinCall *call, int i, Sizes *sizes);
 #define BUILTIN(name, parameters, rule) BuiltinRule builtin_##rule;
 #define RESERVED(name)
 #include "compiler/front/builtins.def"
@@ -536,6 +544,8 @@ const char *const *param_labels(const Elaborator *e, int param);
 /* ---- statements and entries (statement.c, entry.c, minimize.c, dataset.c)  */
 
 void run_statements(Elaborator *e, const Stmt *block);
+/* state[subs] = value (assign.c) */
+void assign_statement(Elaborator *e, const Stmt *stmt);
 void entries_elaborate(Elaborator *e, FileScope *file);
 void minimize_statement(Elaborator *e, const Stmt *stmt);
 /* The optimizer's nodes, after the body. */

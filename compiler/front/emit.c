@@ -170,22 +170,32 @@ static ValueId emit_node(Elaborator *e, Span span, Node node) {
   return add_node(e, &node, span);
 }
 
-ValueId emit_typed(Elaborator *e, Span span, Op op, const Type *type,
-                   const Attributes *attributes, ValueId a, ValueId b) {
-  int inputs = op_info(op)->inputs;
-  if ((inputs > 0 && !a) || (inputs > 1 && !b))
-    return 0;
-  Node node = node_make(op, e->builder->phase, type, a, b, 0);
+ValueId emit_many(Elaborator *e, Span span, Op op, const Type *type,
+                  const Attributes *attributes, const ValueId *operand,
+                  int count) {
+  Node node = node_make(op, e->builder->phase, type, 0, 0, 0);
+  for (int i = 0; i < count; i++) {
+    if (!operand[i])
+      return 0;
+    node.input[i] = operand[i];
+  }
   if (attributes)
     node.attr = *attributes;
   return emit_node(e, span, node);
 }
 
+ValueId emit_typed(Elaborator *e, Span span, Op op, const Type *type,
+                   const Attributes *attributes, ValueId a, ValueId b) {
+  const ValueId operand[] = {a, b};
+  int inputs = op_info(op)->inputs;
+  return emit_many(e, span, op, type, attributes, operand,
+                   inputs < 2 ? inputs : 2);
+}
+
 ValueId emit_three(Elaborator *e, Span span, Op op, ValueId a, ValueId b,
                    ValueId c) {
-  if (!a || !b || !c)
-    return 0;
-  return emit_node(e, span, node_make(op, e->builder->phase, NULL, a, b, c));
+  const ValueId operand[] = {a, b, c};
+  return emit_many(e, span, op, NULL, NULL, operand, 3);
 }
 
 ValueId emit(Elaborator *e, Span span, Op op, const Attributes *attributes,

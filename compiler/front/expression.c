@@ -5,7 +5,7 @@
  * say `768 = D`: in the user's files the name where it is used, in the library
  * the name that the user's call gave it.
  */
-#include "compiler/front/elaborate.h"
+#include "compiler/front/pick.h"
 
 #include <ctype.h>
 #include <inttypes.h>
@@ -242,22 +242,49 @@ static Value eval_member(Elaborator *e, const Expr *expr, bool called) {
 
 /* ---- indexing ----------------------------------------------------------- */
 
+/* An index from 0 to `limit`, negative from the end; false after a message. */
+static bool item_place(Elaborator *e, const Expr *expr, const Expr *place,
+                       Value list, int64_t limit, int64_t *out) {
+  int64_t index, count = (int64_t)list.as.list.count;
+  if (!eval_int(e, place, "an index", &index))
+    return false;
+  *out = index < 0 ? index + count : index;
+  if (*out >= 0 && *out <= limit)
+    return true;
+  if (count == 0)
+    fail(e, place->span, "E0313", "`%s` is empty", expr_text(e, expr->left));
+  else
+    fail(e, place->span, "E0313",
+         "index %" PRId64 " is outside 0 .. %" PRId64 " of `%s`", index, limit,
+         expr_text(e, expr->left));
+  return false;
+}
+
+/* layers[2:]: the items from a up to, not including, b. */
+static Value slice_items(Elaborator *e, const Expr *expr, Value list) {
+  const Sub *sub = expr->subs;
+  int64_t from = 0, count = (int64_t)list.as.list.count, to = count;
+  if ((sub->a && !item_place(e, expr, sub->a, list, count, &from)) ||
+      (sub->b && !item_place(e, expr, sub->b, list, count, &to)))
+    return value_poison();
+  list.as.list.item += from;
+  list.as.list.count = to > from ? (size_t)(to - from) : 0;
+  return list;
+}
+
 /* Arrays of modules and lists: the index is known now. */
 static Value index_items(Elaborator *e, const Expr *expr, Value list) {
   const Sub *sub = expr->subs;
   int64_t index;
+  if (sub && !sub->next && sub->kind == SUB_RANGE)
+    return slice_items(e, expr, list);
   if (!sub || sub->next || sub->kind != SUB_INDEX)
-    return fail_unsupported(e, expr->span, "a slice of %s is",
-                            value_describe(e, list));
-  if (!eval_int(e, sub->a, "an index", &index))
+    return fail(e, expr->span, "E0414",
+                "%s is indexed by one number or slice known at compile time",
+                value_describe(e, list));
+  if (!item_place(e, expr, sub->a, list, (int64_t)list.as.list.count - 1,
+                  &index))
     return value_poison();
-  if (list.as.list.count == 0)
-    return fail(e, sub->span, "E0313", "`%s` is empty",
-                expr_text(e, expr->left));
-  if (index < 0 || (uint64_t)index >= list.as.list.count)
-    return fail(e, sub->span, "E0313",
-                "index %" PRId64 " is outside 0 .. %zu of `%s`", index,
-                list.as.list.count - 1, expr_text(e, expr->left));
   return list.as.list.item[index];
 }
 
@@ -270,8 +297,7 @@ static Value eval_index(Elaborator *e, const Expr *expr) {
   case VALUE_LIST:
     return index_items(e, expr, left);
   case VALUE_TENSOR:
-    return fail_unsupported(e, expr->span, "indexing a tensor (`%s`) is",
-                            expr_text(e, expr));
+    return tensor_index(e, expr, left);
   default:
     return fail(e, expr->span, "E0414", "`%s` is %s and cannot be indexed",
                 expr_text(e, expr->left), value_describe(e, left));

@@ -34,6 +34,17 @@ const char *reduce_pattern(Elaborator *e, int rank, unsigned dropped) {
   return buffer_take(e, &out);
 }
 
+const char *broadcast_pattern(Elaborator *e, int rank, unsigned added) {
+  Buffer out = {0};
+  for (int i = 0; i < rank; i++)
+    if (!(added >> i & 1))
+      add_letter(&out, free_letter[i]);
+  buffer_text(&out, " ->");
+  for (int i = 0; i < rank; i++)
+    buffer_printf(&out, " %c", free_letter[i]);
+  return buffer_take(e, &out);
+}
+
 /* A node of its own; simplify absorbs it into the product that reads it. */
 ValueId tensor_permute(Elaborator *e, Span span, ValueId id, int rank,
                        const int *order) {

@@ -85,14 +85,32 @@ static bool wants_new_axis(const Type *longer, const Type *shorter) {
          (longer->dim[0] == shorter->dim[0]);
 }
 
-/* `reshape(x, [b, 1])`, with the size as the text knows it. */
+/* The operand as something that can be subscripted. */
+static const char *subscriptable(Elaborator *e, const Expr *operand) {
+  bool binds = operand->kind == EXPR_BINARY || operand->kind == EXPR_UNARY;
+  const char *text = expr_text(e, operand);
+  return binds ? text_printf(e, "(%s)", text) : text;
+}
+
 static void hint_column(Elaborator *e, Diagnostic *error, const Expr *operand,
                         Value value) {
-  int64_t size = value_type(e, value)->dim[0];
-  const char *label = value.as.tensor.label ? value.as.tensor.label[0] : NULL;
-  const char *text = label ? label : text_printf(e, "%" PRId64, size);
-  error_hint(e, error, "`reshape(%s, [%s, 1])` is [%" PRId64 ", 1]",
-             expr_text(e, operand), text, size);
+  error_hint(e, error, "`%s[:, new]` is [%" PRId64 ", 1]",
+             subscriptable(e, operand), value_type(e, value)->dim[0]);
+}
+
+/* A table longer than what it meets: its first rows would fit. */
+static void hint_rows(Elaborator *e, Diagnostic *error, const Expr *operand,
+                      Value shorter, Value longer) {
+  const Type *a = value_type(e, longer), *b = value_type(e, shorter);
+  const char *const *label = longer.as.tensor.label;
+  int lead = a->rank - b->rank;
+  for (int i = 1; i < b->rank; i++)
+    if (a->dim[lead + i] != b->dim[i])
+      return;
+  if (b->dim[0] <= a->dim[lead] || !label || !label[lead])
+    return;
+  error_hint(e, error, "take the first %s: `%s[:%s]`", label[lead],
+             subscriptable(e, operand), label[lead]);
 }
 
 /* The shape with its source expressions; a parameter also says where it is
@@ -126,10 +144,13 @@ static void fail_combine(Elaborator *e, const Pair *pair, Value left,
     hint_column(e, &error, pair->right, right);
   else if (wants_new_axis(b, a))
     hint_column(e, &error, pair->left, left);
-  else if (a->rank > b->rank)
+  else if (a->rank > b->rank) {
     explain_suffix(e, &error, left, right, "left");
-  else
+    hint_rows(e, &error, pair->right, right, left);
+  } else {
     explain_suffix(e, &error, right, left, "right");
+    hint_rows(e, &error, pair->left, left, right);
+  }
   error_send(e, &error);
 }
 

@@ -486,8 +486,7 @@ static void run_statement(Elaborator *e, const Stmt *stmt) {
     run_bind(e, stmt);
     break;
   case STMT_ASSIGN:
-    fail_unsupported(e, stmt->span, "assigning to a part of `%s` is",
-                     path_text(e, &stmt->path));
+    assign_statement(e, stmt);
     break;
   case STMT_RETURN:
     run_return(e, stmt);

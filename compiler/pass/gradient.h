@@ -45,8 +45,8 @@ typedef void GradientRule(Tape *tape, ValueId id, ValueId dy);
 GradientRule *gradient_rule(Op op);
 /* Ops through which no gradient can be derived. */
 bool gradient_is_missing(Op op);
-/* Labels and conditions choose among values and have no gradient of their own.
- */
+/* Labels, indices and conditions choose among values and have no gradient of
+ * their own. */
 bool gradient_reaches(const Node *node, int operand);
 
 /* ---- for rules (tape.c) -------------------------------------------------- */

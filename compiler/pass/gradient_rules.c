@@ -245,6 +245,19 @@ bool gradient_is_missing(Op op) {
 }
 
 bool gradient_reaches(const Node *node, int operand) {
-  return !(node->op == OP_SOFTMAX_XENT && operand == 1) &&
-         !(node->op == OP_SELECT && operand == 0);
+  switch (node->op) {
+  case OP_SELECT:
+    return operand != 0;
+  case OP_SOFTMAX_XENT:
+  case OP_GATHER:
+  case OP_SCATTER_ADD:
+  case OP_TAKE:
+  case OP_PUT_ADD:
+  case OP_WINDOW:
+    return operand != 1;
+  case OP_WINDOW_WRITE:
+    return operand != 2;
+  default:
+    return true;
+  }
 }

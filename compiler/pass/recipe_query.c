@@ -253,6 +253,9 @@ static bool carries_value(Op op) {
   case OP_RESHAPE:
   case OP_TRANSPOSE:
   case OP_BROADCAST:
+  case OP_SLICE:
+  case OP_REVERSE:
+  case OP_WINDOW:
   case OP_RESCALE:
   case OP_REBALANCE:
     return true;
@@ -389,7 +392,8 @@ Settings recipe_operand_settings(const Program *program, const Graph *graph,
 
 /* Ops that a gradient passes through on its way into the optimizer. */
 static bool passes_gradient(Op op) {
-  return carries_value(op) || op == OP_ADD || op == OP_NEG;
+  return carries_value(op) || op == OP_ADD || op == OP_NEG || op == OP_PAD ||
+         op == OP_WINDOW_WRITE;
 }
 
 /* A weight gradient is what flows into the optimizer unmultiplied; all other

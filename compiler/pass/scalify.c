@@ -276,7 +276,15 @@ static bool scale_params(PassContext *context) {
 
 /* ---- the walk ----------------------------------------------------------- */
 
-/* Which sums make a new parameter value, and at which exponent. */
+/* Is the value, if it is stored, to be made at the exponent of what it is
+ * stored in? */
+static bool makes_on_demand(const Node *value) {
+  bool is_sum = value->op == OP_ADD || value->op == OP_SUB;
+  return (is_sum && value->phase == PHASE_UPDATE) ||
+         (value->op == OP_WINDOW_WRITE && type_is_real(value->type));
+}
+
+/* Which sums and writes make a new parameter value, and at which exponent. */
 static Scale *find_demands(const PassContext *context, const Graph *graph) {
   Scale *demand = NEW_ARRAY(context->arena, Scale, graph->count);
   for (ValueId id = 1; id < graph->count; id++) {
@@ -284,8 +292,7 @@ static Scale *find_demands(const PassContext *context, const Graph *graph) {
     if (store->op != OP_STORE)
       continue;
     const Node *value = graph_node(graph, store->input[0]);
-    bool is_sum = value->op == OP_ADD || value->op == OP_SUB;
-    if (is_sum && value->phase == PHASE_UPDATE &&
+    if (makes_on_demand(value) &&
         demand[store->input[0]].kind == SCALE_NONE)
       demand[store->input[0]] =
           context->program->param.data[store->attr.index].scale;

@@ -167,7 +167,11 @@ static int repeated_operand(const Rewrite *rewrite, const Node *node) {
   case OP_RESHAPE:
   case OP_SPLAT:
   case OP_CONVERT:
+  case OP_SLICE:
+  case OP_PAD:
     return 0; /* the types being equal, which the caller checks */
+  case OP_CONCAT:
+    return node_inputs(node) == 1 ? 0 : -1;
   case OP_TRANSPOSE:
   case OP_BROADCAST:
     return pattern_is_identity(rewrite, node) ? 0 : -1;
@@ -218,7 +222,15 @@ static bool join_transposes(const Rewrite *rewrite, Node *node,
 /* A splat however moved is a splat. */
 static bool make_splat(Node *node, const Node *inner) {
   node->op = OP_SPLAT;
-  node->attr.pattern = NULL;
+  node->attr = attributes_neutral();
+  return read_through(node, inner);
+}
+
+/* A slice of a slice along one axis is a slice. */
+static bool join_slices(Node *node, const Node *inner) {
+  if (node->attr.axis != inner->attr.axis)
+    return false;
+  node->attr.start += inner->attr.start;
   return read_through(node, inner);
 }
 
@@ -258,7 +270,12 @@ bool rewrite_structure(const Rewrite *rewrite, Node *node) {
     return inner->op == OP_SPLAT       ? make_splat(node, inner)
            : inner->op == OP_TRANSPOSE ? join_transposes(rewrite, node, inner)
                                        : false;
+  case OP_SLICE:
+    return inner->op == OP_SPLAT   ? make_splat(node, inner)
+           : inner->op == OP_SLICE ? join_slices(node, inner)
+                                   : false;
   case OP_BROADCAST:
+  case OP_REVERSE:
     return inner->op == OP_SPLAT ? make_splat(node, inner) : false;
   default:
     return false;
