@@ -21,8 +21,9 @@ typedef struct {
   sg_context *sg;
   const Graph *graph;
   const sg_exec_options *options;
-  Tensor *input; /* one per Graph.input */
-  bool *given;   /* from a file */
+  size_t rounds; /* micro-batches a step */
+  Tensor *input; /* one per Graph.input, for each micro-batch */
+  bool *given;   /* from a file, by Graph.input */
 } Execution;
 
 static bool precision_named(const char *text, Precision *out) {
@@ -67,9 +68,8 @@ static const Graph *choose_entry(sg_context *sg, const char *name) {
 
 /* Reproducible stand-ins: uniform integers for integer inputs (below the
  * number of classes for labels), standard normal reals. */
-static void fill_random(Execution *run, size_t index, uint64_t step) {
-  const Input *input = &run->graph->input.data[index];
-  Tensor *tensor = &run->input[index];
+static void fill_random(Execution *run, const Input *input, Tensor *tensor,
+                        uint64_t step) {
   RngKey key = rng_key(run->options->seed, step, rng_hash_name(input->name));
   const FormatInfo *format = format_info(tensor->type->format);
   int64_t limit = graph_label_limit(run->graph, input->value);
@@ -116,7 +116,9 @@ static sg_status load_input(Execution *run, const char *text) {
   for (int i = 0; fits && i < array.rank; i++)
     fits = array.dim[i] == tensor->type->dim[i];
   if (fits) {
-    npy_to_double(&array, tensor->data);
+    size_t count = run->graph->input.length;
+    for (size_t k = 0; k < run->rounds; k++)
+      npy_to_double(&array, run->input[(size_t)index + k * count].data);
     run->given[index] = true;
   } else {
     Buffer wanted = {0};
@@ -133,11 +135,13 @@ static sg_status prepare_inputs(Execution *run) {
   const Graph *graph = run->graph;
   Arena *arena = run->sg->arena;
   size_t count = graph->input.length;
-  run->input = NEW_ARRAY(arena, Tensor, count + 1);
+  run->rounds = graph->run.accumulate > 0 ? (size_t)graph->run.accumulate : 1;
+  run->input = NEW_ARRAY(arena, Tensor, run->rounds * count + 1);
   run->given = NEW_ARRAY(arena, bool, count + 1);
-  for (size_t i = 0; i < count; i++) {
-    const Type *type = graph_node(graph, graph->input.data[i].value)->type;
-    run->input[i] =
+  for (size_t k = 0; k < run->rounds * count; k++) {
+    ValueId value = graph->input.data[k % count].value;
+    const Type *type = graph_node(graph, value)->type;
+    run->input[k] =
         (Tensor){.type = type,
                  .data = NEW_ARRAY(arena, double, (size_t)type->elements + 1)};
   }
@@ -201,11 +205,22 @@ static void print_result(Buffer *out, Arena *arena, const Result *result,
   }
 }
 
+/* Every micro-batch of the step gets numbers of its own; what was given in a
+ * file it gets again. */
+static void fill_step(Execution *run, uint64_t step) {
+  const Graph *graph = run->graph;
+  size_t count = graph->input.length;
+  for (size_t k = 0; k < run->rounds * count; k++) {
+    size_t i = k % count;
+    uint64_t draw = (step - 1) * run->rounds + k / count + 1;
+    if (!run->given[i] && graph->input.data[i].source != SOURCE_STEP)
+      fill_random(run, &graph->input.data[i], &run->input[k], draw);
+  }
+}
+
 static sg_status run_step(Execution *run, Evaluator *evaluator, uint64_t step) {
   const Graph *graph = run->graph;
-  for (size_t i = 0; i < graph->input.length; i++)
-    if (!run->given[i] && graph->input.data[i].source != SOURCE_STEP)
-      fill_random(run, i, step);
+  fill_step(run, step);
   const char *error = NULL;
   if (!evaluator_step(evaluator, graph, step, run->input, &error)) {
     context_message(run->sg, SG_ERROR, "%s, step %llu: %s", graph->name,

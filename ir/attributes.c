@@ -31,7 +31,8 @@ Attributes attributes_neutral(void) {
 static const size_t plain_size[] = {[PLAIN_whole] = sizeof(int64_t),
                                     [PLAIN_real] = sizeof(double),
                                     [PLAIN_flag] = sizeof(bool),
-                                    [PLAIN_list] = sizeof(WholeList)};
+                                    [PLAIN_list] = sizeof(WholeList),
+                                    [PLAIN_format] = sizeof(Format)};
 
 bool plain_equal(const PlainAttribute *plain, const Attributes *a,
                  const Attributes *b) {
@@ -61,6 +62,9 @@ void plain_print(Buffer *out, const PlainAttribute *plain,
     break;
   case PLAIN_list:
     print_list(out, field);
+    break;
+  case PLAIN_format:
+    buffer_text(out, format_info(*(const Format *)field)->text);
     break;
   }
 }

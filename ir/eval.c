@@ -219,11 +219,29 @@ static bool node_evaluate(Frame *frame) {
   return true;
 }
 
+/* The update waits for the last micro-batch; leaves have no phase to keep. */
+static bool micro_evaluate(Evaluator *evaluator, const Graph *graph,
+                           const Tensor *inputs, bool last) {
+  for (ValueId id = 1; id < graph->count; id++) {
+    const Node *node = graph_node(graph, id);
+    if (node->phase == PHASE_UPDATE && !last && !node_is_leaf(node))
+      continue;
+    Frame frame = {evaluator, graph, node, id, inputs, NULL};
+    if (!node_evaluate(&frame))
+      return false;
+  }
+  return true;
+}
+
 static bool graph_evaluate(Evaluator *evaluator, const Graph *graph,
                            const Tensor *inputs) {
-  for (ValueId id = 1; id < graph->count; id++) {
-    Frame frame = {evaluator, graph, graph_node(graph, id), id, inputs, NULL};
-    if (!node_evaluate(&frame))
+  int64_t rounds = evaluator->micro_batches;
+  for (int64_t i = 0; i < rounds; i++) {
+    evaluator->draw =
+        (evaluator->step - 1) * (uint64_t)rounds + (uint64_t)i + 1;
+    const Tensor *own =
+        inputs == NULL ? NULL : inputs + (size_t)i * graph->input.length;
+    if (!micro_evaluate(evaluator, graph, own, i + 1 == rounds))
       return false;
   }
   return true;
@@ -248,7 +266,11 @@ static void step_begin(Evaluator *evaluator, const Graph *graph,
   evaluator->graph = graph;
   evaluator->step = step;
   evaluator->error = NULL;
+  evaluator->micro_batches =
+      graph->run.accumulate > 0 ? graph->run.accumulate : 1;
   evaluator->value = NEW_ARRAY(evaluator->scratch, Value, graph->count);
+  evaluator->accumulated =
+      NEW_ARRAY(evaluator->scratch, double *, graph->count);
 }
 
 bool evaluator_step(Evaluator *evaluator, const Graph *graph, uint64_t step,

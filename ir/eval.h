@@ -30,7 +30,8 @@ void evaluator_free(Evaluator *evaluator);
 /* Parameter `index`, to read or overwrite between calls. */
 Tensor *evaluator_param(Evaluator *evaluator, int index);
 /* Runs one step of `graph` at 1-based `step`. `inputs` has one tensor per
- * Graph.input (exponent 0, plain values; SOURCE_STEP ones are filled in by the
+ * Graph.input, and as many such sets, one after the other, as the step has
+ * micro-batches (RunSettings.accumulate; exponent 0, plain values; SOURCE_STEP ones are filled in by the
  * evaluator and may have data NULL). Returns false with *error set on bad
  * input (label out of range, wrong shape). */
 bool evaluator_step(Evaluator *evaluator, const Graph *graph, uint64_t step,

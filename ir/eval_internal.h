@@ -30,7 +30,10 @@ struct Evaluator {
   Arena *scratch; /* values of the last step */
   const Graph *graph;
   uint64_t step;
-  Value *value; /* one per node of `graph` */
+  int64_t micro_batches; /* of the step */
+  uint64_t draw; /* micro-batches so far, this one included: keys of rng */
+  Value *value;  /* one per node of `graph` */
+  double **accumulated; /* by node: the sum so far of an accumulate */
   const char *error;
   EvaluatorCounts counts;
 };

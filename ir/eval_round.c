@@ -12,7 +12,7 @@
  *   final         cast, and nothing else
  *
  * Stochastic rounding draws number i of the key (seed, step, name) for element
- * i, where the name is that of the value, or of the parameter for a store.
+ * i, with micro-batches counted where a step has several, and where the name is that of the value, or of the parameter for a store.
  */
 #include "ir/eval_internal.h"
 
@@ -51,7 +51,7 @@ static void round_nearest(RoundingRule rule, const double *in, double *out,
 static void round_stochastic(const Evaluator *evaluator, RoundingRule rule,
                              const double *in, double *out, size_t n) {
   RngKey key =
-      rng_key(evaluator->seed, evaluator->step, rng_hash_name(rule.key));
+      rng_key(evaluator->seed, evaluator->draw, rng_hash_name(rule.key));
   for (size_t i = 0; i < n; i++) {
     uint32_t code = codec_encode_stochastic(rule.format, (float)in[i],
                                             rng_u32(key, i), rule.overflow);

@@ -147,6 +147,8 @@ uint32_t *graph_user_counts(Arena *arena, const Graph *graph) {
     if (graph_node(graph, value)->scale.symbol)
       users[graph_node(graph, value)->scale.symbol]++;
   }
+  for (ValueId id = 1; id < graph->count; id++)
+    users[id] += graph_node(graph, id)->probe;
   if (graph->minimize)
     count_minimize(graph->minimize, users);
   return users;

@@ -143,11 +143,25 @@ typedef struct {
 
 const OpInfo *op_info(Op op);
 Op op_named(const char *text); /* OP_COUNT if there is none */
+/* Identities that speak to autodiff alone: they act on the gradient, and
+ * scalify takes them out. */
+bool op_is_marker(Op op);
+/* Draws random numbers, keyed by seed, step and the name of its value: never
+ * merged, never renamed. */
+bool op_is_random(Op op);
 
 typedef enum { NORM_L1, NORM_L2, NORM_MAX, NORM_COUNT } Norm;
 const char *norm_name(Norm norm);
 
-typedef enum { PHASE_FORWARD, PHASE_BACKWARD, PHASE_UPDATE, PHASE_COUNT } Phase;
+/* forward, backward and accumulate run once for each micro-batch of a step,
+ * update once a step (RunSettings.accumulate). */
+typedef enum {
+  PHASE_FORWARD,
+  PHASE_BACKWARD,
+  PHASE_ACCUMULATE,
+  PHASE_UPDATE,
+  PHASE_COUNT
+} Phase;
 const char *phase_name(Phase phase);
 
 /* One number for each axis of a window that moves over an image. */
@@ -166,13 +180,15 @@ typedef struct {
   Overflow overflow;   /* CAST, STORE */
   Scale term[2];       /* MAX_EXPONENT */
   int64_t axis, start, size, low, high, groups, ignore; /* attributes.def */
+  int64_t exponent;
+  Format to;
   double eps, smooth, probability;
   bool descending, reverse;
   WholeList window, stride, pad, dilation;
 } Attributes;
 
 /* The rows of attributes.def. */
-typedef enum { PLAIN_whole, PLAIN_real, PLAIN_flag, PLAIN_list } PlainKind;
+typedef enum { PLAIN_whole, PLAIN_real, PLAIN_flag, PLAIN_list, PLAIN_format } PlainKind;
 typedef struct {
   const char *text;
   unsigned bit;
@@ -204,6 +220,7 @@ typedef struct {
   const char *name;
   const Type *type;
   bool pinned; /* the source fixed the format: no recipe rule applies */
+  bool probe;  /* the source wants to see it: it is kept, in memory of its own */
   Scale scale;
   Estimate estimate;
   Attributes attr;
@@ -286,7 +303,8 @@ typedef struct {
   int64_t epochs, steps, log_every, save_every, seed;
   int64_t eval_every;
   const char *eval_entry; /* for eval_every */
-  int64_t batch;          /* examples per step: the batch parameter's size */
+  int64_t batch;          /* examples of the batch parameter */
+  int64_t accumulate;     /* micro-batches a step; 0: one */
 } RunSettings;
 
 typedef struct {
@@ -311,11 +329,12 @@ typedef struct {
  * for each parameter under `over`, a placeholder node for its gradient (op
  * INPUT, attr.index == -1, in no Graph.input, named as the gradient); the
  * optimizer's nodes (phase update) read it. autodiff replaces each placeholder
- * by the gradient it derives and leaves `minimize` NULL. */
+ * by the gradient it derives and leaves `minimize` NULL. `grad(loss, x)` leaves
+ * the same; x may be an input too. */
 typedef struct Minimize {
   ValueId loss;
   size_t count;
-  ValueId *parameter;   /* PARAM nodes */
+  ValueId *parameter;   /* PARAM or INPUT nodes */
   ValueId *placeholder; /* same order */
 } Minimize;
 

@@ -34,7 +34,7 @@ static const char *const level_text[] = {"plain", "scaled", "formatted",
                                          "final"};
 static const char *const norm_text[NORM_COUNT] = {"l1", "l2", "max"};
 static const char *const phase_text[PHASE_COUNT] = {"forward", "backward",
-                                                    "update"};
+                                                    "accumulate", "update"};
 static const char *const form_text[] = {"none",   "fused", "gemm",
                                         "reduce", "row",   "permute"};
 
@@ -42,6 +42,20 @@ static const char *const sample_text[] = {"greedy", "top_k", "top_p"};
 
 const OpInfo *op_info(Op op) {
   return &op_table[op];
+}
+
+/* The words of the shape column tell the two kinds from other ops. */
+static const char *const op_shape[OP_COUNT] = {
+#define OP(id, text, inputs, attributes, class, shape, ...) [OP_##id] = #shape,
+#include "ir/ops.def"
+};
+
+bool op_is_marker(Op op) {
+  return strcmp(op_shape[op], "marker") == 0;
+}
+
+bool op_is_random(Op op) {
+  return strcmp(op_shape[op], "random") == 0;
 }
 
 /* Linear: a hundred short words, once per op of a text. */

@@ -287,6 +287,7 @@ static void print_settings(Buffer *out, const Graph *graph) {
   }
   print_number(out, &separator, "seed", run->seed);
   print_number(out, &separator, "batch", run->batch);
+  print_number(out, &separator, "accumulate", run->accumulate);
   if (graph->kernel.length > 0)
     buffer_printf(out, "%skernels = %zu", separator, graph->kernel.length - 1);
 }

@@ -114,7 +114,7 @@ static void print_plain(GraphPrinter *printer, const Node *node,
 }
 
 /* In a fixed order: pattern, plain attributes, by, rounding, terms, pinned,
- * shift. */
+ * probe, shift. */
 static void print_attributes(GraphPrinter *printer, ValueId id) {
   const Node *node = graph_node(printer->graph, id);
   unsigned attributes = node_attributes(printer->program->level, node);
@@ -133,6 +133,8 @@ static void print_attributes(GraphPrinter *printer, ValueId id) {
     print_terms(printer, node);
   if (node->pinned)
     buffer_text(out, ", pinned");
+  if (node->probe)
+    buffer_text(out, ", probe");
   Shift shift = node_shift(printer->graph, id);
   if ((attributes & ATTR_SHIFT) && !shift_is_zero(shift)) {
     buffer_text(out, ", shift = ");

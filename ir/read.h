@@ -207,7 +207,7 @@ void read_input(SgirReader *reader, Word name, TypeText *type, Word source,
 void read_run_setting(SgirReader *reader, Word name, Operand *value);
 void read_phase(SgirReader *reader, Word name);
 void read_minimize(SgirReader *reader, Span span, Operand *loss);
-void read_minimize_pair(SgirReader *reader, Word param, Word placeholder,
+void read_minimize_pair(SgirReader *reader, ValueId parameter, Word placeholder,
                         TypeText *type);
 void read_entry_end(SgirReader *reader);
 

@@ -129,7 +129,8 @@ static int64_t *run_number(RunSettings *run, const char *name) {
                {"save_every", &run->save_every},
                {"eval_every", &run->eval_every},
                {"seed", &run->seed},
-               {"batch", &run->batch}};
+               {"batch", &run->batch},
+               {"accumulate", &run->accumulate}};
   for (size_t i = 0; i < sizeof table / sizeof *table; i++)
     if (strcmp(table[i].name, name) == 0)
       return table[i].value;
@@ -155,7 +156,9 @@ void read_run_setting(SgirReader *reader, Word name, Operand *value) {
   Graph *graph = reader->graph;
   int64_t *number = run_number(&graph->run, name.text);
   if (number) {
-    read_whole(reader, value, name.text, 1, (int64_t)1 << 53, number);
+    bool rounds = number == &graph->run.accumulate;
+    read_whole(reader, value, name.text, 1, (int64_t)1 << (rounds ? 20 : 53),
+               number);
   } else if (strcmp(name.text, "kernels") == 0) {
     if (!read_whole(reader, value, "kernels", 0, INT32_MAX, &reader->kernels))
       return;
@@ -172,7 +175,7 @@ void read_run_setting(SgirReader *reader, Word name, Operand *value) {
 
 /* ---- the body ----------------------------------------------------------- */
 
-/* Phases go forward, backward, update; any may be missing. */
+/* Phases go forward, backward, accumulate, update; any may be missing. */
 void read_phase(SgirReader *reader, Word name) {
   for (int phase = 0; phase < PHASE_COUNT; phase++) {
     if (strcmp(phase_name((Phase)phase), name.text) != 0)
@@ -184,7 +187,7 @@ void read_phase(SgirReader *reader, Word name) {
     return;
   }
   read_error(reader, name.span, "E0803",
-             "`%s` is not a phase: forward, backward or update", name.text);
+             "`%s` is not a phase: forward, backward, accumulate or update", name.text);
 }
 
 /* The pairs follow; a loss that is poison leaves 0 behind, but then reading has
@@ -213,13 +216,12 @@ static ValueId *append(Arena *arena, ValueId *list, size_t count,
 }
 
 /* Defines the placeholder that the update phase reads. */
-void read_minimize_pair(SgirReader *reader, Word param, Word placeholder,
-                        TypeText *text) {
+void read_minimize_pair(SgirReader *reader, ValueId parameter,
+                        Word placeholder, TypeText *text) {
   Graph *graph = reader->graph;
   Minimize *minimize = graph->minimize;
   Scale scale;
   const Type *type = read_type(reader, text, &scale);
-  ValueId parameter = find_param(reader, param);
   if (!type || parameter == POISON) {
     define_value(reader, placeholder, POISON);
     return;

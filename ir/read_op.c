@@ -230,7 +230,8 @@ static void set_plain(OpText *op, const PlainAttribute *plain,
   static const char *const want[] = {[PLAIN_whole] = "a whole number",
                                      [PLAIN_real] = "a number",
                                      [PLAIN_flag] = "true or false",
-                                     [PLAIN_list] = "a list, such as [2, 2]"};
+                                     [PLAIN_list] = "a list, such as [2, 2]",
+                                     [PLAIN_format] = "a format"};
   bool good = false;
   if (plain->kind == PLAIN_whole && value->kind == OPERAND_NUMBER &&
       value->whole && fabs(value->number) <= 0x1p53) {
@@ -243,6 +244,10 @@ static void set_plain(OpText *op, const PlainAttribute *plain,
     good = set_flag(value, field);
   } else if (plain->kind == PLAIN_list && value->kind == OPERAND_LIST) {
     *(WholeList *)field = value->list;
+    good = true;
+  }
+  if (plain->kind == PLAIN_format && value->kind == OPERAND_WORD) {
+    *(Format *)field = read_format(op->reader, value->word);
     good = true;
   }
   if (!good)
@@ -341,6 +346,8 @@ static void read_positional(OpText *op, int number, const Operand *operand) {
     read_term(op, number, operand);
   else if (attribute_word(operand, "pinned"))
     op->node->pinned = true;
+  else if (attribute_word(operand, "probe"))
+    op->node->probe = true;
   else
     read_error(op->reader, operand->span, "E0803",
                "`%s` takes no such argument", info->text);
@@ -492,10 +499,8 @@ static ValueId add_node(OpText *op, Word location) {
 static Op read_op_name(SgirReader *reader, Word word) {
   KernelForm form;
   Op op = op_named(word.text);
-  if (op != OP_COUNT && op_info(op)->class != CLASS_none)
-    return op;
-  if (op == OP_CAST || op == OP_RESCALE || op == OP_REBALANCE ||
-      op == OP_NORM_EXPONENT || op == OP_MAX_EXPONENT)
+  Node node = {.op = op};
+  if (op != OP_COUNT && op != OP_STORE && !node_is_leaf(&node))
     return op;
   const char *names[OP_COUNT];
   for (int i = 0; i < OP_COUNT; i++)

@@ -16,7 +16,7 @@ static void mark_user(void *user, ValueId value) {
   mark->last_user[value] = mark->reader;
 }
 
-/* Results and what minimize reads are read after every node. */
+/* Results, probes and what minimize reads are read after every node. */
 ValueId *graph_last_users(Arena *arena, const Graph *graph) {
   ValueId *last_user = NEW_ARRAY(arena, ValueId, graph->count);
   for (ValueId id = 1; id < graph->count; id++) {
@@ -32,6 +32,9 @@ ValueId *graph_last_users(Arena *arena, const Graph *graph) {
     mark_user(&mark, value);
     mark_user(&mark, graph_node(graph, value)->scale.symbol);
   }
+  for (ValueId id = 1; id < graph->count; id++)
+    if (graph_node(graph, id)->probe)
+      mark_user(&mark, id);
   if (graph->minimize)
     mark_user(&mark, graph->minimize->loss);
   return last_user;

@@ -289,7 +289,12 @@ item:
 minimize_head: "minimize" operand { read_minimize(reader, @$, $2); };
 pairs: pair | pairs "," pair;
 pair:
-  GLOBAL "->" VALUE ":" value_type { read_minimize_pair(reader, $1, $3, $5); }
+  GLOBAL "->" VALUE ":" value_type {
+    read_minimize_pair(reader, find_param(reader, $1), $3, $5);
+  }
+| VALUE "->" VALUE ":" value_type {
+    read_minimize_pair(reader, find_value(reader, $1), $3, $5);
+  }
 ;
 
 operation:

@@ -115,15 +115,23 @@ static void check_results(Verifier *verifier) {
   }
 }
 
+/* What a gradient may be taken by. */
+static bool is_variable(const Node *node) {
+  return node->op == OP_PARAM ||
+         (node->op == OP_INPUT && !node_is_placeholder(node) &&
+          type_is_real(node->type));
+}
+
 /* A gradient is `real`, whatever the format that a parameter is pinned to. */
 static void check_pair(Verifier *verifier, size_t i) {
   const Graph *graph = verifier->graph;
   ValueId parameter = graph->minimize->parameter[i];
   ValueId placeholder = graph->minimize->placeholder[i];
   if (!is_value(graph, parameter) || !is_value(graph, placeholder) ||
-      graph_node(graph, parameter)->op != OP_PARAM ||
+      !is_variable(graph_node(graph, parameter)) ||
       !node_is_placeholder(graph_node(graph, placeholder))) {
-    violation(verifier, 0, "minimize pairs a parameter with a placeholder");
+    violation(verifier, 0,
+              "minimize pairs a parameter or input with a placeholder");
     return;
   }
   const Type *type = graph_node(graph, placeholder)->type;
@@ -224,7 +232,8 @@ static void check_abstract(Verifier *verifier, ValueId id) {
     return;
   Format from = FORMAT_NONE;
   if (is_structural(node->op) || node->op == OP_REBALANCE ||
-      node->op == OP_RESCALE)
+      node->op == OP_RESCALE || node->op == OP_SET_SCALE ||
+      op_is_marker(node->op))
     from = graph_node(verifier->graph, node->input[0])->type->format;
   if (from != node->type->format)
     violation(verifier, id, "format %s at level %s without a pin",
@@ -310,8 +319,13 @@ static void check_level(Verifier *verifier, ValueId id) {
   const Node *node = graph_node(verifier->graph, id);
   Level level = verifier->program->level;
   bool scaled_only = node_defines_exponent(node) || node->op == OP_REBALANCE;
-  if (node->op == OP_RESCALE && level > LEVEL_PLAIN)
-    violation(verifier, id, "rescale is left after level plain");
+  bool plain_only = node->op == OP_RESCALE || node->op == OP_SET_SCALE ||
+                    op_is_marker(node->op);
+  if (plain_only && level > LEVEL_PLAIN)
+    violation(verifier, id, "%s is left after level plain",
+              op_info(node->op)->text);
+  if (node->op == OP_ACCUMULATE && node->phase != PHASE_ACCUMULATE)
+    violation(verifier, id, "accumulate in phase %s", phase_name(node->phase));
   if (scaled_only && level == LEVEL_PLAIN)
     violation(verifier, id, "%s at level plain", op_info(node->op)->text);
 }

@@ -74,7 +74,8 @@ static void check_store(Verifier *verifier, ValueId id) {
 /* Parity and maximum are integer arithmetic on known exponents. */
 static void check_exponent_op(Verifier *verifier, ValueId id) {
   const Node *node = graph_node(verifier->graph, id);
-  if (op_needs_parity(node->op) && operand_scale(verifier, node, 0).symbol)
+  bool is_static = op_needs_parity(node->op) || node->op == OP_ACCUMULATE;
+  if (is_static && operand_scale(verifier, node, 0).symbol)
     violation(verifier, id, "%s needs a static exponent",
               op_info(node->op)->text);
   for (int i = 0; node->op == OP_MAX_EXPONENT && i < 2; i++)

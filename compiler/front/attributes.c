@@ -1,5 +1,6 @@
-/* Attributes: `@epochs(10)` and its kin on entries; everywhere else they are
- * refused, by name where a later version will give them a meaning.
+/* Attributes: `@epochs(10)` and its kin on entries, `@cast(e4m3)` and its kin
+ * on bindings; everywhere else they are refused, by name where a later version
+ * will give them a meaning.
  */
 #include "compiler/front/elaborate.h"
 
@@ -21,14 +22,15 @@ static const struct {
 };
 enum { SETTINGS = sizeof setting / sizeof setting[0] };
 
-static const char *const later[] = {
-    "probe",        "remat",     "name",           "rescale",
-    "rescale_grad", "set_scale", "set_scale_grad", "unscale"};
-enum { LATER = sizeof later / sizeof later[0] };
+/* On bindings: built-ins in prefix form, and two words of their own. */
+static const char *const numeric[] = {
+    "cast",      "cast_grad",      "rescale", "rescale_grad",
+    "set_scale", "set_scale_grad", "unscale"};
+enum { NUMERIC = sizeof numeric / sizeof numeric[0] };
 
-static bool is_later(const char *word) {
-  for (int i = 0; i < LATER; i++)
-    if (strcmp(later[i], word) == 0)
+static bool is_numeric(const char *word) {
+  for (int i = 0; i < NUMERIC; i++)
+    if (strcmp(numeric[i], word) == 0)
       return true;
   return false;
 }
@@ -36,8 +38,10 @@ static bool is_later(const char *word) {
 /* Known words of later versions are refused as such. */
 static void fail_attribute(Elaborator *e, const Attribute *attribute,
                            const char *where) {
-  if (is_later(attribute->word)) {
-    fail_unsupported(e, attribute->span, "@%s is", attribute->word);
+  if (strcmp(attribute->word, "remat") == 0) {
+    fail_unsupported(e, attribute->span,
+                     "@remat, computing values again for the backward pass, "
+                     "is");
     return;
   }
   Diagnostic error =
@@ -147,4 +151,101 @@ void run_settings(Elaborator *e, const FileScope *file, const Item *item,
   if (run->epochs && run->steps && steps)
     fail(e, steps->span, "E0728",
          "@epochs and @steps both say how long to train");
+}
+
+/* ---- bindings ----------------------------------------------------------- */
+
+static bool is_word(const char *text) {
+  size_t length = strspn(text, "abcdefghijklmnopqrstuvwxyz"
+                               "ABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789.");
+  bool digit = text[0] >= '0' && text[0] <= '9';
+  return length > 0 && text[length] == '\0' && !digit && text[0] != '.' &&
+         text[length - 1] != '.' && !strstr(text, "..");
+}
+
+static bool check_name(Elaborator *e, const Stmt *stmt,
+                       const Attribute *attribute) {
+  const Arg *arg = attribute->args;
+  if (stmt->names->next) {
+    fail(e, attribute->span, "E0222", "@name names one value, not several");
+    return false;
+  }
+  if (arg && !arg->name && !arg->next && arg->value->kind == EXPR_STRING &&
+      is_word(arg->value->text))
+    return true;
+  fail(e, attribute->span, "E0222",
+       "@name takes one name in quotes: letters, digits, `_` and dots");
+  return false;
+}
+
+static bool check_attribute(Elaborator *e, const Stmt *stmt,
+                            const Attribute *attribute) {
+  for (const Attribute *a = stmt->attributes; a != attribute; a = a->next)
+    if (strcmp(a->word, attribute->word) == 0) {
+      fail(e, attribute->span, "E0218", "@%s is given twice", a->word);
+      return false;
+    }
+  if (strcmp(attribute->word, "name") == 0)
+    return check_name(e, stmt, attribute);
+  if (strcmp(attribute->word, "probe") == 0 && attribute->args) {
+    fail(e, attribute->span, "E0222", "@probe takes no argument");
+    return false;
+  }
+  if (strcmp(attribute->word, "probe") == 0 || is_numeric(attribute->word))
+    return true;
+  fail_attribute(e, attribute, "a binding");
+  return false;
+}
+
+bool binding_attributes_check(Elaborator *e, const Stmt *stmt) {
+  bool fine = true;
+  for (const Attribute *a = stmt->attributes; a; a = a->next)
+    fine = check_attribute(e, stmt, a) && fine;
+  return fine;
+}
+
+const char *binding_attributes_name(const Stmt *stmt, const char *name) {
+  for (const Attribute *a = stmt->attributes; a; a = a->next)
+    if (strcmp(a->word, "name") == 0)
+      return a->args->value->text;
+  return name;
+}
+
+/* A leaf is always there to be seen; what is not known yet has no value. */
+static Value probe(Elaborator *e, const Attribute *attribute, const Expr *expr,
+                   Value value) {
+  if (value.kind == VALUE_TENSOR &&
+      !node_is_leaf(graph_node(e->builder->graph, value.as.tensor.id))) {
+    graph_node(e->builder->graph, value.as.tensor.id)->probe = true;
+    return value;
+  }
+  if (!value_is_poison(value))
+    fail(e, attribute->span, "E0451",
+         "@probe keeps a value that is computed in the run; `%s` is %s",
+         expr_text(e, expr),
+         value.kind == VALUE_TENSOR ? "there anyway"
+                                    : value_describe(e, value));
+  return value_poison();
+}
+
+/* The built-in behind a word of the list `numeric`. */
+static const Builtin *numeric_builtin(const char *word) {
+  size_t count;
+  const Builtin *builtin = builtin_table(&count);
+  while (strcmp(builtin->name, word) != 0)
+    builtin++;
+  return builtin;
+}
+
+Value binding_attributes_apply(Elaborator *e, const Attribute *attribute,
+                               const Expr *expr, Value value) {
+  if (!attribute || value_is_poison(value))
+    return value;
+  value = binding_attributes_apply(e, attribute->next, expr, value);
+  if (value_is_poison(value) || strcmp(attribute->word, "name") == 0)
+    return value;
+  if (strcmp(attribute->word, "probe") == 0)
+    return probe(e, attribute, expr, value);
+  return builtin_apply(e, numeric_builtin(attribute->word), value, expr,
+                       attribute->args, attribute->span);
 }

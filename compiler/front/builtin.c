@@ -115,15 +115,23 @@ static bool bind_named(Elaborator *e, BuiltinCall *call, const Arg *arg,
   return !value_is_poison(value);
 }
 
+/* `l2` is a word of the language where a norm is wanted, and nowhere else. */
+static Value eval_argument(Elaborator *e, const Builtin *builtin, int slot,
+                           const Expr *expr) {
+  bool word = slot >= 0 && slot == parameter_index(builtin, "norm") &&
+              expr->kind == EXPR_NAME;
+  return word ? value_string(expr->text) : eval(e, expr);
+}
+
 /* The value goes to its slot whatever its kind; the rule of the row decides
  * what it accepts. */
 static bool bind_argument(Elaborator *e, BuiltinCall *call, const Arg *arg,
                           int position) {
   const Builtin *builtin = call->builtin;
-  Value value = eval(e, arg->value);
   if (arg->name && strchr(builtin->parameters, '*'))
-    return bind_named(e, call, arg, value);
+    return bind_named(e, call, arg, eval(e, arg->value));
   int slot = arg->name ? parameter_index(builtin, arg->name) : position;
+  Value value = eval_argument(e, builtin, slot, arg->value);
   if (slot < 0)
     return fail_unknown(e, builtin, arg);
   if (slot >= call->count)
@@ -153,20 +161,36 @@ static bool check_required(Elaborator *e, const BuiltinCall *call) {
 }
 
 /* A poisoned argument ends the call silently, after the others reported
- * theirs. */
+ * theirs. `position`: of the first argument that is not named. */
+static Value call_with(Elaborator *e, BuiltinCall *call, const Arg *args,
+                       int position) {
+  bool fine = true;
+  for (const Arg *arg = args; arg && !e->stopped; arg = arg->next)
+    fine = bind_argument(e, call, arg, arg->name ? 0 : position++) && fine;
+  if (!fine || !check_required(e, call))
+    return value_poison();
+  return call->builtin->rule(e, call);
+}
+
 Value builtin_call(Elaborator *e, const Builtin *builtin, const Expr *expr) {
   BuiltinCall call = {.call = expr, .builtin = builtin};
   if (!builtin->rule)
     return fail_unsupported(e, expr->left->span, "the built-in `%s` is",
                             builtin->name);
   call.count = parameter_count(builtin);
-  bool fine = true;
-  int position = 0;
-  for (const Arg *arg = expr->args; arg && !e->stopped; arg = arg->next)
-    fine = bind_argument(e, &call, arg, arg->name ? 0 : position++) && fine;
-  if (!fine || !check_required(e, &call))
-    return value_poison();
-  return builtin->rule(e, &call);
+  return call_with(e, &call, expr->args, 0);
+}
+
+Value builtin_apply(Elaborator *e, const Builtin *builtin, Value first,
+                    const Expr *expr, const Arg *args, Span span) {
+  Expr *written = NEW(e->scratch, Expr);
+  written->kind = EXPR_CALL;
+  written->span = span;
+  BuiltinCall call = {.call = written, .builtin = builtin};
+  call.count = parameter_count(builtin);
+  call.value[0] = first;
+  call.expr[0] = expr;
+  return call_with(e, &call, args, 1);
 }
 
 bool builtin_tensor(Elaborator *e, const BuiltinCall *call, int i, Value *out) {

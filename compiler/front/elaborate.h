@@ -267,7 +267,7 @@ typedef struct {
   const char *verb;  /* "takes", "is declared" */
   const char *got;   /* "gets", "returns", "is" */
   const char *code;
-  bool result; /* sizes are labelled with the caller's expressions */
+  bool result;           /* sizes are labelled with the caller's expressions */
   const char *parameter; /* whose argument it is, or NULL */
 } MatchRole;
 bool type_match(Elaborator *e, const TypeExpr *type, Value *value,
@@ -395,6 +395,9 @@ typedef struct {
   AliasTable alias;
   ValueId step;
   struct MinimizePlan *minimize; /* carried out after the body */
+  ValueId loss;                  /* of grad(loss, x); 0: none yet */
+  VEC(ValueId) variable;         /* the x of each, and its gradient */
+  VEC(ValueId) gradient;
   bool failed; /* a minimize or report was left out after an error */
 } Builder;
 
@@ -504,6 +507,10 @@ struct Builtin {
 };
 const Builtin *builtin_table(size_t *count);
 Value builtin_call(Elaborator *e, const Builtin *builtin, const Expr *call);
+/* The same with the first argument, written as `expr`, evaluated already;
+ * `span` is the call's place. For attributes: `@rescale(l2)`. */
+Value builtin_apply(Elaborator *e, const Builtin *builtin, Value first,
+                    const Expr *expr, const Arg *args, Span span);
 /* The tensor in argument `i`, or false after a message. */
 bool builtin_tensor(Elaborator *e, const BuiltinCall *call, int i, Value *out);
 bool builtin_axis(Elaborator *e, const BuiltinCall *call, int i, int rank,
@@ -550,6 +557,11 @@ void entries_elaborate(Elaborator *e, FileScope *file);
 void minimize_statement(Elaborator *e, const Stmt *stmt);
 /* The optimizer's nodes, after the body. */
 void minimize_finish(Elaborator *e);
+/* A leaf that autodiff replaces by the gradient of `variable`, a PARAM or INPUT
+ * node; a real, whatever the variable is pinned to. */
+ValueId gradient_placeholder(Elaborator *e, ValueId variable, Span span);
+/* What grad() asked for becomes the graph's pending `minimize`. */
+void gradients_finish(Elaborator *e);
 /* Evaluates what an entry gives back, under the name `name`. */
 Value entry_output(Elaborator *e, const Expr *expr, const char *name);
 void report_statement(Elaborator *e, const Stmt *stmt);
@@ -563,6 +575,14 @@ Value dataset_batch(Elaborator *e, int dataset, const char *name, int64_t size,
 void run_settings(Elaborator *e, const FileScope *file, const Item *item,
                   RunSettings *run);
 const Attribute *attribute_find(const Item *item, const char *word);
+/* Attributes on a binding: are they known, and well formed? */
+bool binding_attributes_check(Elaborator *e, const Stmt *stmt);
+/* What the binding is called: `@name("...")`, or its own name. */
+const char *binding_attributes_name(const Stmt *stmt, const char *name);
+/* The value with `@cast(e4m3)` and its kin applied, nearest first, and marked
+ * by `@probe`. `expr` is what the binding says. */
+Value binding_attributes_apply(Elaborator *e, const Attribute *attributes,
+                               const Expr *expr, Value value);
 /* Refuses attributes where none has a meaning. */
 void attributes_refuse(Elaborator *e, const Attribute *attribute,
                        const char *where);

@@ -224,6 +224,8 @@ void builder_free(Builder *builder) {
   vec_free(&builder->written);
   vec_free(&builder->written_at);
   vec_free(&builder->spare);
+  vec_free(&builder->variable);
+  vec_free(&builder->gradient);
   alias_table_free(&builder->alias);
 }
 

@@ -283,6 +283,7 @@ static void finish_entry(Elaborator *e, const Item *item, unsigned failures) {
     check_train(e, item);
   if (item->kind == ITEM_TRAIN)
     minimize_finish(e);
+  gradients_finish(e);
   if (item->kind == ITEM_EVAL && clean)
     check_eval(e, item);
   if (item->kind == ITEM_ENTRY)

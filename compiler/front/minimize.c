@@ -8,6 +8,7 @@
  */
 #include "compiler/front/elaborate.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 typedef struct MinimizePlan {
@@ -17,6 +18,7 @@ typedef struct MinimizePlan {
   BoundArg *bound;
   const char *over; /* selector, or NULL */
   ValueId loss;
+  int64_t accumulate; /* micro-batches a step */
 } MinimizePlan;
 
 /* ---- the statement ------------------------------------------------------ */
@@ -68,19 +70,60 @@ static bool eval_loss(Elaborator *e, const Stmt *stmt, ValueId *loss) {
   return false;
 }
 
-/* Settings after the optimizer: all are checked, none is carried out yet. */
-static bool refuse_extra(Elaborator *e, const Stmt *stmt) {
+static bool fail_clip(Elaborator *e, const Arg *arg) {
+  fail_unsupported(e, arg->name_span, "`clip` of minimize is");
+  return false;
+}
+
+/* `accumulate = 4`: micro-batches a step. */
+static bool accumulate_setting(Elaborator *e, const Arg *arg,
+                               MinimizePlan *plan) {
+  if (!eval_int(e, arg->value, "`accumulate`", &plan->accumulate))
+    return false;
+  if (plan->accumulate >= 1 && plan->accumulate <= 1 << 20)
+    return true;
+  fail(e, arg->value->span, "E0741",
+       "`accumulate` is how many batches make one step, from 1 to %d, not "
+       "%" PRId64,
+       1 << 20, plan->accumulate);
+  return false;
+}
+
+static bool fail_setting(Elaborator *e, const Arg *arg) {
+  Diagnostic error =
+      error_begin(e, arg->name ? arg->name_span : arg->value->span, "E0715",
+                  "`minimize` has no setting `%s`",
+                  arg->name ? arg->name : expr_text(e, arg->value));
+  Candidates candidates = {0};
+  vec_push(&candidates, "clip");
+  vec_push(&candidates, "accumulate");
+  const char *near = arg->name ? did_you_mean(e, arg->name, &candidates) : NULL;
+  if (!arg->name)
+    vec_free(&candidates);
+  if (near)
+    error_mark(e, &error, "%s", near);
+  error_note(e, &error, "it has `clip = NUMBER` and `accumulate = COUNT`");
+  error_send(e, &error);
+  return false;
+}
+
+/* Settings after the optimizer, each at most once. */
+static bool extra_settings(Elaborator *e, const Stmt *stmt,
+                           MinimizePlan *plan) {
   bool fine = true;
+  plan->accumulate = 1;
   for (const Arg *arg = stmt->extra; arg; arg = arg->next) {
-    bool known = arg->name && (strcmp(arg->name, "clip") == 0 ||
-                               strcmp(arg->name, "accumulate") == 0);
-    fine = false;
-    if (known)
-      fail_unsupported(e, arg->name_span, "`%s` of minimize is", arg->name);
+    for (const Arg *other = stmt->extra; other != arg; other = other->next)
+      if (arg->name && other->name && strcmp(arg->name, other->name) == 0) {
+        fail(e, arg->name_span, "E0221", "`%s` is given twice", arg->name);
+        fine = false;
+      }
+    if (arg->name && strcmp(arg->name, "clip") == 0)
+      fine = fail_clip(e, arg) && fine;
+    else if (arg->name && strcmp(arg->name, "accumulate") == 0)
+      fine = accumulate_setting(e, arg, plan) && fine;
     else
-      fail(e, arg->name ? arg->name_span : arg->value->span, "E0715",
-           "`minimize` has no setting `%s`",
-           arg->name ? arg->name : expr_text(e, arg->value));
+      fine = fail_setting(e, arg) && fine;
   }
   return fine;
 }
@@ -121,7 +164,7 @@ void minimize_statement(Elaborator *e, const Stmt *stmt) {
   bool fine = eval_loss(e, stmt, &plan->loss);
   plan->optimizer = path_resolve(e, e->frame->file, &stmt->path,
                                  1u << ITEM_OPTIMIZER, "optimizer");
-  fine = refuse_extra(e, stmt) && fine;
+  fine = extra_settings(e, stmt, plan) && fine;
   if (plan->optimizer) {
     Callee callee = optimizer_callee(plan);
     fine = args_bind(e, stmt->args, &callee, stmt->path.span, &plan->bound) &&
@@ -282,16 +325,6 @@ static void optimize(Elaborator *e, const MinimizePlan *plan, int param,
 
 /* ---- all of them -------------------------------------------------------- */
 
-/* A leaf that autodiff replaces; gradients are reals, whatever the weight is
- * pinned to. */
-static ValueId placeholder(Elaborator *e, int param, Span span) {
-  const Parameter *parameter = &e->program->param.data[param];
-  const Type *type =
-      type_with_format(e->program->types, parameter->type, FORMAT_REAL);
-  return emit_input(e, name_gradient(e->builder->names, parameter->name), type,
-                    -1, span);
-}
-
 /* An optimizer that leaves its weight alone trains nothing. */
 static bool check_updated(Elaborator *e, const MinimizePlan *plan, int param) {
   if (e->builder->written.data[param])
@@ -312,8 +345,46 @@ static void report_loss(Elaborator *e, const MinimizePlan *plan) {
   result_add(e, name, value_tensor(plan->loss, NULL), expr->span);
 }
 
+/* ---- what happens to gradients on the way -------------------------------- */
+
+/* The value under its next name: `d.net.w'2` after `d.net.w`. */
+static ValueId named_again(Elaborator *e, ValueId id, const char *base) {
+  if (id)
+    graph_node(e->builder->graph, id)->name =
+        name_rebinding(e->builder->names, base);
+  return id;
+}
+
+static const char *node_name(const Elaborator *e, ValueId id) {
+  return graph_node(e->builder->graph, id)->name;
+}
+
+/* The mean over the micro-batches. */
+static ValueId accumulated(Elaborator *e, ValueId id, Span span) {
+  ValueId mean = emit(e, span, OP_ACCUMULATE, NULL, id, 0);
+  return mean ? named_again(e, mean, node_name(e, id)) : id;
+}
+
+/* What is reported of a step is the mean of its micro-batches, like the
+ * gradients. */
+static void accumulate_all(Elaborator *e, const MinimizePlan *plan,
+                           ValueId *gradient, size_t count) {
+  Graph *graph = e->builder->graph;
+  Span span = plan->stmt->span;
+  if (plan->accumulate == 1)
+    return;
+  graph->run.accumulate = plan->accumulate;
+  e->builder->phase = PHASE_ACCUMULATE;
+  for (size_t i = 0; i < graph->result.length; i++)
+    graph->result.data[i].value =
+        accumulated(e, graph->result.data[i].value, span);
+  for (size_t i = 0; i < count; i++)
+    gradient[i] = accumulated(e, gradient[i], span);
+}
+
 /* After the body: everything before is phase forward, everything here phase
- * update. The first error ends it, for every parameter would repeat it. */
+ * accumulate or update. The first error ends it, for every parameter would
+ * repeat it. */
 void minimize_finish(Elaborator *e) {
   const MinimizePlan *plan = e->builder->minimize;
   if (!plan)
@@ -325,14 +396,20 @@ void minimize_finish(Elaborator *e) {
   minimize->loss = plan->loss;
   minimize->count = count;
   minimize->parameter = NEW_ARRAY(e->arena, ValueId, count);
-  minimize->placeholder = NEW_ARRAY(e->arena, ValueId, count);
+  minimize->placeholder = NEW_ARRAY(e->arena, ValueId, count + 1);
   report_loss(e, plan);
+  for (size_t i = 0; i < count; i++) {
+    minimize->parameter[i] = e->builder->param.data[list[i]];
+    minimize->placeholder[i] =
+        gradient_placeholder(e, minimize->parameter[i], plan->stmt->span);
+  }
+  ValueId *gradient = arena_copy(e->scratch, minimize->placeholder,
+                                 (count + 1) * sizeof *gradient);
+  accumulate_all(e, plan, gradient, count);
   e->builder->phase = PHASE_UPDATE;
   for (size_t i = 0; i < count; i++) {
     unsigned failures = e->failures;
-    minimize->parameter[i] = e->builder->param.data[list[i]];
-    minimize->placeholder[i] = placeholder(e, list[i], plan->stmt->span);
-    optimize(e, plan, list[i], minimize->placeholder[i]);
+    optimize(e, plan, list[i], gradient[i]);
     if (e->failures != failures || !check_updated(e, plan, list[i]))
       return;
   }

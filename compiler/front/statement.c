@@ -78,7 +78,9 @@ static Value eval_stored(Elaborator *e, const Stmt *stmt, const Name *name,
     return fail_stored_early(e, name);
   Binding binding;
   binding_begin_stored(e, &binding, e->program->param.data[param].name);
-  Value value = check_declared(e, stmt, name, expr, eval(e, expr));
+  Value value =
+      binding_attributes_apply(e, stmt->attributes, expr, eval(e, expr));
+  value = check_declared(e, stmt, name, expr, value);
   if (!value_is_poison(value))
     value = stored_value(e, name, expr, value, param);
   binding_end(e, &binding, value);
@@ -126,10 +128,11 @@ static bool assigned_param(Elaborator *e, const Name *name, int *param) {
 static Value eval_bound(Elaborator *e, const Stmt *stmt, const Name *name,
                         const Expr *expr) {
   Binding binding;
-  binding_begin(e, &binding, name->text);
+  binding_begin(e, &binding, binding_attributes_name(stmt, name->text));
   Value value = eval(e, expr);
   if (value.kind == VALUE_NOTHING)
     value = fail(e, expr->span, "E0425", "this gives no value to bind");
+  value = binding_attributes_apply(e, stmt->attributes, expr, value);
   value = check_declared(e, stmt, name, expr, value);
   binding_end(e, &binding, value);
   place_note(e, expr, value);
@@ -187,6 +190,8 @@ static void parts_begin(Elaborator *e, Binding *binding, const Name *name,
 static void bind_part(Elaborator *e, const Stmt *stmt, Binding *binding,
                       const Name *name, Bound *bound, bool first) {
   bool stored = !bound->refused && bound->param >= 0;
+  bound->value =
+      binding_attributes_apply(e, stmt->attributes, stmt->values, bound->value);
   bound->value = check_declared(e, stmt, name, stmt->values, bound->value);
   if (stored && !value_is_poison(bound->value))
     bound->value = e->builder ? stored_value(e, name, stmt->values,
@@ -257,6 +262,10 @@ static void run_bind(Elaborator *e, const Stmt *stmt) {
     values++;
   if (!names_differ(e, stmt))
     return;
+  if (!binding_attributes_check(e, stmt)) {
+    bind_poison(e, stmt, value_poison());
+    return;
+  }
   if (names == values)
     bind_each(e, stmt, names);
   else if (values == 1)
@@ -519,7 +528,8 @@ static void run_statement(Elaborator *e, const Stmt *stmt) {
 void run_statements(Elaborator *e, const Stmt *block) {
   for (const Stmt *stmt = block; stmt && !e->frame->returned && !e->stopped;
        stmt = stmt->next) {
-    attributes_refuse(e, stmt->attributes, "statements");
+    if (stmt->kind != STMT_BIND)
+      attributes_refuse(e, stmt->attributes, "this statement");
     run_statement(e, stmt);
   }
 }

@@ -100,10 +100,10 @@ static void derive(Tape *tape, ValueId loss) {
 static void warn_unused(const Tape *tape, ValueId parameter) {
   const Node *node = graph_node(tape->graph, parameter);
   Diagnostic warning = {.severity = SEVERITY_WARNING, .code = "W0711"};
-  warning.message = arena_printf(
-      tape->context->arena,
-      "the loss does not depend on parameter %s: its gradient is zero",
-      node->name);
+  warning.message =
+      arena_printf(tape->context->arena,
+                   "the loss does not depend on %s %s: its gradient is zero",
+                   node->op == OP_PARAM ? "parameter" : "input", node->name);
   warning.label[0].span = node->span;
   warning.label_count = 1;
   diagnose(tape->context->diagnostics, &warning);
@@ -117,11 +117,24 @@ static ValueId zero_gradient(Tape *tape, ValueId parameter) {
                      tape_type(tape, parameter), NULL);
 }
 
+/* A leaf has no place to return from: a view of it has. */
+static ValueId viewed(Tape *tape, ValueId parameter, ValueId leaf) {
+  Node view =
+      node_make(OP_RESHAPE, PHASE_BACKWARD, tape_type(tape, leaf), leaf, 0, 0);
+  view.span = graph_node(tape->graph, parameter)->span;
+  vec_push(&tape->owner, parameter);
+  return graph_add(tape->graph, &view);
+}
+
 static void derive_parameters(Tape *tape, const Minimize *minimize) {
   for (size_t i = 0; i < minimize->count; i++) {
     ValueId parameter = minimize->parameter[i];
-    if (!tape->gradient[parameter])
-      tape->gradient[parameter] = zero_gradient(tape, parameter);
+    ValueId *gradient = &tape->gradient[parameter];
+    if (!*gradient)
+      *gradient = zero_gradient(tape, parameter);
+    if (tape->graph->kind != ENTRY_TRAIN &&
+        node_is_leaf(graph_node(tape->graph, *gradient)))
+      *gradient = viewed(tape, parameter, *gradient);
   }
 }
 
@@ -196,7 +209,7 @@ static bool operands_copied(const GraphCopy *copy, ValueId id) {
 static void copy_forward(GraphCopy *copy) {
   for (ValueId id = 1; id < copy->old->count; id++) {
     const Node *node = graph_node(copy->old, id);
-    if (node->phase != PHASE_UPDATE && !node_is_placeholder(node) &&
+    if (node->phase < PHASE_ACCUMULATE && !node_is_placeholder(node) &&
         operands_copied(copy, id))
       graph_copy_node(copy, id);
   }

@@ -214,7 +214,7 @@ static void add_rounded(Caster *caster, ValueId id, Node *node) {
   node->type = type_with_format(types, node->type, FORMAT_F32);
   node->attr.round = ROUND_NEAREST;
   node->attr.overflow = OVERFLOW_SATURATE;
-  node->pinned = false;
+  node->pinned = node->probe = false;
   ValueId raw = graph_add(caster->copy.new, node);
   caster->plan[id].raw = raw;
   cast.op = OP_CAST;
@@ -235,6 +235,7 @@ static void add_view(Caster *caster, ValueId id) {
                         source->copy[old->type->format]);
   view.name = old->name;
   view.pinned = old->pinned;
+  view.probe = old->probe;
   caster->copy.map[id] = graph_add(caster->copy.new, &view);
 }
 

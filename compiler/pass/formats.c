@@ -227,7 +227,7 @@ static void add_split(Formatter *formatter, ValueId id, Node *node) {
   raw.type = type_with_format(types, node->type, FORMAT_F32);
   raw.attr.round = ROUND_NEAREST;
   raw.attr.overflow = OVERFLOW_SATURATE;
-  raw.pinned = false;
+  raw.pinned = raw.probe = false;
   formatter->raw[id] = graph_add(formatter->copy.new, &raw);
   Attributes attr = node->attr;
   node->op = OP_RESHAPE;

@@ -245,6 +245,8 @@ bool gradient_is_missing(Op op) {
 }
 
 bool gradient_reaches(const Node *node, int operand) {
+  if (rule_table[node->op] == gradient_stop)
+    return false;
   switch (node->op) {
   case OP_SELECT:
     return operand != 0;

@@ -2,9 +2,9 @@
  *
  * In: a fused graph. Out: for each value where it lives (Graph.placement) and
  * the size of the one arena that holds all of them. A value is materialised if
- * something outside its kernel reads it or it is a result; all others exist in
- * registers of their kernel. Views share the memory of what they are views of,
- * and a run-time exponent is an i32 of its own.
+ * something outside its kernel reads it, or it is a result or a probe; all
+ * others exist in registers of their kernel. Views share the memory of what
+ * they are views of, and a run-time exponent is an i32 of its own.
  *
  * A value lives from the kernel that makes it to the last one that reads it,
  * results to the end of the step. Two values may share bytes if no kernel sees
@@ -101,6 +101,9 @@ static void find_lives(Planner *planner) {
     if (symbol != 0)
       read_value(&forever, symbol);
   }
+  for (ValueId id = 1; id < graph->count; id++)
+    if (graph_node(graph, id)->probe)
+      read_value(&forever, id);
 }
 
 /* Views of materialised values, and what needs no place in the arena. */

@@ -24,13 +24,18 @@ typedef struct {
   const bool *enters_update; /* by value: a gradient the optimizer reads */
 } Rescale;
 
+/* Of micro-batches the accumulated gradient is the one. */
+static bool is_gradient(const Node *node) {
+  return node->phase == PHASE_BACKWARD || node->phase == PHASE_ACCUMULATE;
+}
+
 static bool *update_entries(Arena *arena, const Graph *graph) {
   bool *enters = NEW_ARRAY(arena, bool, graph->count);
   for (ValueId id = 1; id < graph->count; id++) {
     const Node *node = graph_node(graph, id);
     for (int i = 0; i < node_inputs(node); i++)
       if (node->phase == PHASE_UPDATE &&
-          graph_node(graph, node->input[i])->phase == PHASE_BACKWARD)
+          is_gradient(graph_node(graph, node->input[i])))
         enters[node->input[i]] = true;
   }
   return enters;
@@ -139,6 +144,8 @@ static void insert_rescale(GraphCopy *copy, NameTable *names, ValueId old,
   node.attr.by = norm;
   node.name = original->name;
   node.pinned = original->pinned;
+  node.probe = original->probe;
+  original->probe = false;
   node.span = original->span;
   original->name = name_helper(names, original->name);
   copy->map[old] = graph_add(copy->new, &node);

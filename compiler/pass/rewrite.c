@@ -35,7 +35,7 @@ bool *graph_live(Arena *arena, const Graph *graph) {
   mark_roots(graph, live);
   for (ValueId id = graph->count; id-- > 1;) {
     const Node *node = graph_node(graph, id);
-    if (node->op == OP_STORE)
+    if (node->op == OP_STORE || node->probe)
       live[id] = true;
     if (!live[id])
       continue;
@@ -181,10 +181,10 @@ static size_t node_bucket(const Node *node) {
   return (size_t)(hash >> 20) % MERGE_BUCKETS;
 }
 
-/* Effects, leaves other than numbers, and random rounding stay apart. */
+/* Effects, leaves other than numbers, and all that is random stay apart. */
 static bool node_merges(const Node *node) {
   bool leaf = node->op == OP_PARAM || node->op == OP_INPUT;
-  bool random = node->attr.round == ROUND_STOCHASTIC;
+  bool random = op_is_random(node->op) || node->attr.round == ROUND_STOCHASTIC;
   return !leaf && node->op != OP_STORE && !random;
 }
 

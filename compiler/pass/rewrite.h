@@ -12,8 +12,8 @@
 
 /* ---- reachability (rewrite.c) -------------------------------------------- */
 
-/* Which nodes matter: stores, results, inputs and a pending minimize, and all
- * that they depend on. graph->count entries. */
+/* Which nodes matter: stores, probes, results, inputs and a pending minimize,
+ * and all that they depend on. graph->count entries. */
 bool *graph_live(Arena *arena, const Graph *graph);
 /* A copy in `arena` without the other nodes. */
 Graph *graph_swept(Arena *arena, const Graph *graph);

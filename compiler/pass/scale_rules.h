@@ -95,6 +95,10 @@ void scaler_make_static(Scaler *scaler, Node *node, int operand);
 Scale scaler_larger(Scaler *scaler, const Node *node, Scale a, Scale b);
 /* Adds the statistic of operand 0 as `$name`; returns its id. */
 ValueId scaler_measure(Scaler *scaler, const Node *node);
+/* Is old node `old` an identity that level scaled does without: a marker, or
+ * scale control in an entry without scales? Then it is mapped to the value that
+ * it repeats (scale_control.c). */
+bool scaler_leaves_out(Scaler *scaler, ValueId old, bool scaled);
 /* scale = 2^(symbol + exponent), clamped to the range of exponents; what the
  * clamp takes away moves into the estimate, with one remark per entry (W0512).
  */

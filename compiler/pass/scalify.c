@@ -328,14 +328,9 @@ static void scale_node(Scaler *scaler, const Graph *old, ValueId id) {
   bridge_param(scaler, id, true);
 }
 
-/* Without scales only the borders to scaled parameters need anything, and a
- * rescale is a view of its operand. */
+/* Without scales only the borders to scaled parameters need anything. */
 static void copy_node(Scaler *scaler, ValueId id) {
   Node node = graph_copy_prepare(&scaler->copy, id);
-  if (node.op == OP_RESCALE) {
-    node.op = OP_RESHAPE;
-    node.attr.by = NORM_L1; /* unused by reshape: its neutral value */
-  }
   if (node.op == OP_PARAM || node.op == OP_STORE)
     scale_rule(node.op)(scaler, id, &node);
   scaler->copy.map[id] = graph_add(scaler->copy.new, &node);
@@ -351,6 +346,8 @@ static Graph *scale_graph(PassContext *context, const Graph *old) {
   scaler.demand = find_demands(context, old);
   bool scaled = !recipe_is_unscaled(graph_recipe(program, old));
   for (ValueId id = 1; id < old->count; id++) {
+    if (scaler_leaves_out(&scaler, id, scaled))
+      continue;
     if (scaled)
       scale_node(&scaler, old, id);
     else

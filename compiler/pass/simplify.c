@@ -24,8 +24,10 @@ typedef struct {
   bool changed;          /* some node was rewritten or merged */
 } Simplify;
 
+/* A random value keeps its name, which is the key of its numbers. */
 static bool takes_name(const Node *value, const Node *lost) {
-  if (node_is_leaf(value) || value->phase != lost->phase)
+  if (node_is_leaf(value) || op_is_random(value->op) ||
+      value->phase != lost->phase)
     return false;
   return name_is_helper(value->name) ||
          name_depth(lost->name) < name_depth(value->name);
@@ -54,7 +56,8 @@ static bool must_stay(const Simplify *simplify, ValueId old, const Node *as) {
 
 static ValueId keep_node(Simplify *simplify, const Node *node) {
   bool unnamed = !node->name || name_is_helper(node->name);
-  ValueId same = unnamed ? merge_find(&simplify->rewrite, node) : 0;
+  ValueId same =
+      unnamed && !node->probe ? merge_find(&simplify->rewrite, node) : 0;
   if (same) {
     simplify->changed |= node->op != OP_CONST;
     return same;
@@ -84,6 +87,9 @@ static ValueId simplify_node(Simplify *simplify, ValueId old) {
   simplify->changed |= same || rewritten(&copied, &node);
   if (!same)
     return keep_node(simplify, &node);
+  if (before->probe && node_is_leaf(now))
+    return graph_add(simplify->copy.new, &copied);
+  graph_node(simplify->copy.new, same)->probe |= before->probe;
   hand_name_over(simplify, before, same);
   return same;
 }

@@ -31,6 +31,20 @@ static size_t node_cost(const Graph *graph, const Node *node) {
   return cost + largest;
 }
 
+/* Micro-batches of a step. */
+static size_t graph_rounds(const Graph *graph) {
+  return graph->run.accumulate > 0 ? (size_t)graph->run.accumulate : 1;
+}
+
+/* A value that tells how another is represented differs between levels. */
+static bool tells_scales(const Program *program) {
+  for (size_t i = 0; i < program->graph.length; i++)
+    for (ValueId id = 1; id < program->graph.data[i]->count; id++)
+      if (graph_node(program->graph.data[i], id)->op == OP_SCALE_OF)
+        return true;
+  return false;
+}
+
 static bool is_cheap(const Program *program) {
   size_t cost = 0;
   for (size_t i = 0; i < program->param.length; i++) {
@@ -40,10 +54,10 @@ static bool is_cheap(const Program *program) {
   }
   for (size_t i = 0; i < program->graph.length; i++) {
     const Graph *graph = program->graph.data[i];
-    if (graph->minimize)
+    if (graph->minimize || graph_rounds(graph) > 16)
       return false;
     for (ValueId id = 1; id < graph->count; id++) {
-      cost += node_cost(graph, graph_node(graph, id));
+      cost += node_cost(graph, graph_node(graph, id)) * graph_rounds(graph);
       if (cost > CHEAP)
         return false;
     }
@@ -62,9 +76,10 @@ static double input_element(const Type *type, int64_t limit, int64_t i) {
 }
 
 static Tensor *inputs_make(Arena *arena, const Graph *graph) {
-  Tensor *tensor = NEW_ARRAY(arena, Tensor, graph->input.length + 1);
-  for (size_t i = 0; i < graph->input.length; i++) {
-    ValueId value = graph->input.data[i].value;
+  size_t count = graph->input.length * graph_rounds(graph);
+  Tensor *tensor = NEW_ARRAY(arena, Tensor, count + 1);
+  for (size_t i = 0; i < count; i++) {
+    ValueId value = graph->input.data[i % graph->input.length].value;
     const Type *type = graph_node(graph, value)->type;
     int64_t limit = graph_label_limit(graph, value);
     double *data = NEW_ARRAY(arena, double, (size_t)type->elements + 1);
@@ -101,7 +116,7 @@ static bool run_entries(Snapshot *snapshot, int which, Arena *arena,
 
 Snapshot snapshot_take(const Program *program) {
   Snapshot snapshot = {.level = program->level};
-  if (!is_cheap(program))
+  if (!is_cheap(program) || tells_scales(program))
     return snapshot;
   Arena *arena = arena_new();
   for (int which = 0; which < 2; which++) {

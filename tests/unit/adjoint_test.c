@@ -50,6 +50,7 @@ static const char *const gradient_text[OP_COUNT] = {
 static bool has_gradient(Op op) {
   return strcmp(gradient_text[op], "none") != 0 &&
          strcmp(gradient_text[op], "leaf") != 0 &&
+         strcmp(gradient_text[op], "stop") != 0 &&
          strcmp(gradient_text[op], "whole") != 0;
 }
 

@@ -173,7 +173,7 @@ static void entries_are_whole(void **state) {
       {loss_missing, "f: minimize has no loss\n"},
       {loss_of_many, "f: %y: a loss is one real number\n"},
       {loss_of_the_update, "f: %loss: a loss is of phase forward\n"},
-      {pair_of_value, "f: minimize pairs a parameter with a placeholder\n"},
+      {pair_of_value, "f: minimize pairs a parameter or input with a placeholder\n"},
       {pair_of_other_type, "f: %d.w: it is not real[..] of the shape of its parameter\n"},
       {minimize_forgotten, "f: 1 placeholders, but minimize pairs 0\n"},
       {entry_twice, "program: entry @f is declared twice\n"},

@@ -1,0 +1,59 @@
+/* Randomness of training: random_shift.
+ *
+ * Each draws a random value of its own, keyed by its name, and chooses or moves
+ * with it. Outside `train` all three are the identity, and draw nothing.
+ */
+#include "compiler/front/elaborate.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+static bool is_training(const Elaborator *e) {
+  return e->builder->graph->kind == ENTRY_TRAIN;
+}
+
+/* A random value of the given format and shape. */
+static ValueId draw(Elaborator *e, Span span, Op op, const Attributes *attr,
+                    Format format, int rank, const int64_t *dim) {
+  const Type *type = type_make(e->program->types, format, rank, dim);
+  return emit_typed(e, span, op, type, attr, 0, 0);
+}
+
+/* ---- images ------------------------------------------------------------- */
+
+static Value fail_examples(Elaborator *e, const BuiltinCall *call, Value x,
+                           const char *form) {
+  Diagnostic error =
+      error_begin(e, call->expr[0]->span, "E0302", "`%s` takes %s, but gets %s",
+                  call->builtin->name, form, value_describe(e, x));
+  error_mark(e, &error, "%s", value_describe_sizes(e, x));
+  return error_send(e, &error);
+}
+
+/* Each example moved by -n to n elements along each spatial axis; what comes
+ * in from outside is 0. */
+Value builtin_random_shift(Elaborator *e, const BuiltinCall *call) {
+  Value x, by = call->value[1];
+  Span span = call->call->span;
+  if (!builtin_tensor(e, call, 0, &x))
+    return value_poison();
+  const Type *type = value_type(e, x);
+  if (type->rank < 3)
+    return fail_examples(e, call, x,
+                         "images [n, y, z, c] or signals [n, t, c]");
+  if (by.kind != VALUE_INT || by.as.integer < 0 || by.as.integer > 1 << 20)
+    return fail(e, call->expr[1]->span, "E0341",
+                "`random_shift` moves by a whole number of elements of at "
+                "least 0, not %s",
+                value_describe(e, by));
+  if (!is_training(e) || by.as.integer == 0)
+    return x;
+  Attributes attr = attributes_neutral();
+  attr.low = -by.as.integer;
+  attr.high = by.as.integer + 1;
+  int64_t dim[2] = {type->dim[0], type->rank - 2};
+  ValueId offsets = draw(e, span, OP_RANDOM_INT, &attr, FORMAT_I32, 2, dim);
+  return value_tensor(
+      emit(e, span, OP_TRANSLATE, NULL, x.as.tensor.id, offsets),
+      x.as.tensor.label);
+}
