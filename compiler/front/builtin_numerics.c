@@ -147,3 +147,18 @@ Value builtin_rms(Elaborator *e, const BuiltinCall *call) {
   ValueId mean = square ? emit_mean_of_all(e, span, square) : 0;
   return value_tensor(emit(e, span, OP_SQRT, NULL, mean, 0), NULL);
 }
+
+/* max |x| of the value; nothing learns from it. */
+Value builtin_amax(Elaborator *e, const BuiltinCall *call) {
+  Value x = control(e, call, OP_STOP_GRAD, NULL);
+  Span span = call->call->span;
+  if (value_is_poison(x))
+    return x;
+  ValueId magnitude = emit(e, span, OP_ABS, NULL, x.as.tensor.id, 0);
+  int rank = value_type(e, x)->rank;
+  if (!magnitude || rank == 0)
+    return value_tensor(magnitude, NULL);
+  Attributes all =
+      pattern_attribute(e, reduce_pattern(e, rank, (1u << rank) - 1));
+  return value_tensor(emit(e, span, OP_MAX, &all, magnitude, 0), NULL);
+}

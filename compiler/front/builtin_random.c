@@ -1,7 +1,7 @@
-/* Randomness of training: random_shift.
+/* Randomness of training: dropout, random_shift.
  *
  * Each draws a random value of its own, keyed by its name, and chooses or moves
- * with it. Outside `train` all three are the identity, and draw nothing.
+ * with it. Outside `train` both are the identity, and draw nothing.
  */
 #include "compiler/front/elaborate.h"
 
@@ -17,6 +17,44 @@ static ValueId draw(Elaborator *e, Span span, Op op, const Attributes *attr,
                     Format format, int rank, const int64_t *dim) {
   const Type *type = type_make(e->program->types, format, rank, dim);
   return emit_typed(e, span, op, type, attr, 0, 0);
+}
+
+/* ---- dropout ------------------------------------------------------------ */
+
+static bool probability_argument(Elaborator *e, const BuiltinCall *call,
+                                 double *p) {
+  Value value = call->value[1];
+  *p = value_is_number(value) ? value_number(value) : -1;
+  if (*p >= 0 && *p < 1)
+    return true;
+  fail(e, call->expr[1]->span, "E0427",
+       "the share that `dropout` drops is a number from 0 up to 1, known at "
+       "compile time, not %s",
+       value_describe(e, value));
+  return false;
+}
+
+/* x / (1 - p) where an element is kept, else 0. The factor is a constant, and
+ * what is kept is kept exactly. */
+Value builtin_dropout(Elaborator *e, const BuiltinCall *call) {
+  Value x;
+  double p;
+  Span span = call->call->span;
+  if (!builtin_real_tensor(e, call, 0, &x) ||
+      !probability_argument(e, call, &p))
+    return value_poison();
+  if (!is_training(e) || p == 0)
+    return x;
+  const Type *type = value_type(e, x);
+  Attributes attr = attributes_neutral();
+  attr.probability = 1 - p;
+  ValueId keep =
+      draw(e, span, OP_BERNOULLI, &attr, FORMAT_BOOL, type->rank, type->dim);
+  ValueId zero = emit_constant(e, span, FORMAT_REAL, 0);
+  ValueId kept = emit_three(e, span, OP_SELECT, keep, x.as.tensor.id, zero);
+  ValueId factor = emit_constant(e, span, FORMAT_REAL, 1 / (1 - p));
+  return value_tensor(emit(e, span, OP_MUL, NULL, kept, factor),
+                      x.as.tensor.label);
 }
 
 /* ---- images ------------------------------------------------------------- */

@@ -18,6 +18,7 @@ typedef struct MinimizePlan {
   BoundArg *bound;
   const char *over; /* selector, or NULL */
   ValueId loss;
+  double clip;        /* 0: none */
   int64_t accumulate; /* micro-batches a step */
 } MinimizePlan;
 
@@ -70,8 +71,20 @@ static bool eval_loss(Elaborator *e, const Stmt *stmt, ValueId *loss) {
   return false;
 }
 
-static bool fail_clip(Elaborator *e, const Arg *arg) {
-  fail_unsupported(e, arg->name_span, "`clip` of minimize is");
+/* `clip = 1.0`: a number above 0, known now. */
+static bool clip_setting(Elaborator *e, const Arg *arg, MinimizePlan *plan) {
+  Value value = eval(e, arg->value);
+  if (value_is_poison(value))
+    return false;
+  if (value_is_number(value) && value_number(value) > 0) {
+    plan->clip = value_number(value);
+    return true;
+  }
+  fail(e, arg->value->span, "E0741",
+       "`clip` is the largest norm of all gradients together, a number above "
+       "0, not %s",
+       value_is_number(value) ? value_text(e, value)
+                              : value_describe(e, value));
   return false;
 }
 
@@ -119,7 +132,7 @@ static bool extra_settings(Elaborator *e, const Stmt *stmt,
         fine = false;
       }
     if (arg->name && strcmp(arg->name, "clip") == 0)
-      fine = fail_clip(e, arg) && fine;
+      fine = clip_setting(e, arg, plan) && fine;
     else if (arg->name && strcmp(arg->name, "accumulate") == 0)
       fine = accumulate_setting(e, arg, plan) && fine;
     else
@@ -382,6 +395,44 @@ static void accumulate_all(Elaborator *e, const MinimizePlan *plan,
     gradient[i] = accumulated(e, gradient[i], span);
 }
 
+/* The sum of all squares: each gradient by itself, then one after the other. */
+static ValueId square_sum(Elaborator *e, const ValueId *gradient, size_t count,
+                          Span span) {
+  ValueId total = 0;
+  for (size_t i = 0; i < count; i++) {
+    ValueId sum = emit(e, span, OP_MUL, NULL, gradient[i], gradient[i]);
+    int rank = sum ? graph_node(e->builder->graph, sum)->type->rank : 0;
+    if (rank > 0) {
+      Attributes all =
+          pattern_attribute(e, reduce_pattern(e, rank, (1u << rank) - 1));
+      sum = emit(e, span, OP_SUM, &all, sum, 0);
+    }
+    total = total ? emit(e, span, OP_ADD, NULL, total, sum) : sum;
+  }
+  return total;
+}
+
+/* Gradients times clip / maximum(norm, clip), norm being that of all of them
+ * together: their direction stays, and a NaN is seen by all. */
+static void clip_all(Elaborator *e, const MinimizePlan *plan, ValueId *gradient,
+                     size_t count) {
+  Span span = plan->stmt->span;
+  Binding binding;
+  if (plan->clip == 0 || count == 0)
+    return;
+  binding_begin(e, &binding, "clip");
+  ValueId norm =
+      emit(e, span, OP_SQRT, NULL, square_sum(e, gradient, count, span), 0);
+  ValueId limit = emit_constant(e, span, FORMAT_REAL, plan->clip);
+  ValueId larger = emit(e, span, OP_MAXIMUM, NULL, norm, limit);
+  ValueId factor = emit(e, span, OP_DIV, NULL, limit, larger);
+  binding_end(e, &binding, value_tensor(factor, NULL));
+  for (size_t i = 0; i < count && factor; i++)
+    gradient[i] =
+        named_again(e, emit(e, span, OP_MUL, NULL, gradient[i], factor),
+                    node_name(e, gradient[i]));
+}
+
 /* After the body: everything before is phase forward, everything here phase
  * accumulate or update. The first error ends it, for every parameter would
  * repeat it. */
@@ -407,6 +458,7 @@ void minimize_finish(Elaborator *e) {
                                  (count + 1) * sizeof *gradient);
   accumulate_all(e, plan, gradient, count);
   e->builder->phase = PHASE_UPDATE;
+  clip_all(e, plan, gradient, count);
   for (size_t i = 0; i < count; i++) {
     unsigned failures = e->failures;
     optimize(e, plan, list[i], gradient[i]);
