@@ -327,10 +327,10 @@ const Type *shape_infer(TypeTable *types, const Graph *graph, const Node *node,
   return shape_rule[node->op](&shaper);
 }
 
-/* By the rules that combine the shapes of two operands. */
+/* By the rules that combine the shapes of their operands. */
 bool shape_broadcasts(Op op) {
   ShapeRule *rule = shape_rule[op];
   return rule == shape_binary || rule == shape_arithmetic ||
          rule == shape_integers || rule == shape_logic ||
-         rule == shape_comparison;
+         rule == shape_comparison || rule == shape_select;
 }

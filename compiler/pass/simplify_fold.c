@@ -234,17 +234,23 @@ static bool join_slices(Node *node, const Node *inner) {
   return read_through(node, inner);
 }
 
+/* Does an operand other than number `i` have the shape of the result? */
+static bool shape_stays(const Rewrite *rewrite, const Node *node, int i) {
+  for (int j = 0; j < node_inputs(node); j++)
+    if (j != i && type_same_shape(operand(rewrite, node, j)->type, node->type))
+      return true;
+  return false;
+}
+
 /* Elementwise ops broadcast a number by themselves: splat(s) * x = s * x, as
- * long as x alone has the shape of the result. */
+ * long as another operand has the shape of the result. */
 static bool absorb_splat(const Rewrite *rewrite, Node *node) {
-  if (node_inputs(node) != 2 || op_info(node->op)->class != CLASS_elementwise ||
-      !shape_broadcasts(node->op) || node->op == OP_EQ)
+  if (!shape_broadcasts(node->op) || node->op == OP_EQ)
     return false;
-  for (int i = 0; i < 2; i++) {
+  for (int i = 0; i < node_inputs(node); i++) {
     const Node *splat = operand(rewrite, node, i);
-    const Node *other = operand(rewrite, node, 1 - i);
     if (splat->op != OP_SPLAT || splat->pinned ||
-        !type_same_shape(other->type, node->type))
+        !shape_stays(rewrite, node, i))
       continue;
     node->input[i] = splat->input[0];
     return true;
@@ -254,10 +260,8 @@ static bool absorb_splat(const Rewrite *rewrite, Node *node) {
 
 /* A pinned operand is a rounding, not a move: nothing reads through it. */
 bool rewrite_structure(const Rewrite *rewrite, Node *node) {
-  if (node_inputs(node) == 2)
-    return absorb_splat(rewrite, node);
   if (node_inputs(node) != 1)
-    return false;
+    return absorb_splat(rewrite, node);
   const Node *inner = operand(rewrite, node, 0);
   if (inner->pinned)
     return false;
