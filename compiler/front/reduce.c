@@ -129,6 +129,53 @@ static const char *const *pattern_labels(Elaborator *e, const Pattern *pattern,
   return label;
 }
 
+static bool names_axis(const int *axis, int rank, int letter) {
+  for (int i = 0; i < rank; i++)
+    if (axis[i] == letter)
+      return true;
+  return false;
+}
+
+static bool operand_has(const Pattern *pattern, int operand, int letter) {
+  return operand < pattern->operands &&
+         names_axis(pattern->axis[operand], pattern->rank[operand], letter);
+}
+
+/* The byte at which the result names an axis. */
+static size_t result_offset(const char *text, const char *name) {
+  const char *result = strstr(text, "->");
+  size_t length = strlen(name);
+  for (const char *at = result; at && (at = strstr(at, name)); at++) {
+    bool begins = !isalnum((unsigned char)at[-1]) && at[-1] != '_';
+    bool ends = !isalnum((unsigned char)at[length]) && at[length] != '_';
+    if (begins && ends)
+      return (size_t)(at - text);
+  }
+  return 0;
+}
+
+/* Every axis of the result is one of an operand's; else the caret goes to the
+ * name. */
+static bool result_is_bound(Elaborator *e, const BuiltinCall *call,
+                            int argument, const Pattern *pattern) {
+  const char *text = call->expr[argument]->text;
+  for (int i = 0; i < pattern->out_rank; i++) {
+    int letter = pattern->out_axis[i];
+    if (operand_has(pattern, 0, letter) || operand_has(pattern, 1, letter))
+      continue;
+    const char *name = pattern->letter[letter];
+    Diagnostic error = error_begin(
+        e, inside_string(call->expr[argument], result_offset(text, name)),
+        "E0321", "no operand of `%s` has axis `%s`", call->builtin->name, name);
+    for (int k = 0; k < pattern->operands; k++)
+      error_label(e, &error, call->expr[k]->span, "%s",
+                  value_describe_sizes(e, call->value[k]));
+    error_send(e, &error);
+    return false;
+  }
+  return true;
+}
+
 /* ---- axes --------------------------------------------------------------- */
 
 /* `keep` leaves an axis of size 1 where one was summed. */
@@ -230,10 +277,7 @@ static void split_pattern(Elaborator *e, const Pattern *pattern,
   int kept[MAX_RANK], rank = 0;
   reduction->dropped = 0;
   for (int i = 0; i < pattern->rank[0]; i++) {
-    bool stays = false;
-    for (int j = 0; j < pattern->out_rank; j++)
-      stays |= pattern->out_axis[j] == pattern->axis[0][i];
-    if (stays)
+    if (names_axis(pattern->out_axis, pattern->out_rank, pattern->axis[0][i]))
       kept[rank++] = pattern->axis[0][i];
     else
       reduction->dropped |= 1u << i;
@@ -249,30 +293,6 @@ static void split_pattern(Elaborator *e, const Pattern *pattern,
   buffer_text(&out, " -> ");
   add_letters(&out, pattern, pattern->out_axis, rank);
   reduction->order = buffer_take(e, &out);
-}
-
-/* Every axis of the result is one of the operand's; else the caret goes to
- * the name. */
-static bool result_is_bound(Elaborator *e, const BuiltinCall *call,
-                            int argument, const Pattern *pattern) {
-  const Expr *string = call->expr[argument];
-  for (int i = 0; i < pattern->out_rank; i++) {
-    if (pattern->out_axis[i] < pattern->rank[0])
-      continue; /* letters are numbered from the operand on */
-    const char *name = pattern->letter[pattern->out_axis[i]];
-    const char *result = strstr(string->text, "->");
-    size_t at = result ? (size_t)(result - string->text) : 0;
-    const char *found = result ? strstr(result, name) : NULL;
-    Diagnostic error = error_begin(
-        e, inside_string(string, found ? (size_t)(found - string->text) : at),
-        "E0321", "the operand of `%s` has no axis `%s`", call->builtin->name,
-        name);
-    error_label(e, &error, call->expr[0]->span, "%s",
-                value_describe_sizes(e, call->value[0]));
-    error_send(e, &error);
-    return false;
-  }
-  return true;
 }
 
 /* Named axes keep their names in the IR: they are documentation. */
@@ -451,8 +471,30 @@ static Value einsum_of_one(Elaborator *e, const BuiltinCall *call) {
   return reduction_finish(e, call, &reduction, id);
 }
 
-/* Two operands, or one; an axis that is summed must be in both, which the
- * shape rules say. */
+/* Axes that neither the other operand nor the result has are summed first: the
+ * product needs each summed axis in both. The pattern loses them. */
+static ValueId sum_alone(Elaborator *e, Span span, Pattern *pattern, int k,
+                         ValueId id) {
+  int kept[MAX_RANK], rank = 0;
+  for (int i = 0; i < pattern->rank[k]; i++) {
+    int letter = pattern->axis[k][i];
+    if (operand_has(pattern, 1 - k, letter) ||
+        names_axis(pattern->out_axis, pattern->out_rank, letter))
+      kept[rank++] = letter;
+  }
+  if (rank == pattern->rank[k])
+    return id;
+  Buffer out = {0};
+  add_letters(&out, pattern, pattern->axis[k], pattern->rank[k]);
+  buffer_text(&out, rank ? " -> " : " ->");
+  add_letters(&out, pattern, kept, rank);
+  Attributes sum = pattern_attribute(e, buffer_take(e, &out));
+  memcpy(pattern->axis[k], kept, sizeof kept);
+  pattern->rank[k] = rank;
+  return emit(e, span, OP_SUM, &sum, id, 0);
+}
+
+/* Two operands, or one. */
 Value builtin_einsum(Elaborator *e, const BuiltinCall *call) {
   Value operand[2];
   if (call->expr[1]->kind == EXPR_STRING && !call->expr[2])
@@ -464,11 +506,13 @@ Value builtin_einsum(Elaborator *e, const BuiltinCall *call) {
       !builtin_tensor(e, call, 1, &operand[1]))
     return value_poison();
   Pattern pattern;
-  const char *text = call_pattern(e, call, 2, operand, 2, &pattern);
-  if (!text)
+  if (!call_pattern(e, call, 2, operand, 2, &pattern) ||
+      !result_is_bound(e, call, 2, &pattern))
     return value_poison();
-  Attributes attributes = pattern_attribute(e, text);
-  return value_tensor(emit(e, call->call->span, OP_EINSUM, &attributes,
-                           operand[0].as.tensor.id, operand[1].as.tensor.id),
-                      pattern_labels(e, &pattern, operand));
+  const char *const *label = pattern_labels(e, &pattern, operand);
+  Span span = call->call->span;
+  ValueId a = sum_alone(e, span, &pattern, 0, operand[0].as.tensor.id);
+  ValueId b = sum_alone(e, span, &pattern, 1, operand[1].as.tensor.id);
+  Attributes attributes = pattern_attribute(e, canonical(e, &pattern));
+  return value_tensor(emit(e, span, OP_EINSUM, &attributes, a, b), label);
 }
