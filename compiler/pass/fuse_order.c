@@ -68,18 +68,32 @@ static void list_remove(GroupOrder *order, uint32_t index) {
 }
 
 /* Puts `index` behind `previous`, or first if that is 0. */
-static void list_insert(GroupOrder *order, uint32_t index, uint32_t previous) {
+static void list_link(GroupOrder *order, uint32_t index, uint32_t previous) {
   Group *group = &order->group[index];
   group->previous = previous;
   group->next = previous ? order->group[previous].next : order->first;
   *(group->previous ? &order->group[previous].next : &order->first) = index;
   *(group->next ? &order->group[group->next].previous : &order->last) = index;
+}
+
+/* The same, with a label between those beside it. */
+static void list_insert(GroupOrder *order, uint32_t index, uint32_t previous) {
+  Group *group = &order->group[index];
+  list_link(order, index, previous);
   uint64_t low = previous ? order->group[previous].label : 0;
   uint64_t high =
       group->next ? order->group[group->next].label : low + 2 * LABEL_STEP;
   group->label = low + (high - low) / 2;
   if (group->label == low)
     relabel(order);
+}
+
+/* Puts `index` where `other` is, which then has no place. */
+static void list_replace(GroupOrder *order, uint32_t other, uint32_t index) {
+  list_remove(order, index);
+  list_link(order, index, order->group[other].previous);
+  order->group[index].label = order->group[other].label;
+  list_remove(order, other);
 }
 
 /* ---- making ------------------------------------------------------------- */
@@ -271,9 +285,8 @@ void group_merge(GroupOrder *order, uint32_t from, uint32_t into) {
   uint32_t place = find_place(order, ahead ? from : into, ahead ? into : from);
   join_rings(order, from, into);
   order->group[from].merged = into;
-  if (place == from) {
-    list_remove(order, into);
-    list_insert(order, into, order->group[from].previous);
-  }
-  list_remove(order, from);
+  if (place == from)
+    list_replace(order, from, into);
+  else
+    list_remove(order, from);
 }

@@ -17,6 +17,7 @@
 #include "compiler/pass/pass.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 enum { ARENA_ALIGN = 64 };
 
@@ -142,51 +143,56 @@ static int compare_items(const void *a, const void *b) {
   return first->id < second->id ? -1 : first->id > second->id;
 }
 
-static bool alive_together(const Placement *a, const Placement *b) {
-  return a->first_use <= b->last_use && b->first_use <= a->last_use;
-}
-
 static int64_t align_up(int64_t bytes) {
   return (bytes + ARENA_ALIGN - 1) / ARENA_ALIGN * ARENA_ALIGN;
 }
 
-/* The lowest offset at which `place` meets none of the first `count` items,
- * which are sorted by offset in `placed`. */
-static int64_t first_fit(const Planner *planner, const Placement *place,
-                         const ValueId *placed, size_t count) {
+/* A value that has its place: all that the search looks at, side by side,
+ * because each value is held against all that are larger. */
+typedef struct {
+  int64_t offset, end; /* end: aligned */
+  uint32_t first_use, last_use;
+} Placed;
+
+/* The lowest offset at which `place` meets none of those placed, which are
+ * sorted by offset. */
+static int64_t first_fit(const Placement *place, const Placed *placed,
+                         size_t count) {
   int64_t offset = 0;
   for (size_t i = 0; i < count; i++) {
-    const Placement *other = &planner->place[placed[i]];
-    if (!alive_together(place, other))
+    const Placed *other = &placed[i];
+    if (other->end <= offset || other->first_use > place->last_use ||
+        place->first_use > other->last_use)
       continue;
     if (offset + place->bytes <= other->offset)
       break;
-    int64_t end = align_up(other->offset + other->bytes);
-    if (end > offset)
-      offset = end;
+    offset = other->end;
   }
   return offset;
 }
 
 /* Keeps `placed` sorted by offset. */
-static void insert_placed(const Planner *planner, ValueId *placed, size_t count,
-                          ValueId id) {
-  size_t at = count;
-  while (at > 0 &&
-         planner->place[placed[at - 1]].offset > planner->place[id].offset) {
-    placed[at] = placed[at - 1];
-    at--;
+static void insert_placed(Placed *placed, size_t count, Placed new) {
+  size_t low = 0, high = count;
+  while (low < high) {
+    size_t middle = low + (high - low) / 2;
+    if (placed[middle].offset <= new.offset)
+      low = middle + 1;
+    else
+      high = middle;
   }
-  placed[at] = id;
+  memmove(&placed[low + 1], &placed[low], (count - low) * sizeof *placed);
+  placed[low] = new;
 }
 
 static void place_items(Planner *planner, const Item *item, size_t count) {
-  ValueId *placed = NEW_ARRAY(planner->context->arena, ValueId, count + 1);
+  Placed *placed = NEW_ARRAY(planner->context->arena, Placed, count + 1);
   for (size_t i = 0; i < count; i++) {
     Placement *place = &planner->place[item[i].id];
-    place->offset = first_fit(planner, place, placed, i);
-    insert_placed(planner, placed, i, item[i].id);
+    place->offset = first_fit(place, placed, i);
     int64_t end = align_up(place->offset + place->bytes);
+    Placed new = {place->offset, end, place->first_use, place->last_use};
+    insert_placed(placed, i, new);
     if (end > planner->graph->arena_bytes)
       planner->graph->arena_bytes = end;
   }

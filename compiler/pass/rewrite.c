@@ -158,8 +158,9 @@ Pattern node_pattern(const Program *program, const Node *node) {
 
 /* ---- merging equal values ------------------------------------------------ */
 
-/* Chained by op and operands: a few thousand nodes at most share a table. */
-enum { MERGE_BUCKETS = 1024 };
+/* Chained by op, type, operands and what tells ops without operands apart; as
+ * many buckets as values, or more. */
+enum { FIRST_BUCKETS = 256 };
 
 typedef struct Entry {
   ValueId id;
@@ -167,18 +168,39 @@ typedef struct Entry {
 } Entry;
 
 struct Merge {
-  Entry *bucket[MERGE_BUCKETS];
+  Entry **bucket;
+  size_t buckets, count; /* buckets: a power of two */
 };
 
 Rewrite rewrite_begin(Program *program, Arena *arena, Graph *graph) {
-  return (Rewrite){program, arena, graph, NULL, NEW(arena, Merge)};
+  Merge *merge = NEW(arena, Merge);
+  merge->buckets = FIRST_BUCKETS;
+  merge->bucket = NEW_ARRAY(arena, Entry *, merge->buckets);
+  return (Rewrite){program, arena, graph, NULL, merge};
 }
 
-static size_t node_bucket(const Node *node) {
-  uint64_t hash = node->op;
+static Entry **node_bucket(const Merge *merge, const Node *node) {
+  uint64_t value, hash = node->op;
+  memcpy(&value, &node->attr.value, sizeof value);
   for (int i = 0; i < MAX_INPUTS; i++)
-    hash = (hash ^ node->input[i]) * 1099511628211u;
-  return (size_t)(hash >> 20) % MERGE_BUCKETS;
+    hash = (hash ^ node->input[i]) * 0x9e3779b97f4a7c15u;
+  hash = (hash ^ value) * 0x9e3779b97f4a7c15u;
+  hash = (hash ^ (uintptr_t)node->type) * 0x9e3779b97f4a7c15u;
+  return &merge->bucket[hash >> 32 & (merge->buckets - 1)];
+}
+
+static void merge_grow(const Rewrite *rewrite) {
+  Merge old = *rewrite->merge, *merge = rewrite->merge;
+  merge->buckets *= 2;
+  merge->bucket = NEW_ARRAY(rewrite->arena, Entry *, merge->buckets);
+  for (size_t i = 0; i < old.buckets; i++)
+    for (Entry *entry = old.bucket[i], *next; entry; entry = next) {
+      Entry **bucket =
+          node_bucket(merge, graph_node(rewrite->graph, entry->id));
+      next = entry->next;
+      entry->next = *bucket;
+      *bucket = entry;
+    }
 }
 
 /* Effects, leaves other than numbers, and all that is random stay apart. */
@@ -199,7 +221,7 @@ static bool nodes_equal(const Node *a, const Node *b) {
 ValueId merge_find(const Rewrite *rewrite, const Node *node) {
   if (!node_merges(node))
     return 0;
-  const Entry *entry = rewrite->merge->bucket[node_bucket(node)];
+  const Entry *entry = *node_bucket(rewrite->merge, node);
   for (; entry; entry = entry->next)
     if (nodes_equal(graph_node(rewrite->graph, entry->id), node))
       return entry->id;
@@ -207,8 +229,10 @@ ValueId merge_find(const Rewrite *rewrite, const Node *node) {
 }
 
 void merge_remember(Rewrite *rewrite, ValueId id) {
-  size_t bucket = node_bucket(graph_node(rewrite->graph, id));
+  if (rewrite->merge->count++ == rewrite->merge->buckets)
+    merge_grow(rewrite);
+  Entry **bucket = node_bucket(rewrite->merge, graph_node(rewrite->graph, id));
   Entry *entry = NEW(rewrite->arena, Entry);
-  *entry = (Entry){id, rewrite->merge->bucket[bucket]};
-  rewrite->merge->bucket[bucket] = entry;
+  *entry = (Entry){id, *bucket};
+  *bucket = entry;
 }

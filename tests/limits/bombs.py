@@ -347,6 +347,12 @@ def many_values():
 
 
 @bomb("", status=OK)
+def many_numbers():
+    body = "".join("  y%d = x * %d\n" % (i, i) for i in range(2 * 10**4)) + "  z = x\n"
+    return entry(body + "".join("  z = z + y%d\n" % i for i in range(2 * 10**4)) + "  x = z\n")
+
+
+@bomb("", status=OK)
 def many_comments():
     return "# no news\n" * 10**6 + entry("")
 
