@@ -365,7 +365,8 @@ static Value call_instance(Elaborator *e, Instance *instance,
                            const Expr *call) {
   const Variable *forward =
       scope_find(&instance->scope, intern(e->interner, "forward"));
-  if (!forward && instance->symbol->file->ast->lost)
+  if (!forward && (instance->symbol->file->ast->lost ||
+                   cause_reported(e, instance->symbol, NULL)))
     return fail_silent(e);
   if (!forward || forward->value.kind != VALUE_METHOD)
     return fail(e, call->left->span, "E0403",

@@ -29,6 +29,7 @@ static void elaborator_free(Elaborator *e) {
   vec_free(&e->files);
   vec_free(&e->param_label);
   vec_free(&e->reported);
+  vec_free(&e->cause);
   vec_free(&e->recipe_set);
   vec_free(&e->recipe);
   arena_free(e->scratch);

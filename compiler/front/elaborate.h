@@ -622,6 +622,9 @@ void error_note(Elaborator *e, Diagnostic *error, const char *format, ...)
 void error_hint(Elaborator *e, Diagnostic *error, const char *format, ...)
     SG_PRINTF(3, 4);
 Value error_send(Elaborator *e, Diagnostic *error); /* poison */
+/* One message a cause: was `what` (an interned name, a symbol) found missing
+ * in `where` (a file) before? */
+bool cause_reported(Elaborator *e, const void *what, const void *where);
 /* The limit in force. */
 int64_t limit_of(const Elaborator *e, LimitId limit);
 /* The everyday form. */
@@ -656,6 +659,11 @@ typedef struct {
   const char *code;
 } Reported;
 
+/* A missing thing that was reported. */
+typedef struct {
+  const void *what, *where;
+} Cause;
+
 struct Elaborator {
   Arena *arena;   /* the program's */
   Arena *scratch; /* until elaboration ends */
@@ -684,6 +692,7 @@ struct Elaborator {
   VEC(const char *const *) param_label;
   NameTable *param_names; /* of parameters and states, to refuse equal ones */
   VEC(Reported) reported;
+  VEC(Cause) cause;
   VEC(const RuleExpr *) recipe_set; /* --recipe-set, parsed */
   VEC(const Symbol *) recipe;       /* of Program.recipe, same order */
 };

@@ -134,6 +134,10 @@ static bool define_member(Elaborator *e, const char *name, Value value,
                           Span span) {
   Instance *instance = e->frame->instance;
   const Variable *old = scope_find(&instance->scope, name);
+  if (old && instance->symbol->file->ast->lost) {
+    fail_silent(e); /* a lost brace puts statements among members */
+    return false;
+  }
   if (old) {
     Diagnostic error =
         error_begin(e, span, "E0204", "`%s` is defined twice", name);

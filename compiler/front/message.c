@@ -170,6 +170,15 @@ static bool reported_before(Elaborator *e, const Diagnostic *error) {
   return false;
 }
 
+bool cause_reported(Elaborator *e, const void *cause, const void *where) {
+  for (size_t i = 0; i < e->cause.length; i++)
+    if (e->cause.data[i].what == cause && e->cause.data[i].where == where)
+      return true;
+  if (!e->trial)
+    vec_push(&e->cause, (Cause){cause, where});
+  return false;
+}
+
 /* Counts every failure, shown or not, so that a caller can tell whether what
  * it elaborated is whole. */
 Value error_send(Elaborator *e, Diagnostic *error) {

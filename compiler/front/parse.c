@@ -228,9 +228,18 @@ static Token next_token(Parser *parser) {
   return token;
 }
 
+/* Back at the margin of a header without a body, its lines are over. */
+static void end_bodiless(Parser *parser, const Token *token) {
+  Lexer *lexer = &parser->lexer;
+  if (lexer->bodiless && token->first && token->kind != TOKEN_ELSE &&
+      token_column(parser, token) <= lexer->bodiless)
+    lexer->bodiless = 0;
+}
+
 /* bison's scanner. Remembers the last tokens, which tell the slips apart. */
 int sg_lex(SG_STYPE *value, Span *span, Parser *parser) {
   Token token = next_token(parser);
+  end_bodiless(parser, &token);
   memmove(parser->recent + 1, parser->recent,
           sizeof parser->recent - sizeof *parser->recent);
   parser->recent[0] = token;
@@ -244,6 +253,7 @@ int sg_lex(SG_STYPE *value, Span *span, Parser *parser) {
 /* Words that begin items and members, and nothing else. */
 static bool begins_definition(int kind) {
   return kind == TOKEN_FN || kind == TOKEN_CONST || kind == TOKEN_IMPORT ||
+         kind == TOKEN_AT ||
          (kind >= TOKEN_MODULE && kind <= TOKEN_STATE);
 }
 

@@ -52,6 +52,8 @@ typedef struct {
   bool quiet;             /* while an error is skipped: say nothing */
   bool refused;           /* nested too deep: nothing more is read or said */
   bool ended;             /* only the end is left to read */
+  uint32_t bodiless; /* column of a header whose `{` is missing, as was said: the
+                        lines that stand further right follow from it; or 0 */
   VEC(Bracket) brackets;
   Bracket unclosed; /* dropped for want of its `)` or `]`; or kind 0 */
   Buffer doc;       /* of the doc comment being read */
@@ -100,7 +102,6 @@ struct Parser {
   VEC(Token) queue; /* to be handed out before the lexer's, last first */
   Token recent[4];  /* handed out: [0] is the newest */
   bool skipping;    /* after an error, to the end of the line or block */
-  bool bodiless;    /* a block without braces was reported: its lines follow */
   uint32_t silent_until; /* end of a comment of another language, or 0 */
   bool lost;        /* File.lost */
   Item *items;      /* ring */

@@ -335,7 +335,7 @@ const char *path_text(Elaborator *e, const Path *path) {
 static const Symbol *fail_path(Elaborator *e, const FileScope *file,
                                const Name *part, const char *owner,
                                unsigned kinds, const char *what) {
-  if (file->ast->lost) {
+  if (file->ast->lost || cause_reported(e, part->text, file)) {
     fail_silent(e);
     return NULL;
   }

@@ -207,7 +207,7 @@ void candidates_in_scope(Elaborator *e, Candidates *out, bool called) {
 /* In a signature the likeliest slip is a missing `?`. */
 static Value unknown_name(Elaborator *e, const char *name, Span span,
                           bool called) {
-  if (e->frame->file->ast->lost)
+  if (e->frame->file->ast->lost || cause_reported(e, name, e->frame->file))
     return fail_silent(e);
   Diagnostic error = error_begin(e, span, "E0201", "unknown %s `%s`",
                                  called ? "function" : "name", name);

@@ -45,6 +45,15 @@ static bool report(const Misfit *misfit, const char *code, const char *hint,
   return true;
 }
 
+/* The line of the newest token begins a block that has no braces. */
+static void set_bodiless(const Misfit *misfit) {
+  Lexer *lexer = &misfit->parser->lexer;
+  uint32_t line =
+      source_place(lexer->source, recent(misfit, 0)->span.start).line;
+  const char *text = lexer->source->text + lexer->source->lines[line - 1];
+  lexer->bodiless = 1 + (uint32_t)strspn(text, " \t");
+}
+
 /* ---- blocks ----------------------------------------------------------------
  */
 
@@ -53,7 +62,7 @@ static bool habit_colon_block(const Misfit *misfit) {
   if (kind(misfit, 0) != TOKEN_COLON || !misfit_expects(misfit, TOKEN_LBRACE) ||
       !parser_peek(misfit->parser).first)
     return false;
-  misfit->parser->bodiless = true;
+  set_bodiless(misfit);
   return report(misfit, "E0127", "`... { ... }`, with the `}` on its own line",
                 "a block stands in braces, not after `:`");
 }
@@ -68,14 +77,17 @@ static bool habit_colon_else(const Misfit *misfit) {
 
 /* A header and nothing after it. */
 static bool habit_no_body(const Misfit *misfit) {
+  bool function = misfit_expects(misfit, TOKEN_ASSIGN);
   if (kind(misfit, 0) != TOKEN_NL || !misfit_expects(misfit, TOKEN_LBRACE) ||
-      !misfit_expects(misfit, TOKEN_ASSIGN))
+      (!function && misfit->count != 1))
     return false;
   int next = parser_peek(misfit->parser).kind;
   if (next == TOKEN_LBRACE || token_is_operator(next))
     return false;
-  misfit->parser->bodiless = true;
-  return report(misfit, "E0127", "`... { return value }`, or `... = value`",
+  set_bodiless(misfit);
+  return report(misfit, "E0127",
+                function ? "`... { return value }`, or `... = value`"
+                         : "`... {`, and `}` on a line of its own",
                 "this header has no body");
 }
 
@@ -320,13 +332,12 @@ static bool is_consequence(const Misfit *misfit) {
   const Token *token = recent(misfit, 0);
   if (token->span.start < parser->silent_until)
     return true;
-  if (!parser->bodiless)
-    return false;
-  uint32_t column =
-      source_place(parser->lexer.source, token->span.start).column;
-  parser->bodiless = column > 1;
-  return (at_top(misfit) && parser->bodiless) || token->kind == TOKEN_ELSE ||
-         (token->kind == TOKEN_COLON && kind(misfit, 1) == TOKEN_ELSE);
+  uint32_t margin = parser->lexer.bodiless;
+  return margin &&
+         (source_place(parser->lexer.source, token->span.start).column >
+              margin ||
+          token->kind == TOKEN_ELSE ||
+          (token->kind == TOKEN_COLON && kind(misfit, 1) == TOKEN_ELSE));
 }
 
 bool syntax_habit_report(const Misfit *misfit) {
