@@ -141,6 +141,18 @@ static void check_pair(Verifier *verifier, size_t i) {
               "it is not real[..] of the shape of its parameter");
 }
 
+/* Gradients come after the forward phase, where `minimize` is written. */
+static void check_gradient_readers(Verifier *verifier) {
+  const Graph *graph = verifier->graph;
+  for (ValueId id = 1; id < graph->count; id++) {
+    const Node *node = graph_node(graph, id);
+    for (int i = 0; node->phase == PHASE_FORWARD && i < node_inputs(node); i++)
+      if (is_value(graph, node->input[i]) &&
+          node_is_placeholder(graph_node(graph, node->input[i])))
+        violation(verifier, id, "it reads a gradient in phase forward");
+  }
+}
+
 /* Placeholders exist only with minimize, and each is in one pair. */
 static void check_minimize(Verifier *verifier) {
   const Graph *graph = verifier->graph;
@@ -164,6 +176,7 @@ static void check_minimize(Verifier *verifier) {
     violation(verifier, minimize->loss, "a loss is of phase forward");
   for (size_t i = 0; i < minimize->count; i++)
     check_pair(verifier, i);
+  check_gradient_readers(verifier);
 }
 
 /* ---- names and phases --------------------------------------------------- */

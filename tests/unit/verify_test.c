@@ -155,6 +155,10 @@ static void loss_of_the_update(void) {
   node("%loss")->phase = PHASE_UPDATE;
 }
 
+static void gradient_in_forward(void) {
+  node("%w'2")->phase = PHASE_FORWARD;
+}
+
 static void minimize_forgotten(void) {
   graph()->minimize = NULL;
 }
@@ -173,8 +177,14 @@ static void entries_are_whole(void **state) {
       {loss_missing, "f: minimize has no loss\n"},
       {loss_of_many, "f: %y: a loss is one real number\n"},
       {loss_of_the_update, "f: %loss: a loss is of phase forward\n"},
-      {pair_of_value, "f: minimize pairs a parameter or input with a placeholder\n"},
-      {pair_of_other_type, "f: %d.w: it is not real[..] of the shape of its parameter\n"},
+      {pair_of_value,
+       "f: minimize pairs a parameter or input with a placeholder
+"},
+      {pair_of_other_type,
+       "f: %d.w: it is not real[..] of the shape of its parameter
+"},
+      {gradient_in_forward, "f: %w'2: it reads a gradient in phase forward
+"},
       {minimize_forgotten, "f: 1 placeholders, but minimize pairs 0\n"},
       {entry_twice, "program: entry @f is declared twice\n"},
       {input_without_node, "f: input ids has no node of its own\n"
