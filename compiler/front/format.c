@@ -32,8 +32,8 @@ static void break_blocks(Pieces *pieces) {
     if (pieces->data[i].kind != TOKEN_LBRACE || close < 0)
       continue;
     bool several = false;
-    for (int j = i + 1; j <= close; j++)
-      several |= pieces->data[j].newlines > 0;
+    for (int j = i + 1; j <= close && !several; j++)
+      several = pieces->data[j].newlines > 0;
     if (close == i + 1) {
       pieces->data[close].newlines = 0;
     } else if (several) {

@@ -287,6 +287,22 @@ static const char *const classes[OP_COUNT] = {
 #include "ir/ops.def"
 };
 
+/* Attributes behind the operands: pattern, then the rows of attributes.def. */
+static void op_attributes(const OpInfo *info) {
+  const char *between = "; ";
+  if (info->attributes & ATTR_PATTERN) {
+    fputs("; pattern", stdout);
+    between = ", ";
+  }
+  for (int i = 0; i < PLAIN_COUNT; i++) {
+    const PlainAttribute *plain = plain_attribute(i);
+    if (!(info->attributes & plain->bit))
+      continue;
+    printf(plain->required ? "%s%s" : "%s[%s]", between, plain->text);
+    between = ", ";
+  }
+}
+
 static void page_sgir(void) {
   heading("SGIR", "5", "sgir - the textual IR of sgc(1)");
   fputs(".SH DESCRIPTION\n", stdout);
@@ -301,14 +317,16 @@ static void page_sgir(void) {
     put(level_name((Level)i));
     putchar('\n');
   }
-  fputs(".SH OPERATIONS\nName, number of operands, and the class by which "
-        "recipes select it.\n",
+  fputs(".SH OPERATIONS\nName, number of operands, the class by which "
+        "recipes select it, attributes; those in brackets may be left out.\n",
         stdout);
   for (int i = 0; i < OP_COUNT; i++) {
     const OpInfo *info = op_info((Op)i);
     printf(".TP\n.B ");
     put(info->text);
-    printf("\n%d, %s\n", info->inputs, classes[i]);
+    printf("\n%d, %s", info->inputs, classes[i]);
+    op_attributes(info);
+    putchar('\n');
   }
   char *passes = sg_topic("passes");
   fputs(".SH PASSES\n", stdout);
