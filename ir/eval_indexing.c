@@ -107,9 +107,10 @@ static bool window_start(Frame *frame, int operand, size_t size,
                          size_t *start) {
   double at = frame_data(frame, operand)[0];
   Split whole = operand_split(frame, 0);
-  *start = (size_t)at;
-  if (at >= 0 && at + (double)size <= (double)whole.n)
+  if (at >= 0 && at + (double)size <= (double)whole.n) {
+    *start = (size_t)at;
     return true;
+  }
   return frame_fail(frame,
                     "%s: a window of %zu from %s = %.0f does not lie in axis "
                     "%lld of %s, of size %zu",

@@ -199,7 +199,7 @@ const Type *shape_scatter_add(const Shaper *shaper) {
   if (!shaper_real(shaper, 0) || !check_indices(shaper, 1) ||
       !check_size(shaper))
     return NULL;
-  bool fits = axis >= 0 && axis + ids->rank <= updates->rank;
+  bool fits = axis >= 0 && axis <= updates->rank - ids->rank;
   for (int i = 0; fits && i < ids->rank; i++)
     fits = updates->dim[axis + i] == ids->dim[i];
   if (!fits)

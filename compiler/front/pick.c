@@ -134,17 +134,21 @@ static bool fail_run_time_bound(const Resolver *resolver, const Sub *sub,
   return false;
 }
 
-/* Wrong kinds of value: truth values, reals, lists. */
+/* Truth values, reals, lists; several numbers where one is needed. */
 static bool fail_kind(const Resolver *resolver, const Expr *expr, Value value) {
   Elaborator *e = resolver->e;
+  const Type *type = value.kind == VALUE_TENSOR ? value_type(e, value) : NULL;
+  bool several = type && format_is_whole(type->format);
   Diagnostic error = error_begin(
-      e, expr->span, "E0460", "a tensor is indexed by whole numbers, not by %s",
+      e, expr->span, "E0460", "%s %s",
+      several ? "a slice or window begins and ends at one number, not"
+              : "a tensor is indexed by whole numbers, not by",
       value_describe(e, value));
-  if (value.kind == VALUE_TENSOR && value_type(e, value)->format != FORMAT_BOOL)
-    error_hint(e, &error, "convert first: `i32(%s)`", expr_text(e, expr));
-  else if (value.kind == VALUE_TENSOR)
+  if (type && type->format == FORMAT_BOOL)
     error_hint(e, &error, "choose by a mask: `where(%s, .., ..)`",
                expr_text(e, expr));
+  else if (type && !several)
+    error_hint(e, &error, "convert first: `i32(%s)`", expr_text(e, expr));
   error_send(e, &error);
   return false;
 }

@@ -141,6 +141,9 @@ static void indices(void **state) {
   EXPECT("real[2,9]", OP_SCATTER_ADD, piece(1, 0, 9), u, ids, 0);
   EXPECT("scatter_add needs the axes of i32[3,4] from axis 0 of real[2,3,4] on",
          OP_SCATTER_ADD, piece(0, 0, 9), u, ids, 0);
+  EXPECT("scatter_add needs the axes of i32[3,4] from axis 9223372036854775807 "
+         "of real[2,3,4] on",
+         OP_SCATTER_ADD, piece(INT64_MAX, 0, 9), u, ids, 0);
   EXPECT("scatter_add into a size of -1", OP_SCATTER_ADD, piece(1, 0, -1), u,
          ids, 0);
   EXPECT("scatter_add works on real numbers, not i32[3,4]; convert it first",
