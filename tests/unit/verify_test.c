@@ -178,13 +178,10 @@ static void entries_are_whole(void **state) {
       {loss_of_many, "f: %y: a loss is one real number\n"},
       {loss_of_the_update, "f: %loss: a loss is of phase forward\n"},
       {pair_of_value,
-       "f: minimize pairs a parameter or input with a placeholder
-"},
+       "f: minimize pairs a parameter or input with a placeholder\n"},
       {pair_of_other_type,
-       "f: %d.w: it is not real[..] of the shape of its parameter
-"},
-      {gradient_in_forward, "f: %w'2: it reads a gradient in phase forward
-"},
+       "f: %d.w: it is not real[..] of the shape of its parameter\n"},
+      {gradient_in_forward, "f: %w'2: it reads a gradient in phase forward\n"},
       {minimize_forgotten, "f: 1 placeholders, but minimize pairs 0\n"},
       {entry_twice, "program: entry @f is declared twice\n"},
       {input_without_node, "f: input ids has no node of its own\n"
