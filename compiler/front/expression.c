@@ -82,8 +82,8 @@ static Value computed_origin(Elaborator *e, const Expr *expr, Value value) {
 
 /* ---- reading ------------------------------------------------------------ */
 
-/* A state that this step has assigned has its new value from there on. In
- * the forward part of train that would need a gradient that stops; refused. */
+/* A state that this step has assigned has its new value from there on. No
+ * gradient flows through the assignment: the next step could not have it. */
 static Value read_param(Elaborator *e, int param, Span span) {
   const Parameter *parameter = &e->program->param.data[param];
   Builder *builder = e->builder;
@@ -93,13 +93,12 @@ static Value read_param(Elaborator *e, int param, Span span) {
                 parameter->name);
   builder_slot(e, param);
   ValueId written = builder->written.data[param];
-  if (written && builder->graph->kind == ENTRY_TRAIN &&
-      builder->phase == PHASE_FORWARD)
-    return fail_unsupported(
-        e, span, "reading the state %s after it was assigned in train is",
-        parameter->name);
   if (!written)
     written = emit_param(e, param, span);
+  else if (builder->graph->kind == ENTRY_TRAIN &&
+           builder->phase == PHASE_FORWARD &&
+           format_is_real(parameter->type->format))
+    written = emit(e, span, OP_STOP_GRAD, NULL, written, 0);
   return value_tensor(written, param_labels(e, param));
 }
 
