@@ -260,7 +260,7 @@ static void recipe_free(Recipe *recipe) {
 static const char *unused_name(Elaborator *e, const char *name) {
   const char *unused = name;
   for (int i = 2; program_recipe(e->program, unused); i++)
-    unused = text_printf(e, "%s'%d", name, i);
+    unused = text_printf(e, "%s_%d", name, i);
   return intern(e->interner, unused);
 }
 
