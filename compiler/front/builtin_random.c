@@ -1,7 +1,7 @@
-/* Randomness of training: dropout, random_shift.
+/* Randomness of training: dropout, random_flip, random_shift.
  *
  * Each draws a random value of its own, keyed by its name, and chooses or moves
- * with it. Outside `train` both are the identity, and draw nothing.
+ * with it. Outside `train` all three are the identity, and draw nothing.
  */
 #include "compiler/front/elaborate.h"
 
@@ -66,6 +66,39 @@ static Value fail_examples(Elaborator *e, const BuiltinCall *call, Value x,
                   call->builtin->name, form, value_describe(e, x));
   error_mark(e, &error, "%s", value_describe_sizes(e, x));
   return error_send(e, &error);
+}
+
+/* Half of the examples, reversed along an axis. */
+Value builtin_random_flip(Elaborator *e, const BuiltinCall *call) {
+  Value x;
+  int axis;
+  Span span = call->call->span;
+  if (!builtin_tensor(e, call, 0, &x))
+    return value_poison();
+  const Type *type = value_type(e, x);
+  if (type->rank < 2)
+    return fail_examples(e, call, x, "examples [n, ..] with an axis to flip");
+  if (!builtin_axis(e, call, 1, type->rank, &axis))
+    return value_poison();
+  if (axis == 0)
+    return fail(e, call->expr[1]->span, "E0322",
+                "`random_flip` flips each example by itself: axis 0 counts the "
+                "examples");
+  if (!is_training(e))
+    return x;
+  Attributes attr = attributes_neutral();
+  attr.probability = 0.5;
+  ValueId flip = draw(e, span, OP_BERNOULLI, &attr, FORMAT_BOOL, 1, type->dim);
+  int64_t dim[MAX_RANK] = {type->dim[0], 1, 1, 1, 1, 1, 1, 1};
+  const Type *column =
+      type_make(e->program->types, FORMAT_BOOL, type->rank, dim);
+  ValueId each = emit_typed(e, span, OP_RESHAPE, column, NULL, flip, 0);
+  attr = attributes_neutral();
+  attr.axis = axis;
+  ValueId reversed = emit(e, span, OP_REVERSE, &attr, x.as.tensor.id, 0);
+  return value_tensor(
+      emit_three(e, span, OP_SELECT, each, reversed, x.as.tensor.id),
+      x.as.tensor.label);
 }
 
 /* Each example moved by -n to n elements along each spatial axis; what comes

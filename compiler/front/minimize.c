@@ -360,8 +360,9 @@ static void report_loss(Elaborator *e, const MinimizePlan *plan) {
 
 /* ---- what happens to gradients on the way -------------------------------- */
 
-/* The value under its next name: `d.net.w'2` after `d.net.w`. */
-static ValueId named_again(Elaborator *e, ValueId id, const char *base) {
+/* The value under its next name: `d.net.w'2` after `d.net.w`, then `'3`. */
+static ValueId named_again(Elaborator *e, ValueId id, const char *name) {
+  const char *base = intern_n(e->interner, name, strcspn(name, "'"));
   if (id)
     graph_node(e->builder->graph, id)->name =
         name_rebinding(e->builder->names, base);
