@@ -61,6 +61,10 @@ static const char *signature(Elaborator *e, const Builtin *builtin) {
 static bool fail_argument(Elaborator *e, Span span, const char *code,
                           const Builtin *builtin, const char *message,
                           const char *near) {
+  if (e->frame->file->ast->lost) { /* perhaps a function of the same name */
+    fail_silent(e);
+    return false;
+  }
   Diagnostic error = error_begin(e, span, code, "%s", message);
   if (near)
     error_mark(e, &error, "%s", near);

@@ -358,6 +358,7 @@ static void fail_carried(Elaborator *e, const Loop *loop,
              "a name that a loop carries keeps one shape; the loop runs "
              "%" PRId64 " times",
              loop->turns);
+  error_hint(e, &error, "collect into a second name: `next = ...`");
   error_send(e, &error);
 }
 

@@ -282,6 +282,14 @@ static const char *plain_hint(const Misfit *misfit) {
   return NULL;
 }
 
+/* A header that is wrong leaves its block without one. */
+static bool outside_of_blocks(const Lexer *lexer) {
+  for (size_t i = 0; i < lexer->brackets.length; i++)
+    if (lexer->brackets.data[i].kind == TOKEN_LBRACE)
+      return false;
+  return true;
+}
+
 /* Slips have words of their own; all else is said as expected and found. */
 void syntax_error_report(const Misfit *misfit) {
   Parser *parser = misfit->parser;
@@ -300,4 +308,6 @@ void syntax_error_report(const Misfit *misfit) {
   label_opening(parser, &diagnostic);
   label_unfinished(parser, &diagnostic);
   diagnose(parser->diagnostics, &diagnostic);
+  if (outside_of_blocks(&parser->lexer))
+    parser->lexer.bodiless = 1;
 }

@@ -75,11 +75,16 @@ static bool habit_colon_else(const Misfit *misfit) {
                 "a block stands in braces, not after `:`");
 }
 
+/* `recipe r`, which `:` or `{` continues. */
+static bool named_recipe(const Misfit *misfit) {
+  return kind(misfit, 2) == TOKEN_RECIPE && misfit->count == 2;
+}
+
 /* A header and nothing after it. */
 static bool habit_no_body(const Misfit *misfit) {
   bool function = misfit_expects(misfit, TOKEN_ASSIGN);
   if (kind(misfit, 0) != TOKEN_NL || !misfit_expects(misfit, TOKEN_LBRACE) ||
-      (!function && misfit->count != 1))
+      (!function && misfit->count != 1 && !named_recipe(misfit)))
     return false;
   int next = parser_peek(misfit->parser).kind;
   if (next == TOKEN_LBRACE || token_is_operator(next))
