@@ -81,37 +81,48 @@ static bool later_binding(const char *a, size_t n, const char *b, size_t m,
          memcmp(a + a_rest, b + b_rest, n - a_rest) == 0;
 }
 
-/* Is name b as name a, `delta` elements on? What has no index may be the same
- * value, or the rebinding that many turns later: *turned then. */
-static bool same_name(const char *a, size_t n, const char *b, size_t m,
-                      const char *word, long delta, bool *turned) {
+/* How name b is name a, `delta` elements on. */
+typedef enum {
+  NAME_OTHER,
+  NAME_MOVED,  /* its index moved, or it has none and is the same */
+  NAME_TURNED, /* it has no index and was bound that many turns later */
+  NAME_KEPT    /* it has an index, and is the same value none the less */
+} NameMatch;
+
+static NameMatch match_names(const char *a, size_t n, const char *b, size_t m,
+                             const char *word, long delta) {
   Buffer text = {0};
   bool element = shift_elements(&text, a, n, word, delta);
-  bool same = buffer_is(&text, b, m);
-  if (!same && !element)
-    same = *turned = later_binding(a, n, b, m, delta);
+  bool moved = buffer_is(&text, b, m);
   buffer_free(&text);
-  return same;
+  if (moved)
+    return NAME_MOVED;
+  if (element)
+    return n == m && memcmp(a, b, n) == 0 ? NAME_KEPT : NAME_OTHER;
+  return later_binding(a, n, b, m, delta) ? NAME_TURNED : NAME_OTHER;
 }
 
-/* The same for whole texts; names that turned are appended to `turned`, except
- * for the one that the text begins with, which it defines. */
+/* The same for whole texts. Names that turned or were kept are appended to
+ * `told`, except for the one that the text begins with, which it defines. */
 static bool same_text(const char *a, size_t n, const char *b, size_t m,
-                      const char *word, long delta, Buffer *turned) {
+                      const char *word, long delta, Buffer *told) {
   size_t i = 0, j = 0;
   while (i < n && j < m) {
     size_t k = 1, l = 1;
-    bool turns = false;
+    NameMatch match = NAME_MOVED;
     if (a[i] != b[j])
       return false;
     if (strchr("%@$", a[i])) {
       k = name_length(a + i, n - i);
       l = name_length(b + j, m - j);
-      if (!same_name(a + i, k, b + j, l, word, delta, &turns))
-        return false;
+      match = match_names(a + i, k, b + j, l, word, delta);
     }
-    if (turns && i > 0)
-      buffer_printf(turned, " %.*s of its turn", (int)k, a + i);
+    if (match == NAME_OTHER || (match == NAME_KEPT && i == 0))
+      return false;
+    if (match == NAME_TURNED && i > 0)
+      buffer_printf(told, " %.*s of its turn", (int)k, a + i);
+    if (match == NAME_KEPT)
+      buffer_printf(told, " %.*s itself", (int)k, a + i);
     i += k;
     j += l;
   }

@@ -56,7 +56,8 @@ def check_roff(pages):
 
 def check_words(build, source, page):
     """Words of the page's lists stand in the syntax files."""
-    language = re.findall(r"^\.BR (\w+) \(\D|^([a-z_0-9]+)$", page, re.M)
+    language = re.findall(r"^\.BR ([a-z_0-9]+) \((?!\d)|^([a-z_0-9]+)$", page,
+                          re.M)
     words = {word for found in language for word in found if word}
     if len(words) < 60:
         fail("sg(5) has only %d words", len(words))

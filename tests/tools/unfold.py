@@ -61,7 +61,7 @@ def own_element(unit):
     that is bound again each turn: such a unit stands for itself, and for those
     a note names."""
     name = NAME.search(unit[0])
-    if not name:
+    if not name or unit[0].startswith('  "'):  # a line of `weights`
         return None
     found = ELEMENT.search(name.group())
     chain = found is None
@@ -85,9 +85,11 @@ def later(name, delta):
     return "%s'%d%s" % (name[:at], 1 + delta, name[at:])
 
 
-def moved(line, word, delta, turned):
+def moved(line, word, delta, turned, kept):
     def rename(match):
         name = match.group()
+        if name in kept:
+            return name
         if any(w == word for w, _ in ELEMENT.findall(name)):
             return ELEMENT.sub(
                 lambda m: "%s.%d" % (word, int(m.group(2)) + delta)
@@ -159,9 +161,10 @@ def family(unit, own):
 def unit_moved(unit, notes, word, delta, j):
     if delta == 0:
         return map(normal, unit)
-    turned = set()
+    turned, kept = set(), set()
     for text in (t for of in notes.values() for t in differences(of, j)):
         turned.update(re.findall(r"(\S+) of its turn", text))
+        kept.update(re.findall(r"(\S+) itself", text))
     for line in unit:
         name = NAME.search(line)
         if name and not ELEMENT.search(name.group()) and " = " in line and \
@@ -171,7 +174,8 @@ def unit_moved(unit, notes, word, delta, j):
         head = NAME.search(unit[0]).group()
         if not ELEMENT.search(head):
             turned.add(head)
-    return [normal(apply(moved(re.sub(r"\s+", " ", line), word, delta, turned),
+    return [normal(apply(moved(re.sub(r"\s+", " ", line), word, delta, turned,
+                               kept),
                          differences(notes[i], j)))
             for i, line in enumerate(unit)]
 
