@@ -238,10 +238,53 @@ static void mill_pattern(Mill *mill, Op op, int rank, const char *pattern) {
            sketch_pattern(mill->s, NULL, op, mill_pick(mill, 2), b, pattern));
 }
 
+/* An op with `axis` 0 and one more attribute. */
+static ValueId mill_along(Mill *mill, Op op, ValueId a, ValueId b, ValueId c,
+                          int64_t start, int64_t size) {
+  Node node = node_make(op, mill->s->phase, NULL, a, b, c);
+  if (op == OP_SLICE)
+    node.attr.start = start;
+  if (op == OP_PAD)
+    node.attr.low = start;
+  if (op_info(op)->attributes & ATTR_SIZE)
+    node.attr.size = size;
+  return sketch_add(mill->s, NULL, &node);
+}
+
+/* Rows that are joined, padded, written over, sorted and summed by index. */
+static ValueId mill_moved(Mill *mill, ValueId x, ValueId y) {
+  Sketch *s = mill->s;
+  ValueId order = mill_along(mill, OP_ARGSORT, mill_pick(mill, 1), 0, 0, 0, 0);
+  ValueId top = mill_along(mill, OP_SLICE, y, 0, 0, 0, SIDE - 2);
+  switch (sketch_random(s) % 5) {
+  case 0:
+    return mill_along(mill, OP_CONCAT, top,
+                      mill_along(mill, OP_SLICE, x, 0, 0, 1, 2), 0, 0, 0);
+  case 1:
+    return mill_along(mill, OP_PAD, top, mill_pick(mill, 0), 0, 2, 0);
+  case 2: {
+    ValueId start = mill_along(mill, OP_SLICE, order, 0, 0, 0, 1);
+    ValueId at = sketch_shaped(s, NULL, OP_RESHAPE, start, FORMAT_I32,
+                               EXTENT_SCALAR, NULL);
+    ValueId row = mill_along(mill, OP_WINDOW, y, at, 0, 0, 1);
+    return mill_along(mill, OP_WINDOW_WRITE, x, row, at, 0, 0);
+  }
+  case 3:
+    return mill_along(mill, OP_GATHER, x, order, 0, 0, 0);
+  default:
+    return mill_along(mill, OP_SCATTER_ADD, x, order, 0, 0, SIDE);
+  }
+}
+
+static void mill_move(Mill *mill) {
+  ValueId x = mill_pick(mill, 2), y = mill_pick(mill, 2);
+  mill_add(mill, 2, mill_moved(mill, x, y));
+}
+
 static void mill_op(Mill *mill) {
   Sketch *s = mill->s;
   int rank = (int)(sketch_random(s) % 3);
-  switch (sketch_random(s) % 18) {
+  switch (sketch_random(s) % 20) {
   case 0:
     return mill_unary(mill, OP_RELU, rank);
   case 1:
@@ -273,6 +316,9 @@ static void mill_op(Mill *mill) {
   case 15:
     return mill_choice(mill, rank);
   case 16:
+  case 17:
+    return mill_move(mill);
+  case 18:
     if (mill->rescales)
       return mill_unary(mill, OP_RESCALE, rank);
     return mill_unary(mill, OP_SQRT, rank);
