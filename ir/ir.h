@@ -406,6 +406,8 @@ void graph_copy_finish(GraphCopy *copy);
 typedef struct NameTable NameTable;
 NameTable *name_table_new(Arena *arena, Interner *interner,
                           const Graph *graph); /* graph may be NULL */
+/* Empty, with room for so many names. */
+NameTable *name_table_sized(Arena *arena, Interner *interner, size_t count);
 /* Claims `name`; false if it is taken. */
 bool name_claim(NameTable *names, const char *name);
 /* The same for a name that is interned already, as the names of nodes and

@@ -56,15 +56,21 @@ static NameEntry *entry_get(NameTable *names, const char *name) {
   return entry;
 }
 
-NameTable *name_table_new(Arena *arena, Interner *interner,
-                          const Graph *graph) {
+NameTable *name_table_sized(Arena *arena, Interner *interner, size_t count) {
   NameTable *names = NEW(arena, NameTable);
   names->arena = arena;
   names->interner = interner;
   names->capacity = 64;
-  while (graph && names->capacity < graph->count + graph->count / 2)
+  while (names->capacity < count + count / 2)
     names->capacity *= 2;
   names->entry = NEW_ARRAY(arena, NameEntry, names->capacity);
+  return names;
+}
+
+NameTable *name_table_new(Arena *arena, Interner *interner,
+                          const Graph *graph) {
+  NameTable *names =
+      name_table_sized(arena, interner, graph ? graph->count : 0);
   for (ValueId id = 1; graph && id < graph->count; id++) {
     const Node *node = graph_node(graph, id);
     if (node->name && !node_defines_exponent(node))

@@ -197,7 +197,7 @@ static void check_name(Verifier *verifier, ValueId id) {
   NameTable *names = node->op == OP_PARAM          ? verifier->params
                      : node_defines_exponent(node) ? verifier->exponents
                                                    : verifier->values;
-  if (!name_claim(names, node->name))
+  if (!name_claim_interned(names, node->name))
     violation(verifier, id, "the name is used twice");
 }
 
@@ -376,7 +376,8 @@ static void verify_graph(Verifier *verifier, const Graph *graph) {
   unsigned before = verifier->count;
   verifier->graph = graph;
   verifier->phase = PHASE_FORWARD;
-  verifier->values = name_table_new(verifier->scratch, program->interner, NULL);
+  verifier->values =
+      name_table_sized(verifier->scratch, program->interner, graph->count);
   verifier->exponents =
       name_table_new(verifier->scratch, program->interner, NULL);
   verifier->params = name_table_new(verifier->scratch, program->interner, NULL);
@@ -402,7 +403,7 @@ static void verify_parameter(Verifier *verifier, NameTable *names,
   const Parameter *param = &program->param.data[id - 1];
   Format format = param->type->format;
   bool real = type_is_real(param->type);
-  if (!name_claim(names, param->name))
+  if (!name_claim_interned(names, param->name))
     violation(verifier, id, "it is declared twice");
   if (program->level <= LEVEL_SCALED && real && format != FORMAT_REAL &&
       !param->pinned)

@@ -195,7 +195,7 @@ static void name_missing(void) {
 }
 
 static void name_twice(void) {
-  node("%z")->name = "y";
+  node("%z")->name = node("%y")->name;
 }
 
 static void name_of_store(void) {
@@ -246,7 +246,7 @@ static void name_spaces_are_apart(void **state) {
 /* ---- parameters --------------------------------------------------------- */
 
 static void param_twice(void) {
-  text->program->param.data[1].name = "w";
+  text->program->param.data[1].name = text->program->param.data[0].name;
 }
 
 static void param_unpinned(void) {
