@@ -5,6 +5,8 @@
  */
 #include "ir/read.h"
 
+#include <inttypes.h>
+
 /* ---- rules -------------------------------------------------------------- */
 
 void read_recipe(SgirReader *reader, Word name) {
@@ -209,6 +211,11 @@ void read_rule(SgirReader *reader, Span span, Word own) {
   if (own.text && strcmp(own.text, "own") != 0)
     read_error(reader, own.span, "E0801",
                "expected `,` or `:` after the selector `%s`", own.text);
+  int64_t most = program->sources->limits.of[LIMIT_selectors];
+  if ((int64_t)(recipe->rule.length + reader->selector.length) > most)
+    read_error_limit(reader, span, LIMIT_selectors,
+                     "recipe %s has more than %" PRId64 " selectors",
+                     recipe->name, most);
   for (size_t i = 0; i < reader->selector.length; i++)
     vec_push(&rule.selector, reader->selector.data[i]);
   for (size_t i = 0; i < reader->setting.length; i++)

@@ -683,7 +683,8 @@ struct Elaborator {
   bool in_size;      /* a size of a declared type is being evaluated */
   unsigned failures; /* errors so far, those said before included */
   bool stopped;      /* enough is wrong, or unrolled: everything is poison */
-  int64_t modules, work, nodes, constant_bytes; /* so far; see limits.def */
+  /* So far; see limits.def. */
+  int64_t modules, work, nodes, constant_bytes;
   WordMap prelude;   /* what every file knows: scope.c */
   WordMap listed;    /* by name: the list that had it last, see name_twice */
   uint32_t list;

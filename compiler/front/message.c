@@ -215,7 +215,7 @@ Value fail_limit(Elaborator *e, Span span, LimitId limit, const char *format,
   Diagnostic error = error_begin(e, span, "E0711", "%s", text);
   e->stopped = limit == LIMIT_work || limit == LIMIT_memory_bytes ||
                limit == LIMIT_nodes || limit == LIMIT_constant_bytes ||
-               limit == LIMIT_modules;
+               limit == LIMIT_modules || limit == LIMIT_selectors;
   error_note(e, &error, "%s",
              limit_note(e->scratch, &e->sources->limits, limit));
   return error_send(e, &error);

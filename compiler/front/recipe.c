@@ -125,6 +125,17 @@ static bool rule_parse(Elaborator *e, const RuleExpr *expr, bool own,
   return fine;
 }
 
+/* Each value is held against each selector by several passes. */
+static void check_selectors(Elaborator *e, const Recipe *recipe, Span span) {
+  int64_t most = limit_of(e, LIMIT_selectors), count = 0;
+  for (size_t i = 0; i < recipe->rule.length; i++)
+    count += (int64_t)recipe->rule.data[i].selector.length;
+  if (count > most)
+    fail_limit(e, span, LIMIT_selectors,
+               "recipe %s has more than %" PRId64 " selectors", recipe->name,
+               most);
+}
+
 static void rules_add(Elaborator *e, const RuleExpr *rules, bool own,
                       Recipe *recipe) {
   for (const RuleExpr *expr = rules; expr; expr = expr->next) {
@@ -132,6 +143,8 @@ static void rules_add(Elaborator *e, const RuleExpr *rules, bool own,
     if (rule_parse(e, expr, own, &rule))
       vec_push(&recipe->rule, rule);
   }
+  if (rules)
+    check_selectors(e, recipe, rules->span);
 }
 
 /* ---- finding a recipe by name ------------------------------------------- */

@@ -98,9 +98,13 @@ static void report_unknown(Check *check, const Selector *selector) {
   check->fine = false;
 }
 
-/* Only the user's own rules: inherited ones are written for many models. */
+/* Only the user's own rules: inherited ones are written for many models. Each
+ * name is looked for among all, so that ends when no more is shown. */
 static void check_names(Check *check, const Rule *rule) {
+  const Diagnostics *diagnostics = check->context->diagnostics;
   for (size_t i = 0; rule->own && i < rule->selector.length; i++) {
+    if (diagnostics_full(diagnostics))
+      return;
     const Selector *selector = &rule->selector.data[i];
     bool path =
         selector->kind == SELECT_PATH || selector->kind == SELECT_GRADIENT;

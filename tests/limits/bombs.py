@@ -305,16 +305,29 @@ def long_rearrange():
     return 'entry f(x: [4]) -> [4] = rearrange(x, "%s -> a")\n' % ("(" * 10**6)
 
 
-@bomb(r".", status=None)
+@bomb("--max-selectors")
 def many_rules():
     rules = "".join("  x%d : f16\n" % i for i in range(10**5))
     return "recipe r {\n%s}\n@recipe(r)\nentry f(x: [4]) -> [4] = x + 1\n" % rules
 
 
-@bomb(r".", status=None)
+@bomb("--max-selectors")
 def many_rules_that_match():
     rules = "  x : f16\n" * 10**5
     body = "".join("  y%d = x + %d\n" % (i, i) for i in range(1000))
+    return "recipe r {\n%s}\n@recipe(r)\n%s" % (rules, entry(body))
+
+
+@bomb("--max-selectors")
+def many_selectors():
+    selectors = ", ".join("z%d" % i for i in range(10**5))
+    return "recipe r {\n  %s : f16\n}\n@recipe(r)\nentry f(x: [4]) -> [4] = x\n" % selectors
+
+
+@bomb("E05")
+def rules_and_values():
+    rules = "".join("  z%d : f16\n" % i for i in range(900))
+    body = "".join("  y%d = x + %d\n" % (i, i) for i in range(3 * 10**4))
     return "recipe r {\n%s}\n@recipe(r)\n%s" % (rules, entry(body))
 
 
@@ -565,9 +578,9 @@ def sgir_of_100_megabytes():
     return TOP + "#" * 10**8
 
 
-@sgir(r".", status=None)
+@sgir("--max-selectors")
 def sgir_many_rules():
-    return TOP + 'recipe "r" {\n' + "".join("x%d : f16\n" % i for i in range(10**5)) + "}\n" + sgir_entry("")[len(TOP):]
+    return TOP + 'recipe r {\n' + "".join("x%d : f16\n" % i for i in range(10**5)) + "}\n" + sgir_entry("")[len(TOP):]
 
 
 @sgir("E08")
