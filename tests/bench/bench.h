@@ -56,6 +56,7 @@ bool compile_example(const char *recipe, const char *name, Report *report);
 void bench_compile(Report *report);
 void bench_front(Report *report);
 void bench_deep(Report *report);
+void bench_gpt2(Report *report);
 void bench_startup(Report *report);
 void bench_step(Report *report);
 void bench_accuracy(Report *report);

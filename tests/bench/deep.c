@@ -1,4 +1,5 @@
-/* From source to final IR: deep networks of 12 and 96 layers, trained in fp8.
+/* From source to final IR: deep networks of 12 and 96 layers, trained in fp8,
+ * a generated one and GPT-2 (12 layers are its 124 M parameters).
  * Processor time of the whole command; the last ratio leaves out what it takes
  * before it reads its file. */
 #include "tests/bench/bench.h"
@@ -150,4 +151,10 @@ void bench_deep(Report *report) {
     report_program(report, "deep", source);
   else
     report_failure(report, "deep", "cannot write the program");
+}
+
+void bench_gpt2(Report *report) {
+  char source[4096];
+  report_program(report, "gpt2",
+                 source_path(source, sizeof source, "examples/gpt/gpt2.sg"));
 }

@@ -11,6 +11,7 @@ static const Benchmark benchmarks[] = {
     {"compile", "time and memory of compiling examples/mlp", bench_compile},
     {"front", "reading and elaborating 200,000 lines", bench_front},
     {"deep", "source to final IR of 12 and 96 layers", bench_deep},
+    {"gpt2", "source to final IR of GPT-2, three entries", bench_gpt2},
     {"startup", "size and start-up time of an executable", bench_startup},
     {"step", "train step against the f32 FMA peak of two threads", bench_step},
     {"accuracy", "test accuracy over three seeds, f32 and fp8 (minutes)",
