@@ -16,8 +16,8 @@ float f32_exp(float x);
 /* Natural logarithm; <= 1 ulp; log(+-0) = -inf, log(x < 0) = NaN. */
 float f32_log(float x);
 /* The following are correctly rounded but for cases within 2^-11 ulp of a tie:
- * at most 0.5003 ulp, measured; f32math_wide.h lists their steps. tanh, erf and sin are odd and
- * cos is even, exactly; sin and cos of infinities are NaN. */
+ * at most 0.5003 ulp, measured; f32math_wide.h lists their steps. tanh, erf and
+ * sin are odd and cos is even, exactly; sin and cos of infinities are NaN. */
 float f32_tanh(float x);
 float f32_sigmoid(float x); /* 1 / (1 + e^-x) */
 float f32_erf(float x);
