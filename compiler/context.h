@@ -56,6 +56,8 @@ sg_status context_run(sg_context *sg, PassId last);
 /* The same up to the stage "ir", "scaled", "formatted", "final" or "plan"; NULL:
  * all of them, but a .sgir file stays as it is. */
 sg_status context_advance(sg_context *sg, const char *stage);
+/* What the options ask of every print of the program. */
+PrintOptions context_print_options(const sg_context *sg);
 /* Writes text to a file by way of a temporary name, or to standard output. */
 sg_status context_write(sg_context *sg, const char *path, const Buffer *text);
 

@@ -4,7 +4,7 @@
  * against what the op makes of its operands, so that a hand-edited text is
  * wrong where it was edited.
  */
-#include "ir/read.h"
+#include "ir/read_op.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -131,161 +131,6 @@ ValueId read_operand(SgirReader *reader, const Operand *operand) {
   }
 }
 
-/* ---- attributes --------------------------------------------------------- */
-
-/* What an operation's line says beyond the node itself. */
-typedef struct {
-  SgirReader *reader;
-  Node *node;
-  Span span;
-  const Operand *shift; /* NULL: none is written */
-  unsigned given;       /* ATTR_ bits */
-} OpText;
-
-static bool attribute_word(const Operand *value, const char *word) {
-  return value->kind == OPERAND_WORD && strcmp(value->word.text, word) == 0;
-}
-
-static void set_by(OpText *op, const Operand *value) {
-  for (int norm = 0; norm < NORM_COUNT; norm++) {
-    if (!attribute_word(value, norm_name((Norm)norm)))
-      continue;
-    op->node->attr.by = (Norm)norm;
-    return;
-  }
-  read_error(op->reader, value->span, "E0803", "`by` is l1, l2 or max");
-}
-
-static void set_round(OpText *op, const Operand *value) {
-  if (attribute_word(value, rounding_name(ROUND_STOCHASTIC)))
-    op->node->attr.round = ROUND_STOCHASTIC;
-  else if (!attribute_word(value, rounding_name(ROUND_NEAREST)))
-    read_error(op->reader, value->span, "E0803",
-               "`round` is nearest or stochastic");
-}
-
-static void set_overflow(OpText *op, const Operand *value) {
-  if (attribute_word(value, overflow_name(OVERFLOW_INF)))
-    op->node->attr.overflow = OVERFLOW_INF;
-  else if (!attribute_word(value, overflow_name(OVERFLOW_SATURATE)))
-    read_error(op->reader, value->span, "E0803",
-               "`overflow` is saturate or inf");
-}
-
-/* Kept as text until the node is there to compare with. */
-static void set_shift(OpText *op, const Operand *value) {
-  op->shift = value;
-  bool whole = value->kind == OPERAND_NUMBER && value->whole;
-  if (!whole && value->kind != OPERAND_TERM)
-    read_error(op->reader, value->span, "E0806", "a shift is an exponent");
-}
-
-/* The attributes by name that are no rows of attributes.def. */
-static const struct {
-  const char *name;
-  unsigned bit;
-  void (*set)(OpText *op, const Operand *value);
-} attribute[] = {
-    {"by", ATTR_BY, set_by},
-    {"round", ATTR_ROUND, set_round},
-    {"overflow", ATTR_OVERFLOW, set_overflow},
-    {"shift", ATTR_SHIFT, set_shift},
-};
-enum { SPECIAL = sizeof attribute / sizeof *attribute };
-
-/* May the op have it, and is this the first time? */
-static bool accept_attribute(OpText *op, const Word *name, unsigned bit) {
-  bool known = node_attributes(op->reader->program->level, op->node) & bit;
-  bool again = op->given & bit;
-  op->given |= bit;
-  if (!known)
-    read_error(op->reader, name->span, "E0803", "`%s` has no attribute `%s`",
-               op_info(op->node->op)->text, name->text);
-  else if (again)
-    read_error(op->reader, name->span, "E0803", "attribute `%s` is given twice",
-               name->text);
-  return known && !again;
-}
-
-void read_list_number(SgirReader *reader, Span span, WholeList *list,
-                      int64_t number) {
-  if (list->count == MAX_SPATIAL)
-    read_error(reader, span, "E0803", "a list has at most %d numbers",
-               MAX_SPATIAL);
-  else if (number > INT32_MAX)
-    read_error(reader, span, "E0803", "this number is too large");
-  else
-    list->at[list->count++] = (int32_t)number;
-}
-
-static bool set_flag(const Operand *value, bool *out) {
-  *out = attribute_word(value, "true");
-  return *out || attribute_word(value, "false");
-}
-
-/* Whether it makes sense for the op, the shape rule says. */
-static void set_plain(OpText *op, const PlainAttribute *plain,
-                      const Operand *value) {
-  void *field = (char *)&op->node->attr + plain->offset;
-  static const char *const want[] = {[PLAIN_whole] = "a whole number",
-                                     [PLAIN_real] = "a number",
-                                     [PLAIN_flag] = "true or false",
-                                     [PLAIN_list] = "a list, such as [2, 2]",
-                                     [PLAIN_format] = "a format"};
-  bool good = false;
-  if (plain->kind == PLAIN_whole && value->kind == OPERAND_NUMBER &&
-      value->whole && fabs(value->number) <= 0x1p53) {
-    *(int64_t *)field = (int64_t)value->number;
-    good = true;
-  } else if (plain->kind == PLAIN_real && value->kind == OPERAND_NUMBER) {
-    *(double *)field = value->number;
-    good = true;
-  } else if (plain->kind == PLAIN_flag) {
-    good = set_flag(value, field);
-  } else if (plain->kind == PLAIN_list && value->kind == OPERAND_LIST) {
-    *(WholeList *)field = value->list;
-    good = true;
-  }
-  if (plain->kind == PLAIN_format && value->kind == OPERAND_WORD) {
-    *(Format *)field = read_format(op->reader, value->word);
-    good = true;
-  }
-  if (!good)
-    read_error(op->reader, value->span, "E0803", "`%s` is %s", plain->text,
-               want[plain->kind]);
-}
-
-static void unknown_attribute(OpText *op, const Word *name) {
-  const char *names[SPECIAL + PLAIN_COUNT];
-  for (size_t i = 0; i < SPECIAL; i++)
-    names[i] = attribute[i].name;
-  for (size_t i = 0; i < PLAIN_COUNT; i++)
-    names[SPECIAL + i] = plain_attribute((int)i)->text;
-  read_error_near(op->reader, name->span, "E0803", "",
-                  nearest_name(name->text, names, SPECIAL + PLAIN_COUNT),
-                  "there is no attribute `%s`", name->text);
-}
-
-/* Each at most once, and only on ops that have it. */
-static void read_attribute(OpText *op, const Argument *argument) {
-  const Word *name = &argument->name;
-  for (size_t i = 0; i < SPECIAL; i++)
-    if (strcmp(attribute[i].name, name->text) == 0) {
-      if (accept_attribute(op, name, attribute[i].bit))
-        attribute[i].set(op, argument->value);
-      return;
-    }
-  for (int i = 0; i < PLAIN_COUNT; i++) {
-    const PlainAttribute *plain = plain_attribute(i);
-    if (strcmp(plain->text, name->text) != 0)
-      continue;
-    if (accept_attribute(op, name, plain->bit))
-      set_plain(op, plain, argument->value);
-    return;
-  }
-  unknown_attribute(op, name);
-}
-
 /* ---- positional arguments ----------------------------------------------- */
 
 /* Parsed here for the place of an error inside the string; what it means for
@@ -356,24 +201,6 @@ static void read_positional(OpText *op, int number, const Operand *operand) {
 /* How many positional arguments an op must have at least. */
 static int positional_count(const OpInfo *info) {
   return info->inputs + (info->attributes & ATTR_TERMS ? 2 : 0);
-}
-
-/* What the op cannot do without. */
-static void check_presence(const OpText *op) {
-  const OpInfo *info = op_info(op->node->op);
-  unsigned missing = info->attributes & ~op->given;
-  const char *what = missing & ATTR_PATTERN ? "pattern"
-                     : missing & ATTR_BY    ? "attribute `by`"
-                                            : NULL;
-  if (what)
-    read_error(op->reader, op->span, "E0803", "`%s` needs its %s", info->text,
-               what);
-  for (int i = 0; i < PLAIN_COUNT; i++) {
-    const PlainAttribute *plain = plain_attribute(i);
-    if (plain->required && (missing & plain->bit))
-      read_error(op->reader, op->span, "E0803", "`%s` needs its attribute `%s`",
-                 info->text, plain->text);
-  }
 }
 
 /* False if an operand is missing or poison: nothing more can be said. */
