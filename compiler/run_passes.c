@@ -137,11 +137,11 @@ static sg_status internal_error(sg_context *sg) {
 static sg_status run_list(sg_context *sg, const PassId *list, size_t count) {
   PassContext context = {sg->program, sg->arena, sg->diagnostics};
   PassHooks hooks = {sg, before_pass, after_pass};
-  unsigned errors = diagnostics_errors(sg->diagnostics);
-  if (passes_run(&context, list, count, true, &hooks) && !sg->unstable)
-    return SG_OK;
-  if (diagnostics_errors(sg->diagnostics) > errors)
+  bool done = passes_run(&context, list, count, true, &hooks);
+  if (diagnostics_errors(sg->diagnostics) > 0) /* -Werror makes some, too */
     return SG_PROGRAM;
+  if (done && !sg->unstable)
+    return SG_OK;
   return internal_error(sg);
 }
 

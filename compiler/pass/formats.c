@@ -23,6 +23,7 @@
  * owner's name goes to a view of it that carries the rounding; the other views
  * look at the unrounded helper and round for themselves, to the same bits.
  */
+#include "compiler/pass/range.h"
 #include "compiler/pass/rewrite.h"
 #include "compiler/pass/storage.h"
 
@@ -326,5 +327,6 @@ bool pass_formats(PassContext *context) {
     format_param(program, storage[i], &program->param.data[i]);
   for (size_t i = 0; i < program->graph.length; i++)
     graph_replace(program, i, format_graph(context, program->graph.data[i]));
-  return true;
+  range_check(context);
+  return diagnostics_errors(context->diagnostics) == 0; /* -Werror=range */
 }
