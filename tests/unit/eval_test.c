@@ -100,6 +100,7 @@ static void test_unknown_values(void **state) {
   assert_null(evaluator_value(lab->evaluator, lab->graph, 0));
   assert_null(evaluator_value(lab->evaluator, lab->graph, 2));
   assert_null(evaluator_param(lab->evaluator, 0));
+  graph_free(other);
   lab_free(lab);
 }
 
