@@ -125,14 +125,36 @@ static void check_value(Ranges *ranges, const Graph *graph, ValueId id) {
        node->name, node->type->format, node->estimate.log2_rms);
 }
 
+/* The user's rule for all products or convolutions, or NULL. */
+static const Rule *product_rule(const Program *program, const Graph *graph,
+                                const Node *node) {
+  SelectorKind kind =
+      op_info(node->op)->class == CLASS_conv ? SELECT_CONV : SELECT_MATMUL;
+  const Recipe *recipe = graph_recipe(program, graph);
+  const Rule *decides = NULL;
+  for (size_t i = 0; i < recipe->rule.length; i++) {
+    const Rule *rule = &recipe->rule.data[i];
+    for (size_t j = 0; j < rule->selector.length; j++)
+      if (rule->settings.forward != FORMAT_NONE &&
+          rule->selector.data[j].kind == kind)
+        decides = rule;
+  }
+  return decides && decides->own ? decides : NULL;
+}
+
 /* A contraction reads its operand in a format of its own. */
 static void check_operands(Ranges *ranges, const Graph *graph, ValueId id) {
+  const Program *program = ranges->context->program;
   const Node *node = graph_node(graph, id);
+  OpClass class = op_info(node->op)->class;
+  if (class != CLASS_matmul && class != CLASS_conv)
+    return;
+  const Rule *rule = product_rule(program, graph, node);
   for (int i = 0; i < node_inputs(node); i++) {
     const Node *operand = graph_node(graph, node->input[i]);
     if (node->as[i] != FORMAT_NONE && is_estimated(operand) &&
         operand->op != OP_CONST)
-      find(ranges, place_of(ranges->context->program, graph, node->span),
+      find(ranges, rule ? rule->span : place_of(program, graph, node->span),
            operand->name, node->as[i], operand->estimate.log2_rms);
   }
 }
