@@ -160,7 +160,22 @@ sg_status context_write(sg_context *sg, const char *path, const Buffer *text) {
   return SG_FILE;
 }
 
+/* The option about passes that is given, or NULL. */
+static const char *pass_option(const Options *option) {
+  return option->pipeline              ? "--pass-pipeline"
+         : option->stop_after          ? "--stop-after"
+         : option->print_before.length ? "--print-before"
+         : option->print_after.length  ? "--print-after"
+                                       : NULL;
+}
+
 static sg_status emit_syntax(sg_context *sg, Stage stage, const char *path) {
+  const char *idle = pass_option(&sg->option);
+  if (idle) {
+    context_message(sg, SG_ERROR, "%s has no effect: --emit=%s runs no pass",
+                    idle, stage_table[stage].name);
+    return SG_USAGE;
+  }
   if (!sg->main || sg->is_sgir) {
     context_message(sg, SG_ERROR, "--emit=%s needs a .sg file",
                     stage_table[stage].name);
