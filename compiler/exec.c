@@ -1,8 +1,9 @@
 /* `sgc exec`: an entry carried out by the reference evaluator, at any stage.
  *
  * In: inputs as .npy files or reproducible random values. Out: the results of
- * every step on standard output, as exact decimals; with a dump folder, every
- * result and parameter as .npy (data in f32 or f64, exponents folded in).
+ * every step on standard output, as exact decimals, and on request what
+ * overflowed or underflowed; with a dump folder, every result and parameter as
+ * .npy (data in f32 or f64, exponents folded in).
  */
 #include "compiler/context.h"
 
@@ -205,6 +206,57 @@ static void print_result(Buffer *out, Arena *arena, const Result *result,
   }
 }
 
+/* ---- the certificate -------------------------------------------------------
+ */
+
+static void print_raised(Buffer *out, const char *name, const char *op,
+                         unsigned raised) {
+  static const char *const word[] = {"overflow", "underflow", "shift overflow",
+                                     "shift underflow"};
+  buffer_printf(out, "  %-24s %-16s", name, op);
+  const char *comma = " ";
+  for (int bit = 0; bit < 4; bit++)
+    if (raised >> bit & 1) {
+      buffer_printf(out, "%s%s", comma, word[bit]);
+      comma = ", ";
+    }
+  buffer_char(out, '\n');
+}
+
+/* One line for each value of the step that raised something, or one line that
+ * says that none did. */
+static void print_certificate(Buffer *out, const Evaluator *evaluator,
+                              const Program *program, const Graph *graph) {
+  uint32_t values = 0, raisers = 0;
+  for (ValueId id = 1; id < graph->count; id++) {
+    values += evaluator_value(evaluator, graph, id) != NULL;
+    raisers += evaluator_raised(evaluator, graph, id) != 0;
+  }
+  if (raisers == 0) {
+    buffer_printf(out,
+                  "  certified: none of %u values overflowed or "
+                  "underflowed\n",
+                  values);
+    return;
+  }
+  buffer_printf(out, "  not certified: %u of %u values raised something\n",
+                raisers, values);
+  for (ValueId id = 1; id < graph->count; id++) {
+    const Node *node = graph_node(graph, id);
+    unsigned raised = evaluator_raised(evaluator, graph, id);
+    const char *name = node->op == OP_STORE
+                           ? program->param.data[node->attr.index].name
+                       : node->name ? node->name
+                                    : "a number";
+    if (raised != 0)
+      print_raised(out, name, op_info(node->op)->text, raised);
+  }
+}
+
+/* ---- steps
+ * -------------------------------------------------------------------
+ */
+
 /* Every micro-batch of the step gets numbers of its own; what was given in a
  * file it gets again. */
 static void fill_step(Execution *run, uint64_t step) {
@@ -236,6 +288,8 @@ static sg_status run_step(Execution *run, Evaluator *evaluator, uint64_t step) {
                  evaluator_value(evaluator, graph, result->value));
   }
   buffer_char(&line, '\n');
+  if (run->options->certificate)
+    print_certificate(&line, evaluator, run->sg->program, graph);
   sg_status status = context_write(run->sg, "-", &line);
   buffer_free(&line);
   arena_free(scratch);

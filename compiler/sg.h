@@ -106,6 +106,7 @@ typedef struct {
   size_t input_count;
   const char *stage; /* evaluate at this stage: NULL, as loaded; "ir" .. "plan" */
   const char *dump;  /* folder for every result and parameter as .npy, or NULL */
+  int certificate;   /* after each step, list what overflowed or underflowed */
 } sg_exec_options;
 
 /* Evaluates an entry and prints its results of each step on standard output. */

@@ -20,9 +20,11 @@
  *
  * The certificate. Scaling by powers of two changes no bit as long as no
  * operation overflows or underflows. Each node is therefore watched through
- * the IEEE flags. Not counted is what both a scaled and an unscaled program
- * compute on the very same numbers (exp, log and softmax after their operand
- * is unscaled), and norm_exponent, whose result only picks a representation.
+ * the IEEE flags, alignments by 2^k apart from the rest. Not counted is what
+ * both a scaled and an unscaled program compute on the very same numbers (exp,
+ * log and softmax after their operand is unscaled), norm_exponent, whose result
+ * only picks a representation, and every rounding below f32, which commutes
+ * with no change of exponents.
  */
 #include "ir/eval_internal.h"
 
@@ -63,14 +65,53 @@ int32_t shift_resolved(const Evaluator *evaluator, Shift shift) {
          symbol_value(evaluator, shift.minus);
 }
 
-void data_scale(Precision precision, double *data, size_t n, int32_t k) {
-  if (precision == PRECISION_F64) {
+/* ---- the certificate -------------------------------------------------------
+ */
+
+enum { RAISING = FE_OVERFLOW | FE_UNDERFLOW };
+
+int flags_raised(void) {
+  return fetestexcept(RAISING);
+}
+
+void flags_restore(int before) {
+  feclearexcept(RAISING & ~before);
+}
+
+/* RAISED_ bits of the flags, which are down again. */
+static unsigned flags_take(void) {
+  int raised = fetestexcept(RAISING);
+  if (raised != 0)
+    feclearexcept(RAISING);
+  return (raised & FE_OVERFLOW ? RAISED_OVERFLOW : 0u) |
+         (raised & FE_UNDERFLOW ? RAISED_UNDERFLOW : 0u);
+}
+
+/* Round to nearest, subnormals on, whatever the host program has set. */
+static void environment_enter(fenv_t *host) {
+  fegetenv(host);
+  fesetenv(FE_DFL_ENV);
+}
+
+/* f32_scale2 takes a k beyond its range for the nearest within. */
+static void f32_align(double *data, size_t n, int32_t k) {
+  bool within = k >= 2 * EXPONENT_MIN && k <= 2 * (EXPONENT_MAX + 1);
+  for (size_t i = 0; i < n; i++) {
+    float x = (float)data[i];
+    if (!within && x != 0 && isfinite(x))
+      feraiseexcept(k < 0 ? FE_UNDERFLOW : FE_OVERFLOW);
+    data[i] = f32_scale2(x, k);
+  }
+}
+
+void data_align(Evaluator *evaluator, double *data, size_t n, int32_t k) {
+  evaluator->raising |= flags_take();
+  if (evaluator->precision == PRECISION_F64)
     for (size_t i = 0; i < n; i++)
       data[i] = ldexp(data[i], k);
-    return;
-  }
-  for (size_t i = 0; i < n; i++)
-    data[i] = f32_scale2((float)data[i], k);
+  else
+    f32_align(data, n, k);
+  evaluator->raising |= flags_take() * RAISED_SHIFT_OVERFLOW;
 }
 
 const double *frame_shifted(const Frame *frame, int operand) {
@@ -82,20 +123,8 @@ const double *frame_shifted(const Frame *frame, int operand) {
   size_t n = type_count(frame_type(frame, operand));
   double *shifted = frame_doubles(frame, n);
   memcpy(shifted, data, n * sizeof *data);
-  data_scale(frame->evaluator->precision, shifted, n, k);
+  data_align(frame->evaluator, shifted, n, k);
   return shifted;
-}
-
-/* ---- the floating-point environment ---------------------------------------
- */
-
-bool flags_raised(void) {
-  return fetestexcept(FE_OVERFLOW | FE_UNDERFLOW) != 0;
-}
-
-void flags_restore(bool before) {
-  if (!before)
-    feclearexcept(FE_OVERFLOW | FE_UNDERFLOW);
 }
 
 /* ---- life ------------------------------------------------------------------
@@ -109,6 +138,17 @@ _Static_assert((int)INIT_ZEROS == (int)INIT_FILL_ZEROS &&
                    (int)INIT_TRUNC_NORMAL == (int)INIT_FILL_TRUNC_NORMAL,
                "InitFill repeats InitKind");
 
+/* Initial values are binary32 numbers: so is their alignment, whatever the
+ * precision. */
+static void start_align(Evaluator *evaluator, const Parameter *param,
+                        Tensor *tensor) {
+  feclearexcept(FE_ALL_EXCEPT);
+  f32_align(tensor->data, type_count(param->type), -tensor->exponent);
+  unsigned raised = flags_take() * RAISED_SHIFT_OVERFLOW;
+  evaluator->raised_start[tensor - evaluator->param] = (uint8_t)raised;
+  evaluator->counts.flagged += raised != 0;
+}
+
 /* Initial values take the parameter's format only where formats count, so all
  * precisions start from the same binary32 numbers. */
 static void param_start(Evaluator *evaluator, const Parameter *param,
@@ -116,11 +156,12 @@ static void param_start(Evaluator *evaluator, const Parameter *param,
   Format format = param->type->format;
   size_t n = type_count(param->type);
   float *start = NEW_ARRAY(evaluator->scratch, float, n);
-  init_fill((InitFill)param->init.kind, param->init.a, param->init.b,
-            tensor->exponent, FORMAT_F32, evaluator->seed,
-            rng_hash_name(param->name), 0, n, start);
+  init_fill((InitFill)param->init.kind, param->init.a, param->init.b, 0,
+            FORMAT_F32, evaluator->seed, rng_hash_name(param->name), 0, n,
+            start);
   for (size_t i = 0; i < n; i++)
     tensor->data[i] = (double)start[i];
+  start_align(evaluator, param, tensor);
   RoundingRule rule = {format, ROUND_NEAREST, OVERFLOW_SATURATE, param->name};
   if (evaluator->rounds && format_is_narrow(format))
     data_round(evaluator, rule, tensor->data, tensor->data, n);
@@ -141,6 +182,9 @@ Evaluator *evaluator_new(const Program *program, Precision precision,
   evaluator->rounds =
       precision == PRECISION_EDGES && program->level >= LEVEL_FORMATTED;
   evaluator->param = NEW_ARRAY(lasting, Tensor, program->param.length);
+  evaluator->raised_start = NEW_ARRAY(lasting, uint8_t, program->param.length);
+  fenv_t host;
+  environment_enter(&host);
   for (size_t i = 0; i < program->param.length; i++) {
     const Parameter *param = &program->param.data[i];
     Tensor *tensor = &evaluator->param[i];
@@ -151,6 +195,7 @@ Evaluator *evaluator_new(const Program *program, Precision precision,
         param->scale.kind == SCALE_NONE ? 0 : param->scale.exponent;
     param_start(evaluator, param, tensor);
   }
+  fesetenv(&host);
   return evaluator;
 }
 
@@ -179,6 +224,13 @@ EvaluatorCounts evaluator_counts(const Evaluator *evaluator) {
   return evaluator->counts;
 }
 
+unsigned evaluator_raised(const Evaluator *evaluator, const Graph *graph,
+                          ValueId id) {
+  if (graph != evaluator->graph || id == 0 || id >= graph->count)
+    return 0;
+  return evaluator->raised[id];
+}
+
 bool evaluator_certified(const Evaluator *evaluator) {
   return evaluator->counts.flagged == 0;
 }
@@ -198,19 +250,30 @@ bool frame_fail(Frame *frame, const char *format, ...) {
   return false;
 }
 
+/* What the initial value of a parameter raised is counted already. */
+static void raised_keep(const Frame *frame) {
+  Evaluator *evaluator = frame->evaluator;
+  unsigned raised = evaluator->raising | flags_take();
+  evaluator->counts.flagged += raised != 0;
+  if (frame->node->op == OP_PARAM)
+    raised |= evaluator->raised_start[frame->node->attr.index];
+  evaluator->raised[frame->id] |= (uint8_t)raised;
+}
+
 static bool node_evaluate(Frame *frame) {
   Evaluator *evaluator = frame->evaluator;
   const Node *node = frame->node;
   size_t n = type_count(node->type);
   frame->out = frame_doubles(frame, n);
   feclearexcept(FE_ALL_EXCEPT);
+  evaluator->raising = 0;
   if (!eval_rule[node->op](frame))
     return false;
   int32_t shift =
       shift_resolved(evaluator, node_shift(frame->graph, frame->id));
   if (shift != 0)
-    data_scale(evaluator->precision, frame->out, n, shift);
-  evaluator->counts.flagged += flags_raised();
+    data_align(evaluator, frame->out, n, shift);
+  raised_keep(frame);
   Value value = {{node->type, frame->out, 0}, NULL};
   value.tensor.exponent = scale_resolved(evaluator, node->scale);
   frame_round(frame, &value.raw);
@@ -271,15 +334,14 @@ static void step_begin(Evaluator *evaluator, const Graph *graph,
   evaluator->value = NEW_ARRAY(evaluator->scratch, Value, graph->count);
   evaluator->accumulated =
       NEW_ARRAY(evaluator->scratch, double *, graph->count);
+  evaluator->raised = NEW_ARRAY(evaluator->scratch, uint8_t, graph->count);
 }
 
 bool evaluator_step(Evaluator *evaluator, const Graph *graph, uint64_t step,
                     const Tensor *inputs, const char **error) {
   step_begin(evaluator, graph, step);
-  /* Round to nearest, subnormals on, whatever the host program has set. */
   fenv_t host;
-  fegetenv(&host);
-  fesetenv(FE_DFL_ENV);
+  environment_enter(&host);
   bool ok = graph_evaluate(evaluator, graph, inputs);
   fesetenv(&host);
   if (ok)

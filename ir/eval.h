@@ -40,16 +40,32 @@ bool evaluator_step(Evaluator *evaluator, const Graph *graph, uint64_t step,
 const Tensor *evaluator_value(const Evaluator *evaluator, const Graph *graph,
                               ValueId id);
 
+/* The certificate: what the arithmetic of a value raised, as a set of bits. A
+ * result overflows beyond the largest number of the precision and underflows
+ * where it is tiny and inexact; the same of an alignment, a multiplication by
+ * 2^k that only exponents ask for. Roundings below f32 and what both a scaled
+ * and an unscaled program compute on the same numbers are left out. */
+enum {
+  RAISED_OVERFLOW = 1,
+  RAISED_UNDERFLOW = 2,
+  RAISED_SHIFT_OVERFLOW = 4,
+  RAISED_SHIFT_UNDERFLOW = 8
+};
+/* What the last step raised at a value, in any of its micro-batches; at a
+ * parameter also what its initial value raised. 0 for what was not computed. */
+unsigned evaluator_raised(const Evaluator *evaluator, const Graph *graph,
+                          ValueId id);
+
 /* What happened since the evaluator was made. */
 typedef struct {
-  uint64_t flagged;    /* nodes whose arithmetic overflowed or underflowed */
+  uint64_t flagged;    /* nodes and initial values that raised something */
   uint64_t unmeasured; /* norm_exponents of a zero or non-finite statistic */
   uint64_t saturated;  /* elements that stores clipped to the largest value */
 } EvaluatorCounts;
 
 EvaluatorCounts evaluator_counts(const Evaluator *evaluator);
-/* Did no operation overflow or underflow, in no step so far? Then scaling by
- * powers of two has changed no bit (testing.md O1). */
+/* Did nothing overflow or underflow, in no step so far? Then another choice of
+ * exponents that raises nothing either has the same values to the bit. */
 bool evaluator_certified(const Evaluator *evaluator);
 
 #endif

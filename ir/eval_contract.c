@@ -213,7 +213,9 @@ const double *contraction_operand(const Frame *frame, int operand) {
   size_t n = type_count(value->tensor.type);
   double *rounded = frame_doubles(frame, n);
   RoundingRule rule = {as, ROUND_NEAREST, OVERFLOW_SATURATE, ""};
+  int before = flags_raised();
   data_round(frame->evaluator, rule, data, rounded, n);
+  flags_restore(before);
   return rounded;
 }
 

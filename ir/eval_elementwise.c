@@ -87,7 +87,8 @@ typedef double Function64(double);
 
 static bool evaluate(Frame *frame, Function32 *narrow, Function64 *wide) {
   const double *x = frame_shifted(frame, 0);
-  bool before = flags_raised(), f64 = frame_is_f64(frame);
+  int before = flags_raised();
+  bool f64 = frame_is_f64(frame);
   size_t n = type_count(frame->node->type);
   for (size_t i = 0; i < n; i++)
     frame->out[i] = f64 ? wide(x[i]) : (double)narrow((float)x[i]);
@@ -122,7 +123,8 @@ bool eval_cos(Frame *frame) {
 bool eval_pow(Frame *frame) {
   const double *x = frame_expanded(frame, 0, frame_shifted(frame, 0));
   const double *y = frame_expanded(frame, 1, frame_shifted(frame, 1));
-  bool before = flags_raised(), f64 = frame_is_f64(frame);
+  int before = flags_raised();
+  bool f64 = frame_is_f64(frame);
   size_t n = type_count(frame->node->type);
   for (size_t i = 0; i < n; i++)
     frame->out[i] =

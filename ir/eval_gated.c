@@ -71,7 +71,7 @@ typedef struct {
 static bool gated(Frame *frame, const double *x, const double *u, Gate gate) {
   size_t n = type_count(frame->node->type);
   double *g = frame_doubles(frame, n);
-  bool before = flags_raised();
+  int before = flags_raised();
   for (size_t i = 0; i < n; i++)
     g[i] = frame_is_f64(frame) ? gate.f64(u[i]) : (double)gate.f32((float)u[i]);
   flags_restore(before);
@@ -88,7 +88,7 @@ static const double *unscaled(const Frame *frame) {
   double *u = frame_doubles(frame, n);
   memcpy(u, value->tensor.data, n * sizeof *u);
   if (value->tensor.exponent != 0)
-    data_scale(frame->evaluator->precision, u, n, value->tensor.exponent);
+    data_align(frame->evaluator, u, n, value->tensor.exponent);
   return u;
 }
 

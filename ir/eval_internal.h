@@ -34,6 +34,9 @@ struct Evaluator {
   uint64_t draw; /* micro-batches so far, this one included: keys of rng */
   Value *value;  /* one per node of `graph` */
   double **accumulated; /* by node: the sum so far of an accumulate */
+  uint8_t *raised;      /* by node: RAISED_ bits of the step */
+  uint8_t *raised_start; /* by Program.param: of the initial value */
+  unsigned raising;      /* of the node that is being evaluated, so far */
   const char *error;
   EvaluatorCounts counts;
 };
@@ -91,8 +94,9 @@ bool eval_whole(Frame *frame);
 /* A scale or a shift with its run-time exponents filled in. */
 int32_t scale_resolved(const Evaluator *evaluator, Scale scale);
 int32_t shift_resolved(const Evaluator *evaluator, Shift shift);
-/* Every element times 2^k: f32_scale2, or ldexp in binary64. */
-void data_scale(Precision precision, double *data, size_t n, int32_t k);
+/* Every element times 2^k: f32_scale2, or ldexp in binary64. What that raises
+ * counts as an alignment's. */
+void data_align(Evaluator *evaluator, double *data, size_t n, int32_t k);
 
 /* ---- eval_round.c ---------------------------------------------------------
  */
@@ -201,9 +205,9 @@ typedef struct {
 void rows_run(Frame *frame, const Lists *lists, const RowRule *rule,
               const double *x, const double *dy, double extra);
 
-/* Has binary32 arithmetic overflowed or underflowed since the node began? */
-bool flags_raised(void);
+/* Around arithmetic that is no part of the certificate: */
+int flags_raised(void);
 /* Forgets what was raised since flags_raised() answered `before`. */
-void flags_restore(bool before);
+void flags_restore(int before);
 
 #endif

@@ -73,7 +73,7 @@ bool eval_sqrt(Frame *frame) {
 /* exp and log see true values: their flags say nothing about scaling. */
 bool eval_exp(Frame *frame) {
   const double *x = frame_shifted(frame, 0);
-  bool before = flags_raised();
+  int before = flags_raised();
   map_exp(frame, x);
   flags_restore(before);
   return true;
@@ -81,7 +81,7 @@ bool eval_exp(Frame *frame) {
 
 bool eval_log(Frame *frame) {
   const double *x = frame_shifted(frame, 0);
-  bool before = flags_raised();
+  int before = flags_raised();
   map_log(frame, x);
   flags_restore(before);
   return true;

@@ -149,7 +149,7 @@ bool eval_input(Frame *frame) {
   enter_precision(frame);
   int32_t exponent = scale_resolved(frame->evaluator, node->scale);
   if (exponent != 0)
-    data_scale(frame->evaluator->precision, frame->out, n, -exponent);
+    data_align(frame->evaluator, frame->out, n, -exponent);
   return input_check(frame, input);
 }
 

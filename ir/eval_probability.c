@@ -42,7 +42,7 @@
     (void)dy, (void)extra;                                                     \
     if (n == 0)                                                                \
       return;                                                                  \
-    bool before = flags_raised();                                              \
+    int before = flags_raised();                                               \
     real s = exponentials_##name(x, out, n, room);                             \
     for (size_t i = 0; i < n; i++)                                             \
       out[i] = out[i] / s;                                                     \
@@ -53,7 +53,7 @@
     (void)dy, (void)extra;                                                     \
     if (n == 0)                                                                \
       return;                                                                  \
-    bool before = flags_raised();                                              \
+    int before = flags_raised();                                               \
     real m = largest_##name(x, n);                                             \
     real log_s = logarithm(exponentials_##name(x, out, n, room));              \
     for (size_t i = 0; i < n; i++)                                             \
@@ -63,7 +63,8 @@
   static void logsumexp_##name(const real *x, const real *dy, real *out,       \
                                size_t n, real *room, real extra) {             \
     (void)dy, (void)extra;                                                     \
-    bool before = flags_raised(), nan = false;                                 \
+    int before = flags_raised();                                               \
+    bool nan = false;                                                          \
     *out = -INFINITY;                                                          \
     for (size_t i = 0; i < n; i++)                                             \
       nan |= isnan(x[i]);                                                      \
@@ -95,7 +96,7 @@
     for (size_t i = 0; i < n; i++)                                             \
       room[i] = dy[i];                                                         \
     real sum = sum_##name(room, n);                                            \
-    bool before = flags_raised();                                              \
+    int before = flags_raised();                                               \
     for (size_t i = 0; i < n; i++)                                             \
       room[i] = exponential(y[i]);                                             \
     flags_restore(before);                                                     \

@@ -28,7 +28,7 @@ enum { CHUNK = 16384, LANES = 16 };
   static void prod_##name(const real *x, const real *dy, real *out, size_t n,  \
                           real *room, real extra) {                            \
     (void)dy, (void)extra;                                                     \
-    bool before = flags_raised();                                              \
+    int before = flags_raised();                                               \
     const real *list = x;                                                      \
     while (n > CHUNK) {                                                        \
       size_t chunks = 0;                                                       \
@@ -45,7 +45,7 @@ enum { CHUNK = 16384, LANES = 16 };
   static void prod_grad_##name(const real *x, const real *dy, real *out,       \
                                size_t n, real *room, real extra) {             \
     (void)extra;                                                               \
-    bool before = flags_raised();                                              \
+    int before = flags_raised();                                               \
     real product = 1;                                                          \
     for (size_t i = 0; i < n; i++) {                                           \
       room[i] = product;                                                       \

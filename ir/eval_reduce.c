@@ -148,7 +148,7 @@ static bool measure(const Frame *frame, int32_t *exponent) {
 
 /* clamp(e(x) + floor(log2 statistic)); an immeasurable operand keeps e(x). */
 bool eval_norm_exponent(Frame *frame) {
-  bool before = flags_raised();
+  int before = flags_raised();
   int32_t exponent = 0;
   if (!measure(frame, &exponent))
     frame->evaluator->counts.unmeasured++;

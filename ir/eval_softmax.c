@@ -79,7 +79,7 @@ SHIFTED_EXP(f64, double, exp)
     size_t rows = type_count(frame_type(frame, 1));                            \
     real *t = NEW_ARRAY(frame->evaluator->scratch, real, 3 * n);               \
     real *e = t + n, *list = e + n;                                            \
-    bool before = flags_raised();                                              \
+    int before = flags_raised();                                               \
     for (size_t r = 0; r < rows; r++, x += n) {                                \
       if (is_ignored(frame, labels[r]))                                        \
         continue;                                                              \

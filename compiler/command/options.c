@@ -140,6 +140,8 @@ static bool apply_own(Reader *reader, OptionId option, const char *shown,
   case OPTION_dump:
     command->exec.dump = value;
     return true;
+  case OPTION_certificate:
+    return command->exec.certificate = 1;
   case OPTION_only:
     command->exec.entry = value;
     return true;
