@@ -144,20 +144,22 @@ bool eval_window_write(Frame *frame) {
   return true;
 }
 
-/* ---- gather, take ---------------------------------------------------------
+/* ---- gather, scatter, take
+ * ---------------------------------------------------------
  */
 
-/* Are the indices in operand 1 all in [0, n)? `into` is what they index. */
-static bool indices_check(Frame *frame, size_t n, const char *into) {
-  const double *index = frame_data(frame, 1);
-  size_t count = type_count(frame_type(frame, 1));
+/* Are the indices in operand `ids` all in [0, n)? `into` is what they index. */
+static bool indices_check(Frame *frame, int ids, size_t n, const char *into) {
+  const double *index = frame_data(frame, ids);
+  size_t count = type_count(frame_type(frame, ids));
   for (size_t i = 0; i < count; i++)
     if (!(index[i] >= 0 && index[i] < (double)n))
       return frame_fail(frame,
                         "%s: index %.0f at element %zu of %s is outside "
                         "[0, %zu), axis %lld of %s",
-                        frame->node->name, index[i], i, operand_name(frame, 1),
-                        n, (long long)frame->node->attr.axis, into);
+                        frame->node->name, index[i], i,
+                        operand_name(frame, ids), n,
+                        (long long)frame->node->attr.axis, into);
   return true;
 }
 
@@ -165,7 +167,7 @@ bool eval_gather(Frame *frame) {
   Split from = operand_split(frame, 0);
   const double *index = frame_data(frame, 1), *data = frame_data(frame, 0);
   size_t count = type_count(frame_type(frame, 1));
-  if (!indices_check(frame, from.n, operand_name(frame, 0)))
+  if (!indices_check(frame, 1, from.n, operand_name(frame, 0)))
     return false;
   for (size_t i = 0; i < count; i++)
     copy_rows(frame->out + i * from.inner, count * from.inner,
@@ -174,10 +176,25 @@ bool eval_gather(Frame *frame) {
   return true;
 }
 
+/* In the order of the indices, so that of equal ones the last stays. */
+bool eval_scatter(Frame *frame) {
+  Split to = result_split(frame);
+  const double *index = frame_data(frame, 2), *update = frame_data(frame, 1);
+  size_t count = type_count(frame_type(frame, 2));
+  if (!indices_check(frame, 2, to.n, operand_name(frame, 0)))
+    return false;
+  memcpy(frame->out, frame_data(frame, 0),
+         type_count(frame->node->type) * sizeof(double));
+  for (size_t i = 0; i < count; i++)
+    copy_rows(frame->out + (size_t)index[i] * to.inner, to.n * to.inner,
+              update + i * to.inner, count * to.inner, to.inner, to.outer);
+  return true;
+}
+
 bool eval_take(Frame *frame) {
   Split to = result_split(frame), from = operand_split(frame, 0);
   const double *index = frame_data(frame, 1), *data = frame_data(frame, 0);
-  if (!indices_check(frame, from.n, operand_name(frame, 0)))
+  if (!indices_check(frame, 1, from.n, operand_name(frame, 0)))
     return false;
   for (size_t o = 0; o < to.outer; o++, data += from.n * from.inner)
     for (size_t j = 0; j < to.n * to.inner; j++) {
@@ -206,7 +223,7 @@ bool eval_scatter_add(Frame *frame) {
   Split to = result_split(frame);
   const double *index = frame_data(frame, 1), *update = frame_data(frame, 0);
   size_t count = type_count(frame_type(frame, 1));
-  if (!indices_check(frame, to.n, "the result"))
+  if (!indices_check(frame, 1, to.n, "the result"))
     return false;
   clear(frame);
   for (size_t o = 0; o < to.outer; o++)
@@ -221,7 +238,7 @@ bool eval_scatter_add(Frame *frame) {
 bool eval_put_add(Frame *frame) {
   Split to = result_split(frame), from = operand_split(frame, 0);
   const double *index = frame_data(frame, 1), *update = frame_data(frame, 0);
-  if (!indices_check(frame, to.n, "the result"))
+  if (!indices_check(frame, 1, to.n, "the result"))
     return false;
   clear(frame);
   for (size_t o = 0; o < from.outer; o++)

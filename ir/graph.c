@@ -283,6 +283,8 @@ static Chooser node_chooser(const Graph *graph, const Node *node) {
     return (Chooser){node->input[1], node->attr.size};
   case OP_WINDOW:
     return (Chooser){node->input[1], type->dim[axis] - node->attr.size + 1};
+  case OP_SCATTER:
+    return (Chooser){node->input[2], type->dim[axis]};
   case OP_WINDOW_WRITE:
     return (Chooser){node->input[2],
                      type->dim[axis] -

@@ -523,7 +523,8 @@ unsigned program_verify_each(const Program *program, VerifyReport *report,
  *   einsum, mul      e(a) + e(b)        div        e(a) - e(b)
  *   sum, mean, keep  e(x)               convert    0, operand unscaled first
  *   add, sub, eq     e(a) = e(b), aligned by rebalance beforehand
- *   concat, pad, window_write   the same, of the operands that are no index
+ *   concat, pad, window_write, scatter
+ *                    the same, of the operands that are no index
  *   relu_grad        e(dy)              softmax_xent_grad   e(dy)
  *   max_grad, min_grad                  e(dy)
  *   prod, softmax, log_softmax, logsumexp, onehot   0, operand unscaled first

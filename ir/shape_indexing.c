@@ -209,6 +209,43 @@ const Type *shape_scatter_add(const Shaper *shaper) {
   return replaced(shaper, ids->rank, 1, &shaper->node->attr.size);
 }
 
+/* Equal sizes for each axis of ids, from `axis` of updates on, and for each
+ * other axis of x? */
+static bool updates_fit(const Shaper *shaper) {
+  const Type *x = shaper_operand(shaper, 0);
+  const Type *updates = shaper_operand(shaper, 1);
+  const Type *ids = shaper_operand(shaper, 2);
+  int axis = (int)shaper->node->attr.axis;
+  bool kind = x->format == updates->format ||
+              (type_is_real(x) && type_is_real(updates));
+  bool fits = kind && updates->rank == x->rank + ids->rank - 1;
+  for (int i = 0; fits && i < updates->rank; i++)
+    fits =
+        updates->dim[i] == (i < axis               ? x->dim[i]
+                            : i < axis + ids->rank ? ids->dim[i - axis]
+                                                   : x->dim[i - ids->rank + 1]);
+  return fits;
+}
+
+/* (x, updates, ids): the axes of ids stand in updates in the place of `axis`.
+ * Indices are counted in 32 bits, by the gradient. */
+const Type *shape_scatter(const Shaper *shaper) {
+  const Type *ids = shaper_operand(shaper, 2);
+  int64_t axis = shaper->node->attr.axis;
+  if (!check_axis(shaper, 0) || !check_indices(shaper, 2))
+    return NULL;
+  if (ids->elements > INT32_MAX)
+    return shaper_fail(shaper, "counts to %" PRId64 ", beyond 32 bits",
+                       ids->elements);
+  if (!updates_fit(shaper))
+    return shaper_fail(shaper,
+                       "needs %s with the axes of %s in the place of axis "
+                       "%" PRId64 ", not %s",
+                       shaper_show_operand(shaper, 0), shaper_show(shaper, ids),
+                       axis, shaper_show_operand(shaper, 1));
+  return resized(shaper, shaper_operand(shaper, 0)->dim[axis]);
+}
+
 /* ---- take and its adjoint ----------------------------------------------- */
 
 /* Operands of one shape, but along `axis` where `free`. */

@@ -1,9 +1,10 @@
-/* Assignment to a part of a state: `kc[:, :, pos +: t] = k`.
+/* Assignment to a part of a state: `kc[:, :, pos +: t] = k`, `kc[ids] = k`.
  *
  * In: a state, subscripts, a value of the shape that the subscripts leave. Out:
  * the state's new value, which holds for the rest of the step: for each axis
  * that is not written whole, outermost first, a window of the state is read,
- * written to, and put back. No gradient flows through a state, and an entry
+ * written to, and put back; what a tensor of indices names is written in the
+ * innermost window. No gradient flows through a state, and an entry
  * that never touches it does not have it.
  */
 #include "compiler/front/pick.h"
@@ -80,15 +81,6 @@ static Value current_value(Elaborator *e, int param, Span span) {
 
 /* ---- the value ---------------------------------------------------------- */
 
-/* Sizes and labels of the part, without the axes of single indices. */
-static void part_sizes(const Pick *pick, int count, Sizes *sizes) {
-  for (int i = 0; i < count; i++)
-    if (pick[i].kind != PICK_ONE) {
-      sizes->dim[sizes->rank] = pick[i].size;
-      sizes->label[sizes->rank++] = pick[i].label;
-    }
-}
-
 static const char *sizes_text(Elaborator *e, Format format,
                               const Sizes *sizes) {
   return type_text(
@@ -134,9 +126,9 @@ static Value filled(Elaborator *e, Span span, Value value, Format format,
 static Value part_value(Elaborator *e, const Stmt *stmt, Value state,
                         const Pick *pick, int count, Value value) {
   Sizes want = {0}, *full = NEW(e->scratch, Sizes);
-  part_sizes(pick, count, &want);
-  for (int i = 0; i < count; i++)
-    full->dim[full->rank++] = pick[i].size;
+  if (!picks_sizes(e, pick, count, false, &want) ||
+      !picks_sizes(e, pick, count, true, full))
+    return value_poison();
   Format format = value_type(e, state)->format;
   bool real = format_is_real(format);
   Span span = stmt->values->span;
@@ -152,11 +144,29 @@ static Value part_value(Elaborator *e, const Stmt *stmt, Value state,
 
 /* ---- writing ------------------------------------------------------------ */
 
-/* The first pick from `i` on that does not take its whole axis. */
-static int next_partial(const Pick *pick, int count, int i, const Type *type) {
-  while (i < count && !pick[i].at && pick[i].size == type->dim[i])
+/* The first pick from `i` on that is a window of its axis. */
+static int next_window(const Pick *pick, int count, int i, const Type *type) {
+  while (i < count && (pick[i].kind == PICK_GATHER ||
+                       (!pick[i].at && pick[i].size == type->dim[i])))
     i++;
   return i;
+}
+
+static const Pick *find_gather(const Pick *pick, int count) {
+  for (int i = 0; i < count; i++)
+    if (pick[i].kind == PICK_GATHER)
+      return &pick[i];
+  return NULL;
+}
+
+/* `update` at the indices of `gather`; all of it where there are none. */
+static ValueId write_rows(Elaborator *e, Span span, ValueId state,
+                          const Pick *gather, ValueId update) {
+  if (!gather)
+    return update;
+  Attributes attributes = axis_attribute(gather->axis);
+  const ValueId operand[] = {state, update, gather->at};
+  return emit_many(e, span, OP_SCATTER, NULL, &attributes, operand, 3);
 }
 
 /* The state with `update` in the place of pick number `i` and of those that
@@ -166,14 +176,15 @@ static ValueId write_picks(Elaborator *e, Span span, ValueId state,
   if (!update || !state)
     return 0;
   const Type *type = graph_node(e->builder->graph, state)->type;
-  i = next_partial(pick, count, i, type);
+  const Pick *gather = find_gather(pick, count);
+  i = next_window(pick, count, i, type);
   if (i == count)
-    return update;
+    return write_rows(e, span, state, gather, update);
   Attributes attributes = axis_attribute(pick[i].axis);
   ValueId start =
       pick[i].at ? pick[i].at
                  : emit_constant(e, span, FORMAT_I32, (double)pick[i].start);
-  if (next_partial(pick, count, i + 1, type) < count) {
+  if (gather || next_window(pick, count, i + 1, type) < count) {
     Attributes part = attributes;
     part.size = pick[i].size;
     ValueId window = emit(e, span, OP_WINDOW, &part, state, start);
@@ -183,16 +194,9 @@ static ValueId write_picks(Elaborator *e, Span span, ValueId state,
   return emit_many(e, span, OP_WINDOW_WRITE, NULL, &attributes, operand, 3);
 }
 
-/* Indices and new axes choose no one place to write to. */
-static bool check_writable(Elaborator *e, const Stmt *stmt, const Pick *pick,
-                           int count) {
+/* A new axis is no place to write to. */
+static bool check_writable(Elaborator *e, const Pick *pick, int count) {
   for (int i = 0; i < count; i++) {
-    if (pick[i].kind == PICK_GATHER) {
-      fail_unsupported(e, pick[i].span,
-                       "assigning to a part of `%s` by a tensor of indices is",
-                       path_text(e, &stmt->path));
-      return false;
-    }
     if (pick[i].kind == PICK_NEW) {
       fail(e, pick[i].span, "E0335",
            "`new` makes an axis to read, not to "
@@ -209,7 +213,7 @@ static Value assigned(Elaborator *e, const Stmt *stmt, Value state) {
   Pick pick[MAX_PICKS];
   int count;
   bool fine = picks_resolve(e, &subject, stmt->subs, span, pick, &count) &&
-              check_writable(e, stmt, pick, count);
+              check_writable(e, pick, count);
   Value value = eval(e, stmt->values);
   if (!fine || value_is_poison(value))
     return value_poison();
@@ -218,9 +222,6 @@ static Value assigned(Elaborator *e, const Stmt *stmt, Value state) {
     return update;
   ValueId id = write_picks(e, span, state.as.tensor.id, pick, count, 0,
                            update.as.tensor.id);
-  if (id && graph_node(e->builder->graph, id)->op == OP_PARAM)
-    return fail_unsupported(e, stmt->values->span,
-                            "assigning one state to another unchanged is");
   return value_tensor(id, state.as.tensor.label);
 }
 
@@ -241,4 +242,54 @@ void assign_statement(Elaborator *e, const Stmt *stmt) {
     return;
   e->builder->written.data[param] = value.as.tensor.id;
   e->builder->written_at.data[param] = stmt->path.span;
+}
+
+/* ---- storing ------------------------------------------------------------ */
+
+/* The state whose old value is to be kept in state `i` as it is; -1: none. */
+static int kept_unchanged(const Elaborator *e, int i) {
+  const Builder *builder = e->builder;
+  ValueId value =
+      (size_t)i < builder->written.length ? builder->written.data[i] : 0;
+  const Node *node = value ? graph_node(builder->graph, value) : NULL;
+  return node && node->op == OP_PARAM && node->attr.index != i
+             ? node->attr.index
+             : -1;
+}
+
+/* `a, b = b, a`: stores are carried out one after the other, so that one of a
+ * circle needs a copy of what it keeps. */
+static void break_circle(Elaborator *e, int i) {
+  int at = kept_unchanged(e, i);
+  for (size_t turns = 0; at >= 0 && at != i; at = kept_unchanged(e, at))
+    if (turns++ == e->builder->written.length)
+      return;
+  ValueId *value = &e->builder->written.data[i];
+  Format format = e->program->param.data[i].type->format;
+  if (at != i || (!format_is_real(format) && format != FORMAT_I32))
+    return;
+  Span span = e->builder->written_at.data[i];
+  Binding binding;
+  binding_begin_stored(e, &binding, e->program->param.data[i].name);
+  ValueId one =
+      emit_constant(e, span, format_is_real(format) ? FORMAT_REAL : format, 1);
+  *value = emit(e, span, OP_MUL, NULL, *value, one);
+  binding_end(e, &binding, value_tensor(*value, NULL));
+}
+
+/* In the order of the program. */
+void states_store(Elaborator *e) {
+  Builder *builder = e->builder;
+  builder->phase = PHASE_UPDATE;
+  for (size_t i = 0; i < builder->written.length; i++)
+    break_circle(e, (int)i);
+  for (size_t i = 0; i < builder->written.length; i++) {
+    if (!builder->written.data[i])
+      continue;
+    Attributes store = attributes_neutral();
+    store.index = (int32_t)i;
+    emit_typed(e, builder->written_at.data[i], OP_STORE,
+               e->program->param.data[i].type, &store, builder->written.data[i],
+               0);
+  }
 }

@@ -464,6 +464,8 @@ const char *const *param_labels(const Elaborator *e, int param);
 void run_statements(Elaborator *e, const Stmt *block);
 /* state[subs] = value (assign.c) */
 void assign_statement(Elaborator *e, const Stmt *stmt);
+/* At the end of an entry: the new values of states and weights are kept. */
+void states_store(Elaborator *e);
 void entries_elaborate(Elaborator *e, FileScope *file);
 void minimize_statement(Elaborator *e, const Stmt *stmt);
 /* The optimizer's nodes, after the body. */

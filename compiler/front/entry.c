@@ -245,22 +245,6 @@ static void run_entry_body(Elaborator *e, const Item *item) {
   place_note(e, body->value, e->frame->result);
 }
 
-/* New values of states and weights are kept, in the order of the program. */
-static void store_written(Elaborator *e) {
-  Builder *builder = e->builder;
-  builder->phase = PHASE_UPDATE;
-  for (size_t i = 0; i < builder->written.length; i++) {
-    if (!builder->written.data[i])
-      continue;
-    Attributes store = pattern_attribute(e, "");
-    store.pattern = NULL;
-    store.index = (int32_t)i;
-    emit_typed(e, builder->written_at.data[i], OP_STORE,
-               e->program->param.data[i].type, &store, builder->written.data[i],
-               0);
-  }
-}
-
 static void check_train(Elaborator *e, const Item *item) {
   if (!e->builder->minimize)
     fail(e, item->name_span, "E0702", "train %s minimizes nothing", item->name);
@@ -292,7 +276,7 @@ static void finish_entry(Elaborator *e, const Item *item, unsigned failures) {
            !value_is_poison(e->frame->result))
     fail(e, e->frame->result_span, "E0724", "%s has no results; `report` them",
          item_kind_name(item->kind));
-  store_written(e);
+  states_store(e);
 }
 
 /* Aliases are the program's: two graphs may agree on one. */

@@ -112,13 +112,13 @@ static bool add_indices(Elaborator *e, Sizes *sizes, const Pick *pick) {
   return true;
 }
 
-static bool result_sizes(Elaborator *e, const Pick *pick, int count,
-                         Sizes *sizes) {
+bool picks_sizes(Elaborator *e, const Pick *pick, int count, bool single,
+                 Sizes *sizes) {
   bool fine = true;
   for (int i = 0; i < count && fine; i++) {
     if (pick[i].kind == PICK_GATHER)
       fine = add_indices(e, sizes, &pick[i]);
-    else if (pick[i].kind != PICK_ONE)
+    else if (single || pick[i].kind != PICK_ONE)
       fine = add_size(e, sizes, &pick[i], pick[i].size, pick[i].label);
   }
   return fine;
@@ -131,7 +131,7 @@ Value tensor_index(Elaborator *e, const Expr *expr, Value tensor) {
   int count, axis = 0;
   Sizes *sizes = NEW(e->scratch, Sizes);
   if (!picks_resolve(e, &subject, expr->subs, expr->span, pick, &count) ||
-      !result_sizes(e, pick, count, sizes))
+      !picks_sizes(e, pick, count, false, sizes))
     return value_poison();
   Value value = tensor;
   for (int i = 0; i < count; i++) {

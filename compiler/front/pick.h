@@ -42,6 +42,10 @@ bool picks_resolve(Elaborator *e, const Subject *subject, const Sub *subs,
                    Span span, Pick *pick, int *count);
 /* "10 = n", or "10" where nothing is known. */
 const char *axis_text(Elaborator *e, Value tensor, int axis);
+/* The shape that the picks leave; single: with the axes of single indices, of
+ * size 1. False after a message: there are too many. */
+bool picks_sizes(Elaborator *e, const Pick *pick, int count, bool single,
+                 Sizes *sizes);
 /* What a size is called as the label of an axis, seen from `span`. */
 const char *size_label(Elaborator *e, Value size, Span span);
 /* Attributes with only `axis` set. */

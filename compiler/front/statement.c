@@ -48,10 +48,6 @@ static Value stored_value(Elaborator *e, const Name *name, const Expr *expr,
       !stores_format(parameter->type->format, value_type(e, value)->format) ||
       !type_same_shape(value_type(e, value), parameter->type))
     return fail_store(e, name, value, parameter);
-  const Node *node = graph_node(e->builder->graph, value.as.tensor.id);
-  if (node->op == OP_PARAM && node->attr.index != param)
-    return fail_unsupported(e, expr->span,
-                            "assigning one state to another unchanged is");
   return value;
 }
 

@@ -137,6 +137,63 @@ void gradient_scatter_add(Tape *tape, ValueId id, ValueId dy) {
               along(tape, OP_GATHER, id, dy, tape_operand(tape, id, 1), 0));
 }
 
+/* 1 where the update of an index is the one that stays, along the axes of the
+ * indices: each place remembers the number of the last index that it had. */
+static ValueId winners(Tape *tape, ValueId ids, int64_t places) {
+  TypeTable *types = tape->context->program->types;
+  const Type *type = type_with_format(types, tape_type(tape, ids), FORMAT_I32);
+  const Type *line = type_make(types, FORMAT_I32, 1, &places);
+  Node count = node_make(OP_IOTA, PHASE_BACKWARD, NULL, 0, 0, 0);
+  count.attr.size = type->elements;
+  ValueId number = tape_add(tape, node_make(OP_RESHAPE, PHASE_BACKWARD, type,
+                                            tape_add(tape, count), 0, 0));
+  Node zero = node_make(OP_CONST, PHASE_BACKWARD,
+                        type_scalar(types, FORMAT_I32), 0, 0, 0);
+  ValueId none = tape_add(tape, node_make(OP_SPLAT, PHASE_BACKWARD, line,
+                                          tape_add(tape, zero), 0, 0));
+  ValueId last = tape_add(
+      tape, node_make(OP_SCATTER, PHASE_BACKWARD, NULL, none, number, ids));
+  ValueId seen =
+      tape_add(tape, node_make(OP_GATHER, PHASE_BACKWARD, NULL, last, ids, 0));
+  return tape_binary(tape, OP_EQ, seen, number);
+}
+
+/* A mask of the shape of the indices, spread over the updates: 1 for each axis
+ * of these that the indices do not have. */
+static ValueId widened(Tape *tape, ValueId mask, const Type *updates,
+                       int axis) {
+  const Type *from = tape_type(tape, mask);
+  int64_t dim[MAX_RANK];
+  for (int i = 0; i < updates->rank; i++)
+    dim[i] = i >= axis && i < axis + from->rank ? updates->dim[i] : 1;
+  const Type *to = type_make(tape->context->program->types, from->format,
+                             updates->rank, dim);
+  if (to == from)
+    return mask;
+  return tape_add(tape, node_make(OP_RESHAPE, PHASE_BACKWARD, to, mask, 0, 0));
+}
+
+/* As of a window, but that of the updates at one place the last counts. */
+void gradient_scatter(Tape *tape, ValueId id, ValueId dy) {
+  ValueId ids = tape_operand(tape, id, 2);
+  int64_t axis = graph_node(tape->graph, id)->attr.axis;
+  const Type *updates = tape_type(tape, tape_operand(tape, id, 1));
+  if (tape_begin(tape, id, 1)) {
+    ValueId mask = winners(tape, ids, axis_size(tape, id, 0));
+    ValueId rows = along(tape, OP_GATHER, id, dy, ids, 0);
+    tape_give(tape,
+              tape_add(tape, node_make(OP_SELECT, PHASE_BACKWARD, NULL,
+                                       widened(tape, mask, updates, (int)axis),
+                                       rows, zeros(tape, updates))));
+  }
+  if (tape_begin(tape, id, 0)) {
+    Node node = node_make(OP_SCATTER, PHASE_BACKWARD, NULL, dy,
+                          zeros(tape, updates), ids);
+    node.attr.axis = axis;
+    tape_give(tape, tape_add(tape, node));
+  }
+}
+
 void gradient_put_add(Tape *tape, ValueId id, ValueId dy) {
   if (tape_begin(tape, id, 0))
     tape_give(tape, along(tape, OP_TAKE, id, dy, tape_operand(tape, id, 1), 0));

@@ -258,6 +258,7 @@ bool gradient_reaches(const Node *node, int operand) {
   case OP_WINDOW:
     return operand != 1;
   case OP_WINDOW_WRITE:
+  case OP_SCATTER:
     return operand != 2;
   default:
     return true;

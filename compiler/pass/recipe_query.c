@@ -394,7 +394,7 @@ Settings recipe_operand_settings(const Program *program, const Graph *graph,
 /* Ops that a gradient passes through on its way into the optimizer. */
 static bool passes_gradient(Op op) {
   return carries_value(op) || op == OP_ADD || op == OP_NEG || op == OP_PAD ||
-         op == OP_WINDOW_WRITE || op == OP_ACCUMULATE;
+         op == OP_WINDOW_WRITE || op == OP_SCATTER || op == OP_ACCUMULATE;
 }
 
 /* A weight gradient is what flows into the optimizer unmultiplied; all other

@@ -1,8 +1,8 @@
 /* Scale rules of indexing: where several operands meet in one result, and sums
  * of what arrives at one place. Ops that only move elements keep their scale.
  *
- *   concat, pad, window_write   e = the largest of the operands that count;
- *                               L = log2 of the rms over all elements
+ *   concat, pad, window_write,  e = the largest of the operands that count;
+ *   scatter                     L = log2 of the rms over all elements
  *   scatter_add, put_add        L = L1 + 1/2 log2 K, K the expected number of
  *                               summands of each place, at least 1
  */
@@ -37,6 +37,8 @@ static int joined_parts(const Scaler *scaler, const Node *node, Part *part) {
     part[1].elements += rest;
   if (node->op == OP_WINDOW_WRITE)
     part[0].elements += rest;
+  if (node->op == OP_SCATTER) /* more updates than places overlap */
+    part[0].elements = fmax(part[0].elements + rest, 0);
   return count;
 }
 

@@ -280,8 +280,9 @@ static bool scale_params(PassContext *context) {
  * stored in? */
 static bool makes_on_demand(const Node *value) {
   bool is_sum = value->op == OP_ADD || value->op == OP_SUB;
+  bool writes = value->op == OP_WINDOW_WRITE || value->op == OP_SCATTER;
   return (is_sum && value->phase == PHASE_UPDATE) ||
-         (value->op == OP_WINDOW_WRITE && type_is_real(value->type));
+         (writes && type_is_real(value->type));
 }
 
 /* Which sums and writes make a new parameter value, and at which exponent. */
@@ -292,8 +293,7 @@ static Scale *find_demands(const PassContext *context, const Graph *graph) {
     if (store->op != OP_STORE)
       continue;
     const Node *value = graph_node(graph, store->input[0]);
-    if (makes_on_demand(value) &&
-        demand[store->input[0]].kind == SCALE_NONE)
+    if (makes_on_demand(value) && demand[store->input[0]].kind == SCALE_NONE)
       demand[store->input[0]] =
           context->program->param.data[store->attr.index].scale;
   }

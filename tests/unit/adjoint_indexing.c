@@ -128,6 +128,12 @@ static void gathers(Adjoint *a, Extent extent, int axis) {
     c.attr.axis = axis;
     c.attr.size = n;
     adjoint_check(a, &c);
+    c = adjoint_case(OP_SCATTER);
+    vary(&c, extent);
+    vary(&c, replaced(extent, axis, ids));
+    adjoint_fix(&c, FORMAT_I32, ids, FILL_WHOLE, 0, (double)n);
+    c.attr.axis = axis;
+    adjoint_check(a, &c);
   }
 }
 

@@ -77,13 +77,13 @@ static void dual_window_write(const DualCall *call) {
 }
 
 /* The index of the table for an index of what was gathered from it. */
-static void table_index(const DualCall *call, const Type *table,
+static void table_index(const DualCall *call, int operand, const Type *table,
                         const int64_t *index, int64_t *out) {
-  const Type *ids = call->in[1].type;
+  const Type *ids = call->in[operand].type;
   int axis = (int)axis_of(call);
   for (int i = 0; i < axis; i++)
     out[i] = index[i];
-  out[axis] = whole(call, 1, dual_offset(ids, index + axis));
+  out[axis] = whole(call, operand, dual_offset(ids, index + axis));
   for (int i = axis + 1; i < table->rank; i++)
     out[i] = index[i + ids->rank - 1];
 }
@@ -92,7 +92,7 @@ static void dual_gather(const DualCall *call) {
   for (int64_t i = 0; i < call->out.type->elements; i++) {
     int64_t index[MAX_RANK], from[MAX_RANK];
     dual_index(call->out.type, i, index);
-    table_index(call, call->in[0].type, index, from);
+    table_index(call, 1, call->in[0].type, index, from);
     call->out.data[i] = at(call, 0, from);
   }
 }
@@ -101,9 +101,22 @@ static void dual_scatter_add(const DualCall *call) {
   for (int64_t i = 0; i < call->in[0].type->elements; i++) {
     int64_t index[MAX_RANK], to[MAX_RANK];
     dual_index(call->in[0].type, i, index);
-    table_index(call, call->out.type, index, to);
+    table_index(call, 1, call->out.type, index, to);
     Dual *sum = &call->out.data[dual_offset(call->out.type, to)];
     *sum = dual_add(*sum, call->in[0].data[i]);
+  }
+}
+
+/* In the order of the updates: of those at one place the last stays. */
+static void dual_scatter(const DualCall *call) {
+  const DualTensor *update = &call->in[1];
+  for (int64_t i = 0; i < call->out.type->elements; i++)
+    call->out.data[i] = call->in[0].data[i];
+  for (int64_t i = 0; i < update->type->elements; i++) {
+    int64_t index[MAX_RANK], to[MAX_RANK];
+    dual_index(update->type, i, index);
+    table_index(call, 2, call->out.type, index, to);
+    call->out.data[dual_offset(call->out.type, to)] = update->data[i];
   }
 }
 
@@ -127,9 +140,9 @@ static void dual_put_add(const DualCall *call) {
 }
 
 const DualRow dual_indexing[] = {
-    {OP_SLICE, dual_slice},   {OP_CONCAT, dual_concat},
-    {OP_PAD, dual_pad},       {OP_REVERSE, dual_reverse},
-    {OP_WINDOW, dual_window}, {OP_WINDOW_WRITE, dual_window_write},
-    {OP_GATHER, dual_gather}, {OP_SCATTER_ADD, dual_scatter_add},
-    {OP_TAKE, dual_take},     {OP_PUT_ADD, dual_put_add},
-    {OP_COUNT, NULL}};
+    {OP_SLICE, dual_slice},     {OP_CONCAT, dual_concat},
+    {OP_PAD, dual_pad},         {OP_REVERSE, dual_reverse},
+    {OP_WINDOW, dual_window},   {OP_WINDOW_WRITE, dual_window_write},
+    {OP_GATHER, dual_gather},   {OP_SCATTER_ADD, dual_scatter_add},
+    {OP_SCATTER, dual_scatter}, {OP_TAKE, dual_take},
+    {OP_PUT_ADD, dual_put_add}, {OP_COUNT, NULL}};

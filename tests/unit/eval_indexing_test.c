@@ -145,6 +145,31 @@ static void gathers(void **state) {
   lab_free(lab);
 }
 
+/* Index 2 comes twice: the second stays, in each row. */
+static void scatters(void **state) {
+  (void)state;
+  Lab *lab = lab_new(LEVEL_PLAIN);
+  ValueId x = counted(lab, SHAPE(2, 3));
+  ValueId update =
+      lab_input(lab, FORMAT_REAL, SHAPE(2, 3), NUMBERS(-1, -2, -3, -4, -5, -6));
+  ValueId ids = whole(lab, SHAPE(3), NUMBERS(2, 0, 2));
+  ValueId y = lab_op(lab, OP_SCATTER, FORMAT_REAL, SHAPE(2, 3), x, update, ids);
+  lab_node(lab, y)->attr.axis = 1;
+  FOR_PRECISIONS(p) {
+    lab_run(lab, *p, 1);
+    lab_expect(lab, y, NUMBERS(-2, 1, -3, -5, 4, -6));
+  }
+  lab->input[2].data[1] = 3;
+  assert_false(lab_again(lab, 1));
+  assert_string_equal(lab->error, "v4: index 3 at element 1 of v3 is outside "
+                                  "[0, 3), axis 1 of v1");
+  lab->input[2].data[1] = -1;
+  assert_false(lab_again(lab, 1));
+  assert_string_equal(lab->error, "v4: index -1 at element 1 of v3 is outside "
+                                  "[0, 3), axis 1 of v1");
+  lab_free(lab);
+}
+
 static void sums_by_index(void **state) {
   (void)state;
   Lab *lab = lab_new(LEVEL_PLAIN);
@@ -211,6 +236,7 @@ static void sorts(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(scatters),
       cmocka_unit_test(slices),
       cmocka_unit_test(joined_parts),
       cmocka_unit_test(windows),

@@ -34,6 +34,7 @@ static Sketch *train_step(void) {
   ValueId table = sketch_normal(s, "table", EXTENT(7, 4), -3);
   ValueId x = sketch_normal(s, "x", EXTENT(6, 4), 2);
   ValueId cache = sketch_state(s, "cache", EXTENT(6, 4));
+  ValueId other = sketch_state(s, "other", EXTENT(6, 4));
   ValueId ids = sketch_labels(s, "ids", FORMAT_I32, EXTENT(40), 7);
   ValueId pos = sketch_labels(s, "pos", FORMAT_I32, EXTENT_SCALAR, 3);
   ValueId rows = along(s, "rows", OP_GATHER, table, ids, 0, 0);
@@ -43,6 +44,9 @@ static Sketch *train_step(void) {
   ValueId part = sketch_add(s, "part", &slice);
   ValueId window = along(s, "window", OP_WINDOW, x, pos, 0, 2);
   ValueId next = along(s, "cache'2", OP_WINDOW_WRITE, cache, part, pos, 0);
+  ValueId slots = sketch_labels(s, "slots", FORMAT_I32, EXTENT(3), 6);
+  ValueId mixed = along(s, "mixed", OP_SCATTER, x, part, slots, 0);
+  ValueId later = along(s, "other'2", OP_SCATTER, other, part, slots, 0);
   Node pad =
       node_make(OP_PAD, PHASE_FORWARD, NULL, part, sketch_number(s, 0.375), 0);
   pad.attr.low = 1;
@@ -51,13 +55,14 @@ static Sketch *train_step(void) {
   ValueId turned = along(s, "turned", OP_REVERSE, rows, 0, 0, 0);
   ValueId order = along(s, "order", OP_ARGSORT, x, 0, 0, 0);
   ValueId sorted = along(s, "sorted", OP_TAKE, x, order, 0, 0);
-  const ValueId joined[] = {turned, window, next, padded, sorted};
-  ValueId all = concatenated(s, joined, 5);
+  const ValueId joined[] = {turned, window, next, padded, sorted, mixed, later};
+  ValueId all = concatenated(s, joined, 7);
   ValueId square = sketch_op(s, "square", OP_MUL, all, all, 0);
   ValueId loss = sketch_pattern(s, "loss", OP_MEAN, square, 0, "a b ->");
   sketch_return(s, "all", all);
   sketch_minimize(s, loss);
   sketch_store(s, "cache", next);
+  sketch_store(s, "other", later);
   sketch_passes(s, PASS_simplify, PASS_rescale);
   return s;
 }
@@ -97,6 +102,8 @@ static void exponents_follow_the_rules(void **state) {
   assert_exponent(s, "window", 2);
   assert_exponent(s, "all", 2);
   assert_exponent(s, "cache'2", 0);
+  assert_exponent(s, "mixed", 2);
+  assert_exponent(s, "other'2", 0);
   sketch_free(s);
 }
 

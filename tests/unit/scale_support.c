@@ -256,7 +256,7 @@ static ValueId mill_moved(Mill *mill, ValueId x, ValueId y) {
   Sketch *s = mill->s;
   ValueId order = mill_along(mill, OP_ARGSORT, mill_pick(mill, 1), 0, 0, 0, 0);
   ValueId top = mill_along(mill, OP_SLICE, y, 0, 0, 0, SIDE - 2);
-  switch (sketch_random(s) % 5) {
+  switch (sketch_random(s) % 6) {
   case 0:
     return mill_along(mill, OP_CONCAT, top,
                       mill_along(mill, OP_SLICE, x, 0, 0, 1, 2), 0, 0, 0);
@@ -271,6 +271,8 @@ static ValueId mill_moved(Mill *mill, ValueId x, ValueId y) {
   }
   case 3:
     return mill_along(mill, OP_GATHER, x, order, 0, 0, 0);
+  case 4:
+    return mill_along(mill, OP_SCATTER, x, y, order, 0, 0);
   default:
     return mill_along(mill, OP_SCATTER_ADD, x, order, 0, 0, SIDE);
   }

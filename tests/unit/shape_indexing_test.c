@@ -150,6 +150,27 @@ static void indices(void **state) {
          OP_SCATTER_ADD, piece(0, 0, 9), ids, ids, 0);
 }
 
+static void scatters(void **state) {
+  (void)state;
+  ValueId x = real(EXTENT(2, 6)), ids = whole(EXTENT(3, 4));
+  ValueId u = real(EXTENT(2, 3, 4)), row = real(EXTENT(6));
+  ValueId one = whole(EXTENT_SCALAR), n = whole(EXTENT(2, 6));
+  EXPECT("real[2,6]", OP_SCATTER, along(1), x, u, ids);
+  EXPECT("real[2,6]", OP_SCATTER, along(0), x, row, one);
+  EXPECT("scatter needs real[2,6] with the axes of i32[3,4] in the place of "
+         "axis 0, not real[2,3,4]",
+         OP_SCATTER, along(0), x, u, ids);
+  EXPECT("scatter needs i32[2,6] with the axes of i32[] in the place of axis "
+         "0, not real[6]",
+         OP_SCATTER, along(0), n, row, one);
+  EXPECT("scatter needs whole numbers as indices, not real[2,3,4]", OP_SCATTER,
+         along(1), x, u, u);
+  EXPECT("scatter axis 2 is not an axis of real[2,6]", OP_SCATTER, along(2), x,
+         u, ids);
+  EXPECT("scatter counts to 4294967296, beyond 32 bits", OP_SCATTER, along(0),
+         x, row, whole(EXTENT(65536, 65536)));
+}
+
 static void order(void **state) {
   (void)state;
   ValueId x = real(EXTENT(3, 6)), at = whole(EXTENT(3, 4));
@@ -177,6 +198,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(pieces, set_up, tear_down),
       cmocka_unit_test_setup_teardown(windows, set_up, tear_down),
       cmocka_unit_test_setup_teardown(indices, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(scatters, set_up, tear_down),
       cmocka_unit_test_setup_teardown(order, set_up, tear_down),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
