@@ -273,7 +273,7 @@ static Setting setting_new(const AdjointCase *c, int only) {
   return (Setting){.c = c, .only = only, .s = sketch_new(ENTRY_TRAIN)};
 }
 
-static void setting_derive(Setting *t) {
+static void setting_build(Setting *t) {
   /* By name, so that new ops leave the numbers of the old ones alone. */
   t->s->seed = rng_hash_name(op_info(t->c->op)->text);
   add_operands(t);
@@ -281,8 +281,36 @@ static void setting_derive(Setting *t) {
     add_case(t, "unused");
   t->y = add_case(t, "y");
   add_loss(t);
+}
+
+static void setting_derive(Setting *t) {
+  setting_build(t);
   sketch_pass(t->s, PASS_autodiff);
   first_step(t);
+}
+
+/* ---- for other oracles --------------------------------------------------- */
+
+Sketch *adjoint_program(const AdjointCase *c) {
+  Setting t = setting_new(c, ALL_VARY);
+  setting_build(&t);
+  return t.s;
+}
+
+void adjoint_fill(const AdjointCase *c, Sketch *s,
+                  const int raise[MAX_INPUTS]) {
+  Setting t = {.c = c, .only = ALL_VARY, .s = s};
+  s->seed = rng_hash_name(op_info(c->op)->text) + 1;
+  for (int i = 0; i < c->operands; i++) {
+    t.data[i] = operand_tensor(&t, i);
+    fill_operand(&t, i);
+    Tensor *tensor = t.data[i];
+    if (!type_is_real(tensor->type))
+      continue;
+    for (int64_t j = 0; j < tensor->type->elements; j++)
+      tensor->data[j] =
+          ldexp((double)(float)tensor->data[j], raise[i] - tensor->exponent);
+  }
 }
 
 static void SG_PRINTF(2, 3) setting_fail(Setting *t, const char *format, ...) {
@@ -498,6 +526,10 @@ static void remember(Adjoint *a, const AdjointCase *c) {
 
 void adjoint_check(Adjoint *a, const AdjointCase *c) {
   int varying = 0;
+  if (a->visit) {
+    a->visit(c);
+    return;
+  }
   remember(a, c);
   for (int i = 0; i < c->operands; i++) {
     if (!c->operand[i].varies)

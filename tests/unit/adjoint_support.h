@@ -137,10 +137,21 @@ void adjoint_state(AdjointCase *c, Format format, Extent extent);
 
 /* What has been checked, for the coverage test. */
 typedef struct {
+  void (*visit)(const AdjointCase *c); /* see below; NULL in adjoint_test */
   const DualRow *duals; /* of the family at work */
   unsigned cases[OP_COUNT];
   bool varied[OP_COUNT][MAX_INPUTS], seen[OP_COUNT][MAX_INPUTS];
 } Adjoint;
+
+/* Other oracles take the cases for programs of one op and its gradient: with
+ * `visit`, adjoint_check hands each case to it and checks nothing.
+ *
+ * The case as a train step that minimises <u, op(x, ..)>, before autodiff. */
+Sketch *adjoint_program(const AdjointCase *c);
+/* Its operands in s->evaluator and s->input: the case's numbers, those of
+ * operand i in binary32 times 2^raise[i] where they are real, at the exponents
+ * of the parameters. The same for each program of a case, at any level. */
+void adjoint_fill(const AdjointCase *c, Sketch *s, const int raise[MAX_INPUTS]);
 
 /* All of the comment at the head of this file. */
 void adjoint_check(Adjoint *a, const AdjointCase *c);

@@ -132,6 +132,10 @@ Record sketch_record(Sketch *s, Precision precision, int steps) {
     if (!evaluator_step(s->evaluator, sketch_graph(s), (uint64_t)step, s->input,
                         &error))
       fail_msg("%s", error);
+  return sketch_values(s);
+}
+
+Record sketch_values(Sketch *s) {
   size_t most = sketch_graph(s)->count + s->program->param.length;
   Record record = {0, NEW_ARRAY(s->arena, const char *, most),
                    NEW_ARRAY(s->arena, const double *, most),

@@ -32,6 +32,8 @@ typedef struct {
 /* Runs steps 1 .. steps from the initial parameters; records the last step's
  * values and the parameters after it. */
 Record sketch_record(Sketch *s, Precision precision, int steps);
+/* Those of the last step of s->evaluator, and the parameters as they are. */
+Record sketch_values(Sketch *s);
 /* How many values the two records have in common; all must agree to the bit. */
 size_t record_expect_equal(const Record *a, const Record *b);
 /* The rms of a recorded value's data; the value must be there. */

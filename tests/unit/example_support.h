@@ -1,0 +1,58 @@
+/* For the oracles: programs of examples/ or from text, at any level, run by the
+ * evaluator on reproducible inputs.
+ *
+ *   Trial *t = trial_new(&(TrialSource){.file = "examples/mlp/mlp.sg",
+ *                                       .define = {"B=4"}, .recipe = "fp8"},
+ *                        PASS_scalify);
+ *   trial_run(t, PRECISION_F32, 3);
+ *   ... trial_value(t, "loss") ...
+ *   trial_free(t);
+ */
+#ifndef SG_TESTS_EXAMPLE_SUPPORT_H
+#define SG_TESTS_EXAMPLE_SUPPORT_H
+
+#include "compiler/context.h"
+#include "ir/eval.h"
+
+enum { DEFINES_MOST = 12 };
+
+typedef struct {
+  const char *file; /* from the source folder, or NULL: `text` */
+  const char *text;
+  const char *entry;  /* NULL: the first */
+  const char *recipe; /* NULL: as the program says */
+  const char *rule;   /* for --recipe-set, or NULL */
+  const char *define[DEFINES_MOST + 1];
+} TrialSource;
+
+typedef struct {
+  sg_context *sg;
+  Program *program;
+  const Graph *graph;
+  Evaluator *evaluator;
+  size_t rounds;  /* micro-batches a step */
+  Tensor *input;  /* of each micro-batch: one per Graph.input */
+  bool certified; /* all steps so far */
+} Trial;
+
+/* Elaborates and runs the passes up to `last`; PASS_COUNT: none. Fails the test
+ * if that fails. */
+Trial *trial_new(const TrialSource *source, PassId last);
+void trial_free(Trial *t);
+/* A fresh evaluator; steps 1 .. steps must succeed. */
+void trial_run(Trial *t, Precision precision, int steps);
+/* One more step; true if it succeeds. */
+bool trial_step(Trial *t, uint64_t step);
+/* The inputs of a step: standard normal reals, whole numbers where they choose
+ * within their limit, else of a byte. A function of name, step and element. */
+void trial_fill(Trial *t, uint64_t step);
+/* A value of the last step by name, or the parameter of that name; NULL. */
+const Tensor *trial_value(const Trial *t, const char *name);
+
+/* data * 2^exponent of both, equal to the bit but for the payload of a NaN. */
+bool tensors_equal(const Tensor *a, const Tensor *b);
+/* All parameters, and all values of the last step that have a name in both, are
+ * equal; how many values that were. Fails the test otherwise. */
+size_t trials_expect_equal(const Trial *a, const Trial *b);
+
+#endif
