@@ -155,15 +155,16 @@ static void choose_stored(Formatter *formatter, const uint32_t *users,
                           ValueId id) {
   const Node *store = graph_node(formatter->old, id);
   ValueId value = store->input[0];
+  ValueId owner = formatter->choice[value].owner;
   const Program *program = formatter->context->program;
   const Parameter *param = &program->param.data[store->attr.index];
   if (store->op != OP_STORE || users[value] < 2 ||
-      !may_round(graph_node(formatter->old, value)))
+      !may_round(graph_node(formatter->old, owner)))
     return;
   Settings settings = recipe_param_settings(
       program, graph_recipe(program, formatter->old), param);
-  set_format(&formatter->choice[formatter->choice[value].owner],
-             param->type->format, param->round, settings_overflow(&settings));
+  set_format(&formatter->choice[owner], param->type->format, param->round,
+             settings_overflow(&settings));
 }
 
 static void choose_formats(Formatter *formatter) {
