@@ -56,6 +56,8 @@ sg_status context_run(sg_context *sg, PassId last);
 /* The same up to the stage "ir", "scaled", "formatted", "final" or "plan"; NULL:
  * all of them, but a .sgir file stays as it is. */
 sg_status context_advance(sg_context *sg, const char *stage);
+/* The name of a value or parameter nearest to one that nothing has, or NULL. */
+const char *context_nearest_value(const sg_context *sg, const char *name);
 /* What the options ask of every print of the program. */
 PrintOptions context_print_options(const sg_context *sg);
 /* Writes text to a file by way of a temporary name, or to standard output. */
@@ -66,6 +68,26 @@ void diagnostic_json(Buffer *out, const Diagnostic *diagnostic,
                      const Sources *sources);
 /* weight_file.c: reads the header of a safetensors file into weight_file. */
 sg_status weight_file_read(sg_context *sg, const char *path);
+/* What an answer of `sgc explain --edge` is about (explain_edge.c): the program
+ * at level scaled, where exponents and estimates are new. */
+typedef struct {
+  const Program *program;
+  const Graph *graph;
+  ValueId value;
+  ValueId reader; /* the product that reads it as `operand`, or 0 */
+  int operand;
+  bool estimates; /* scalify has run here, so they are known */
+  long depth;     /* how many levels of operands are shown */
+  int phase;      /* 1 + the phase that is shown, the rest as names; 0: all */
+} Edge;
+/* explain_scale.c: where the exponent comes from, a line each step. */
+void explain_scale(Buffer *out, Arena *arena, const Edge *edge);
+/* explain_format.c: the format that the recipe has for the value, or for the
+ * copy that the reader reads, and the rules that spoke of it, to *rules. */
+Format explain_rules(Buffer *rules, const Edge *edge, ProductKind kind);
+/* Why the value is stored in `stored` where its recipe says `wanted`. */
+const char *explain_stored(Arena *arena, const Edge *edge, Format wanted,
+                           Format stored);
 /* report.c: the page that --emit=report prints. */
 void report_print(Buffer *out, const Program *program);
 

@@ -121,6 +121,12 @@ char *sg_explain_list(void);
 /* The code or warning nearest to `name`, or NULL. */
 const char *sg_explain_near(const char *name);
 
+/* Where the exponent and the format of a value come from, rule by rule, as text
+ * to `path`. `edge` is the name of a value, a gradient or a parameter, or `x ->
+ * y`: what y reads of x. `depth` levels of operands are shown. */
+sg_status sg_explain_edge(sg_context *sg, const char *edge, long depth,
+                          const char *path);
+
 /* "0.1.0" and the version of the LLVM in use. */
 const char *sg_version(void);
 const char *sg_llvm_version(void);

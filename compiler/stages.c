@@ -225,8 +225,7 @@ static void names_print(Buffer *out, const Program *program) {
                   program->alias.list.data[i].value);
 }
 
-/* The name of a value or parameter nearest to a glob that matches none. */
-static const char *nearest_value(const sg_context *sg, const char *glob) {
+const char *context_nearest_value(const sg_context *sg, const char *glob) {
   const Program *program = sg->program;
   VEC(const char *) names = {0};
   for (size_t i = 0; i < program->param.length; i++)
@@ -246,7 +245,7 @@ static sg_status check_excerpt(sg_context *sg, const PrintOptions *options) {
     PrintOptions one = {.filter = options->filter + i, .filter_count = 1};
     if (program_selected(sg->program, &one))
       continue;
-    const char *near = nearest_value(sg, options->filter[i]);
+    const char *near = context_nearest_value(sg, options->filter[i]);
     context_message(sg, SG_ERROR,
                     "--filter=%s matches no value at this stage%s%s%s; names "
                     "are listed by --emit=names",

@@ -1,5 +1,6 @@
 /* --help=TOPIC: lists that the compiler is made of, as text. */
 #include "compiler/context.h"
+#include "compiler/pass/scale_rules.h"
 
 #include <string.h>
 
@@ -20,10 +21,26 @@ static void print_warnings(Buffer *out) {
                     row[i].title);
 }
 
+/* Each rule of scale_rules.def, with the ops that have it. */
+static void print_scale_rules(Buffer *out) {
+  size_t count;
+  const ScaleRuleInfo *row = scale_rule_list(&count);
+  for (size_t i = 0; i < count; i++) {
+    buffer_printf(out, "%s: %s\n   ", row[i].name,
+                  *row[i].arithmetic ? row[i].arithmetic : "no scale");
+    for (int op = 0; op < OP_COUNT; op++)
+      if (scale_rule_info((Op)op) == &row[i])
+        buffer_printf(out, " %s", op_info((Op)op)->text);
+    buffer_char(out, '\n');
+  }
+}
+
 static const struct {
   const char *name;
   void (*print)(Buffer *out);
-} topic_table[] = {{"passes", print_passes}, {"warnings", print_warnings}};
+} topic_table[] = {{"passes", print_passes},
+                   {"scale-rules", print_scale_rules},
+                   {"warnings", print_warnings}};
 enum { TOPICS = sizeof topic_table / sizeof topic_table[0] };
 
 const char *const *sg_topics(void) {

@@ -57,6 +57,27 @@ size_t type_bytes(const Type *type);
 /* Are the elements real numbers: `real` or a float format? */
 bool type_is_real(const Type *type);
 
+/* Which elements of a tensor share one exponent: blocks of block[i] elements
+ * along axis i. The whole axis where its exponents do not differ along it: 1
+ * and the length of a row make one exponent a row. Interned beside the types:
+ * equal ones are the same pointer; one for the whole tensor is NULL. */
+typedef struct {
+  int rank;
+  int64_t block[MAX_RANK];
+} Granularity;
+
+/* `block` has a number for each axis of `type`. False with *error set to one
+ * line if a block is not from 1 to the length of its axis or does not divide
+ * it; else *out, which is NULL if all elements share one exponent. */
+bool granularity_make(TypeTable *types, const Type *type, const int64_t *block,
+                      const Granularity **out, const char **error);
+/* Does it fit a tensor of this type? NULL fits all. */
+bool granularity_fits(const Granularity *granularity, const Type *type);
+/* "[128,1]", "[128,512/32]": how many exponents there are along each axis, a
+ * block of more than one element as the axis and its length. */
+void granularity_print(Buffer *out, const Granularity *granularity,
+                       const Type *type);
+
 /* ---- scales (scale.c) ---------------------------------------------------- */
 
 typedef uint32_t ValueId; /* index into Graph.node; 0 is no value */
@@ -67,19 +88,24 @@ typedef uint32_t ValueId; /* index into Graph.node; 0 is no value */
 typedef enum { SCALE_NONE, SCALE_NORMAL, SCALE_ZERO, SCALE_ANY } ScaleKind;
 
 /* value = data * 2^(symbol + exponent). The direction is always "multiply to
- * get the value". `symbol` is the id of an exponent-defining node, or 0. One
- * scale per tensor; finer granularity is refused by the reader by name. */
+ * get the value". `symbol` is the id of an exponent-defining node, or 0. */
 typedef struct {
   ScaleKind kind;
   ValueId symbol;
   int32_t exponent;
+  const Granularity *granularity; /* NULL: one exponent for the tensor */
 } Scale;
 
+/* One for the whole tensor. */
+static inline Scale scale_make(ScaleKind kind, ValueId symbol,
+                               int32_t exponent) {
+  return (Scale){kind, symbol, exponent, NULL};
+}
 static inline Scale scale_none(void) {
-  return (Scale){SCALE_NONE, 0, 0};
+  return scale_make(SCALE_NONE, 0, 0);
 }
 static inline Scale scale_static(int32_t exponent) {
-  return (Scale){SCALE_NORMAL, 0, exponent};
+  return scale_make(SCALE_NORMAL, 0, exponent);
 }
 bool scale_equal(Scale a, Scale b);
 /* Exponents at which a static clamp applies: [-126, 126]. */
@@ -90,6 +116,10 @@ enum { EXPONENT_MIN = -126, EXPONENT_MAX = 126 };
 typedef struct {
   double log2_rms;
   bool nonnegative; /* every element of the value is >= 0 */
+  /* What the scale rule of the op multiplied what the operands give by, as text
+   * ("r(784)") and as log2 of it; NULL: nothing, or no scalify has run. */
+  const char *factor;
+  double log2_factor;
 } Estimate;
 
 /* ---- ops ------------------------------------------------------------------ */

@@ -120,7 +120,7 @@ Format read_format(SgirReader *reader, Word word) {
 
 /* Symbols must be defined above: a scale may use no later exponent. */
 bool read_scale(SgirReader *reader, const ScaleText *text, Scale *scale) {
-  *scale = (Scale){text->kind, 0, (int32_t)text->exponent};
+  *scale = scale_make(text->kind, 0, (int32_t)text->exponent);
   if (text->exponent < -EXPONENT_LIMIT || text->exponent > EXPONENT_LIMIT) {
     read_error(reader, text->span, "E0806", "the exponent is out of range");
     return false;

@@ -349,7 +349,7 @@ void scale_print(Buffer *out, const Graph *graph, Scale scale) {
 void shift_print(Buffer *out, const Graph *graph, Shift shift) {
   if (!shift.minus) {
     exponent_print(out, graph,
-                   (Scale){SCALE_NORMAL, shift.plus, shift.exponent});
+                   scale_make(SCALE_NORMAL, shift.plus, shift.exponent));
     return;
   }
   buffer_char(out, '(');

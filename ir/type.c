@@ -20,8 +20,14 @@ typedef struct TypeEntry {
   struct TypeEntry *next;
 } TypeEntry;
 
+typedef struct GranularityEntry {
+  Granularity granularity;
+  struct GranularityEntry *next;
+} GranularityEntry;
+
 struct TypeTable {
   Arena *arena;
+  GranularityEntry *granularity; /* few: one for each kind of scale */
   Interner *words;
   TypeEntry *bucket[BUCKETS];
 };
@@ -105,6 +111,74 @@ const Type *type_scalar(TypeTable *types, Format format) {
 bool type_same_shape(const Type *a, const Type *b) {
   return type_equals(a, a->format, b->rank, b->dim);
 }
+
+/* ---- granularity --------------------------------------------------------- */
+
+static bool granularity_equals(const Granularity *a, int rank,
+                               const int64_t *block) {
+  if (a->rank != rank)
+    return false;
+  for (int i = 0; i < rank; i++)
+    if (a->block[i] != block[i])
+      return false;
+  return true;
+}
+
+static const Granularity *granularity_intern(TypeTable *types, int rank,
+                                             const int64_t *block) {
+  for (GranularityEntry *at = types->granularity; at; at = at->next)
+    if (granularity_equals(&at->granularity, rank, block))
+      return &at->granularity;
+  GranularityEntry *entry = NEW(types->arena, GranularityEntry);
+  entry->granularity.rank = rank;
+  for (int i = 0; i < rank; i++)
+    entry->granularity.block[i] = block[i];
+  entry->next = types->granularity;
+  types->granularity = entry;
+  return &entry->granularity;
+}
+
+bool granularity_make(TypeTable *types, const Type *type, const int64_t *block,
+                      const Granularity **out, const char **error) {
+  bool whole = true;
+  for (int i = 0; i < type->rank; i++) {
+    if (block[i] < 1 || block[i] > type->dim[i] ||
+        type->dim[i] % block[i] != 0) {
+      *error = "a block of a scale divides the axis it lies along";
+      return false;
+    }
+    whole &= block[i] == type->dim[i];
+  }
+  *out = whole ? NULL : granularity_intern(types, type->rank, block);
+  return true;
+}
+
+bool granularity_fits(const Granularity *granularity, const Type *type) {
+  if (!granularity)
+    return true;
+  if (granularity->rank != type->rank)
+    return false;
+  for (int i = 0; i < type->rank; i++)
+    if (granularity->block[i] > type->dim[i] ||
+        type->dim[i] % granularity->block[i] != 0)
+      return false;
+  return true;
+}
+
+void granularity_print(Buffer *out, const Granularity *granularity,
+                       const Type *type) {
+  for (int i = 0; granularity && i < type->rank; i++) {
+    int64_t block = granularity->block[i];
+    bool shared = block == type->dim[i];
+    buffer_printf(out, "%c%" PRId64, i ? ',' : '[', shared ? 1 : type->dim[i]);
+    if (!shared && block != 1)
+      buffer_printf(out, "/%" PRId64, block);
+  }
+  if (granularity)
+    buffer_char(out, ']');
+}
+
+/* ---- text ---------------------------------------------------------------- */
 
 void type_print(Buffer *out, const Type *type) {
   buffer_text(out, format_info(type->format)->text);

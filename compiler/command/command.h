@@ -30,8 +30,10 @@ enum {
   FOR_CHECK = 1 << COMMAND_check,
   FOR_FMT = 1 << COMMAND_fmt,
   FOR_DIFF = 1 << COMMAND_diff,
+  FOR_EXPLAIN = 1 << COMMAND_explain,
   FOR_PROGRAM = FOR_COMPILE | FOR_EXEC, /* what runs passes, one at a time */
-  FOR_SOURCE = FOR_PROGRAM | FOR_CHECK | FOR_DIFF, /* what elaborates a program */
+  /* what elaborates a program */
+  FOR_SOURCE = FOR_PROGRAM | FOR_CHECK | FOR_DIFF | FOR_EXPLAIN,
   FOR_ALL = (1 << COMMAND_COUNT) - 1
 };
 
@@ -110,6 +112,8 @@ struct Command {
   bool dependencies;           /* -MD */
   const char *dependency_file; /* -MF */
   const char *color;
+  const char *edge; /* explain --edge, or NULL */
+  long depth;       /* explain --depth; 0: not given */
   sg_exec_options exec;
 };
 

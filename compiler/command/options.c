@@ -68,6 +68,16 @@ static bool read_number(CommandId command, const char *shown, const char *text,
   return false;
 }
 
+/* 0 stands for not given. */
+static bool read_depth(Command *command, const char *shown, const char *text) {
+  if (!read_number(command->id, shown, text, &command->depth))
+    return false;
+  if (command->depth > 0)
+    return true;
+  command_error(command->id, "%s needs a number from 1, not `%s`", shown, text);
+  return false;
+}
+
 static void add_setting(Command *command, const char *name, const char *value) {
   command->setting[command->setting_count++] = (Setting){name, value};
 }
@@ -137,6 +147,11 @@ static bool apply_own(Reader *reader, OptionId option, const char *shown,
   case OPTION_stage:
     command->exec.stage = value;
     return true;
+  case OPTION_edge:
+    command->edge = value;
+    return true;
+  case OPTION_depth:
+    return read_depth(command, shown, value);
   case OPTION_dump:
     command->exec.dump = value;
     return true;

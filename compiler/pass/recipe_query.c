@@ -389,6 +389,74 @@ Settings recipe_operand_settings(const Program *program, const Graph *graph,
   return settings;
 }
 
+/* ---- who decided --------------------------------------------------------- */
+
+typedef struct {
+  const Program *program;
+  const Graph *graph;
+  ValueId id;
+  int operand; /* -1: of the value itself */
+} Asked;
+
+static bool rule_speaks(const Asked *asked, const Rule *rule) {
+  bool speaks = false;
+  for (size_t i = 0; i < rule->selector.length && !speaks; i++) {
+    const Selector *selector = &rule->selector.data[i];
+    speaks = asked->operand < 0
+                 ? selector_selects(asked->program, asked->graph, asked->id,
+                                    selector)
+                 : selector_selects_edge(asked->program, asked->graph,
+                                         asked->id, asked->operand, selector);
+  }
+  return speaks;
+}
+
+static Format format_of(const Settings *settings, const char *which) {
+  return strcmp(which, "forward") == 0    ? settings->forward
+         : strcmp(which, "gradient") == 0 ? settings->gradient
+         : strcmp(which, "wgrad") == 0    ? settings->wgrad
+                                          : settings->dgrad;
+}
+
+/* Adds the votes of one of the formats that rules have. The forward format of
+ * a rule with a gradient format has no say about gradients. */
+static void add_votes(const Asked *asked, const char *which, bool gradient,
+                      Votes *votes) {
+  const Recipe *recipe = graph_recipe(asked->program, asked->graph);
+  for (size_t i = 0; i < recipe->rule.length; i++) {
+    const Rule *rule = &recipe->rule.data[i];
+    Format format = format_of(&rule->settings, which);
+    bool other = gradient && strcmp(which, "forward") == 0 &&
+                 rule->settings.gradient != FORMAT_NONE;
+    Vote vote = {rule, which, format};
+    if (format != FORMAT_NONE && !other && rule_speaks(asked, rule))
+      vec_push(votes, vote);
+  }
+}
+
+void recipe_value_votes(const Program *program, const Graph *graph, ValueId id,
+                        Votes *votes) {
+  Asked asked = {program, graph, id, -1};
+  bool gradient = graph_node(graph, id)->phase == PHASE_BACKWARD;
+  add_votes(&asked, "forward", gradient, votes);
+  if (gradient)
+    add_votes(&asked, "gradient", gradient, votes);
+}
+
+void recipe_operand_votes(const Program *program, const Graph *graph,
+                          ProductKind kind, ValueId id, int operand,
+                          Votes *votes) {
+  Asked asked = {program, graph, id, operand};
+  ValueId input = graph_node(graph, id)->input[operand];
+  bool gradient = graph_node(graph, input)->phase == PHASE_BACKWARD;
+  add_votes(&asked, "forward", gradient, votes);
+  if (gradient)
+    add_votes(&asked, "gradient", gradient, votes);
+  if (kind != PRODUCT_FORWARD)
+    add_votes(&asked, kind == PRODUCT_WGRAD ? "wgrad" : "dgrad", gradient,
+              votes);
+}
+
 /* ---- kinds of product ---------------------------------------------------- */
 
 /* Ops that a gradient passes through on its way into the optimizer. */

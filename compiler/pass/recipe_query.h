@@ -11,6 +11,22 @@
 bool path_matches(const Program *program, const char *path, const char *name);
 /* "logits", interned, for a value "d.logits" of phase backward, else NULL. */
 const char *gradient_base(const Program *program, const Node *node);
+/* A rule that names a format for a value, a parameter or an operand, and which
+ * of its formats counts there. */
+typedef struct {
+  const Rule *rule;
+  const char *which; /* "forward", "gradient", "wgrad" or "dgrad" */
+  Format format;
+} Vote;
+typedef VEC(Vote) Votes;
+/* The rules that speak of its format, the one that decides last; what the text
+ * pins and that single numbers are f32 overrules them all. Added to *votes, which
+ * the caller frees. */
+void recipe_value_votes(const Program *program, const Graph *graph, ValueId id,
+                        Votes *votes);
+void recipe_operand_votes(const Program *program, const Graph *graph,
+                          ProductKind kind, ValueId id, int operand,
+                          Votes *votes);
 /* Does the selector speak of value `id`'s own storage? */
 bool selector_selects(const Program *program, const Graph *graph, ValueId id,
                       const Selector *selector);

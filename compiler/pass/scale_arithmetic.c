@@ -20,7 +20,7 @@ bool scaler_special(const Scaler *scaler, Node *node) {
     return false;
   Scale scale = a.kind == SCALE_NORMAL ? a : b;
   if (scale.kind != SCALE_NORMAL)
-    scale = (Scale){a.kind == b.kind ? a.kind : SCALE_ANY, 0, 0};
+    scale = scale_make(a.kind == b.kind ? a.kind : SCALE_ANY, 0, 0);
   node_set_scale(node, scale, -INFINITY, false);
   return true;
 }
@@ -138,6 +138,11 @@ static void sum_on_demand(Scaler *scaler, Node *node, Scale demand,
   double b = predicted_level(scaler, scaler_operand(scaler, node, 1));
   double level = isinf(a) ? b : isinf(b) ? a : level_root_of_squares(a, b);
   node_set_scale(node, demand, level - demand.exponent, nonnegative);
+  scaler_factor(
+      scaler, node, level,
+      "=updates-return-to-the-exponent-of-the-parameter: 2^%d, that of "
+      "what it is stored in",
+      demand.exponent);
   scaler_align(scaler, node, 0, demand);
   scaler_align(scaler, node, 1, demand);
 }
@@ -175,10 +180,10 @@ void scale_compare(Scaler *scaler, ValueId old, Node *node) {
   Node b = *scaler_operand(scaler, node, 1);
   if (a.scale.kind != SCALE_NORMAL || b.scale.kind != SCALE_NORMAL)
     return;
-  Scale scale = a.op == OP_CONST   ? b.scale
-                : b.op == OP_CONST ? a.scale
-                                   : scaler_larger(scaler, node, a.scale,
-                                                   b.scale);
+  Scale scale = a.op == OP_CONST ? b.scale
+                : b.op == OP_CONST
+                    ? a.scale
+                    : scaler_larger(scaler, node, a.scale, b.scale);
   scaler_align(scaler, node, 0, scale);
   scaler_align(scaler, node, 1, scale);
 }

@@ -30,6 +30,7 @@ void scale_scale_of(Scaler *scaler, ValueId old, Node *node) {
   double level =
       scale.kind == SCALE_NORMAL ? scaler_predicted(scaler, scale).exponent : 0;
   node_set_scale(node, scale_static(0), level, true);
+  scaler_factor(scaler, node, level, "2^%.0f as a number", level);
 }
 
 /* Micro-batches may have different run-time exponents, a sum has one: the one
@@ -43,6 +44,8 @@ void scale_accumulate(Scaler *scaler, ValueId old, Node *node) {
   bool nonnegative = operand->estimate.nonnegative;
   double drift = nonnegative || rounds < 1 ? 0 : -0.5 * log2((double)rounds);
   scaler_keep(scaler, node, drift, nonnegative);
+  if (drift < 0)
+    scaler_factor(scaler, node, drift, "r(1/%lld)", (long long)rounds);
 }
 
 /* ---- leaving out --------------------------------------------------------- */
@@ -79,8 +82,7 @@ bool scaler_leaves_out(Scaler *scaler, ValueId old, bool scaled) {
     return false;
   ValueId value = scaler->copy.map[lost->input[0]];
   const Node *now = graph_node(scaler->copy.new, value);
-  if (node_is_leaf(now) &&
-      (lost->probe || is_kept(scaler->copy.old, old))) {
+  if (node_is_leaf(now) && (lost->probe || is_kept(scaler->copy.old, old))) {
     Node view = node_make(OP_RESHAPE, lost->phase, now->type, value, 0, 0);
     view.name = lost->name;
     view.span = lost->span;

@@ -63,8 +63,9 @@ static double log2_density(const Type *positions, const Type *elements) {
 void scale_maxpool_grad(Scaler *scaler, ValueId old, Node *node) {
   (void)old;
   const Node *dy = scaler_operand(scaler, node, 0);
-  scaler_keep(scaler, node, log2_density(dy->type, node->type) / 2,
-              dy->estimate.nonnegative);
+  double density = log2_density(dy->type, node->type);
+  scaler_keep(scaler, node, density / 2, dy->estimate.nonnegative);
+  scaler_factor(scaler, node, density / 2, "r(%.6g)", exp2(density));
 }
 
 /* n summands grow like sqrt n, or like n where none is negative; the division
@@ -72,7 +73,11 @@ void scale_maxpool_grad(Scaler *scaler, ValueId old, Node *node) {
 static void average(Scaler *scaler, Node *node, double log2_summands) {
   bool nonnegative = scaler_operand(scaler, node, 0)->estimate.nonnegative;
   double growth = nonnegative ? log2_summands : log2_summands / 2;
-  scaler_reduce(scaler, node, growth - log2(list_count(&node->attr.window)));
+  double taps = list_count(&node->attr.window);
+  scaler_reduce(scaler, node, growth - log2(taps));
+  scaler_factor(scaler, node, growth - log2(taps),
+                nonnegative ? "%.6g / %.12g" : "r(%.6g) / %.12g",
+                exp2(log2_summands), taps);
 }
 
 void scale_avgpool(Scaler *scaler, ValueId old, Node *node) {

@@ -73,6 +73,9 @@ static void scale_bound(Scaler *scaler, Node *node, int number) {
   most -= scaler_predicted(scaler, x.scale).exponent;
   node_set_scale(node, x.scale, fmin(x.estimate.log2_rms, most),
                  choice_is_nonnegative(node, &x, &bound));
+  scaler_factor(scaler, node, node_level(node),
+                "=bounds-leave-the-exponent-alone: that of the value that is "
+                "bounded");
   scaler_align(scaler, node, number, x.scale);
 }
 
@@ -106,6 +109,8 @@ void scale_choice(Scaler *scaler, ValueId old, Node *node) {
   node_set_scale(node, scale, log2_rms, choice_is_nonnegative(node, &a, &b));
   if (scale.kind != SCALE_NORMAL)
     return;
+  if (choice_drift(node, &a, &b) < 0)
+    scaler_factor(scaler, node, -0.5, "r(1/2)");
   scaler_align(scaler, node, first, scale);
   scaler_align(scaler, node, first + 1, scale);
 }
@@ -139,6 +144,7 @@ void scale_rounded(Scaler *scaler, ValueId old, Node *node) {
   node_set_scale(node, scale_static(0),
                  fmax(operand_level(scaler, operand), -1),
                  operand->estimate.nonnegative);
+  scaler_factor(scaler, node, node_level(node), "the value, at least 1/2");
 }
 
 /* 1 / sqrt of zeros, infinities and NaN is infinite, zero or NaN. */
@@ -148,7 +154,7 @@ void scale_rsqrt(Scaler *scaler, ValueId old, Node *node) {
     scaler_make_static(scaler, node, 0);
   const Node *operand = scaler_operand(scaler, node, 0);
   if (operand->scale.kind == SCALE_ZERO || operand->scale.kind == SCALE_ANY) {
-    node_set_scale(node, (Scale){SCALE_ANY, 0, 0}, -INFINITY, true);
+    node_set_scale(node, scale_make(SCALE_ANY, 0, 0), -INFINITY, true);
     return;
   }
   int32_t e = operand->scale.exponent;
@@ -188,6 +194,8 @@ void scale_bounded(Scaler *scaler, ValueId old, Node *node) {
   node_set_scale(node, scale_static(0), 0.5 * log2(bounded_square(node->op, v)),
                  node->op == OP_SIGMOID ||
                      (keeps && operand->estimate.nonnegative));
+  scaler_factor(scaler, node, node_level(node), "rms of %s at 2^%.2f",
+                op_info(node->op)->text, operand_level(scaler, operand));
 }
 
 void scale_pow(Scaler *scaler, ValueId old, Node *node) {

@@ -27,13 +27,16 @@ static double gate_drift(const Scaler *scaler, const Node *node) {
 void scale_gated(Scaler *scaler, ValueId old, Node *node) {
   (void)old;
   bool nonnegative = scaler_operand(scaler, node, 0)->estimate.nonnegative;
-  scaler_keep(scaler, node, gate_drift(scaler, node), nonnegative);
+  double drift = gate_drift(scaler, node);
+  scaler_keep(scaler, node, drift, nonnegative);
+  scaler_factor(scaler, node, drift, "the gate's 2^%.2f", drift);
 }
 
 /* (x, dy) */
 void scale_gated_grad(Scaler *scaler, ValueId old, Node *node) {
   (void)old;
   const Node *dy = scaler_operand(scaler, node, 1);
-  node_set_scale(node, dy->scale,
-                 dy->estimate.log2_rms + gate_drift(scaler, node), false);
+  double drift = gate_drift(scaler, node);
+  node_set_scale(node, dy->scale, dy->estimate.log2_rms + drift, false);
+  scaler_factor(scaler, node, drift, "the gate's 2^%.2f", drift);
 }

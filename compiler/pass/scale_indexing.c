@@ -45,7 +45,7 @@ static int joined_parts(const Scaler *scaler, const Node *node, Part *part) {
 /* The largest exponent of the parts that count, or of any where none does. */
 static Scale joined_scale(Scaler *scaler, const Node *node, const Part *part,
                           int count, bool contributes) {
-  Scale scale = {SCALE_ZERO, 0, 0};
+  Scale scale = scale_make(SCALE_ZERO, 0, 0);
   for (int i = 0; i < count; i++) {
     if (part[i].scale.kind == SCALE_ANY && scale.kind == SCALE_ZERO)
       scale.kind = SCALE_ANY;
@@ -96,6 +96,12 @@ void scale_joined(Scaler *scaler, ValueId old, Node *node) {
                          : joined_scale(scaler, node, part, count, contributes);
   double level = joined_level(scaler, part, count, scale, demanded);
   node_set_scale(node, scale, level - scale.exponent, nonnegative);
+  scaler_factor(
+      scaler, node, node_level(node),
+      demanded ? "=writes-return-to-the-exponent-of-the-state: 2^%d, that of "
+                 "what it is stored in"
+               : "rms over the parts, at the largest 2^%d",
+      scale.exponent);
   for (int i = 0; i < count && scale.kind == SCALE_NORMAL; i++)
     scaler_align(scaler, node, i, scale);
 }
@@ -118,4 +124,5 @@ void scale_scatter(Scaler *scaler, ValueId old, Node *node) {
   scaler_renormalise(scaler, node, updates->scale.symbol,
                      node_level(updates) + (nonnegative ? growth : growth / 2),
                      nonnegative);
+  scaler_factor_count(scaler, node, k > 1 ? k : 1, nonnegative, 0, "");
 }

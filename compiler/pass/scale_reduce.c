@@ -3,6 +3,7 @@
 #include "compiler/pass/scale_rules.h"
 
 #include <math.h>
+#include <stdio.h>
 
 /* ---- contractions and reductions ---------------------------------------- */
 
@@ -49,6 +50,7 @@ void scaler_contract(Scaler *scaler, Node *node, double summands) {
                nonnegative);
   else
     scaler_renormalise(scaler, node, symbol, level, nonnegative);
+  scaler_factor_count(scaler, node, summands, nonnegative, 0, "");
 }
 
 void scale_contraction(Scaler *scaler, ValueId old, Node *node) {
@@ -75,15 +77,29 @@ static double sum_growth(const Scaler *scaler, const Node *node) {
   return scaler_operand(scaler, node, 0)->estimate.nonnegative ? n : n / 2;
 }
 
+/* Of a sum that grew; `divisor`: of a mean. */
+static void note_growth(const Scaler *scaler, Node *node, double divisor) {
+  if (!node_contributes(scaler_operand(scaler, node, 0)))
+    return;
+  char text[40] = "";
+  if (divisor != 1)
+    snprintf(text, sizeof text, " / %.12g", divisor);
+  scaler_factor_count(scaler, node, scaler_summands(scaler, node),
+                      scaler_operand(scaler, node, 0)->estimate.nonnegative,
+                      -log2(divisor), text);
+}
+
 void scale_sum(Scaler *scaler, ValueId old, Node *node) {
   (void)old;
   scaler_reduce(scaler, node, sum_growth(scaler, node));
+  note_growth(scaler, node, 1);
 }
 
 void scale_mean(Scaler *scaler, ValueId old, Node *node) {
   (void)old;
   scaler_reduce(scaler, node,
                 sum_growth(scaler, node) - log2(scaler_summands(scaler, node)));
+  note_growth(scaler, node, scaler_summands(scaler, node));
 }
 
 /* ---- the loss ----------------------------------------------------------- */
@@ -96,8 +112,9 @@ static double class_count(const Scaler *scaler, const Node *node) {
 /* A model that knows nothing pays ln V for each of V classes. */
 void scale_softmax_xent(Scaler *scaler, ValueId old, Node *node) {
   (void)old;
-  node_set_scale(node, scale_static(0), log2(log(class_count(scaler, node))),
-                 true);
+  double classes = class_count(scaler, node);
+  node_set_scale(node, scale_static(0), log2(log(classes)), true);
+  scaler_factor(scaler, node, log2(log(classes)), "ln %.12g", classes);
 }
 
 /* At uniform probabilities a row of (p - onehot) has rms sqrt(V - 1) / V, and
@@ -112,4 +129,8 @@ void scale_softmax_xent_grad(Scaler *scaler, ValueId old, Node *node) {
     node_set_scale(node, gradient->scale, -INFINITY, false);
   else
     scaler_renormalise(scaler, node, gradient->scale.symbol, level, false);
+  scaler_factor(scaler, node, level - node_level(gradient),
+                node->attr.smooth != 0 ? "r(%.12g) / %.12g * %.9g"
+                                       : "r(%.12g) / %.12g",
+                classes - 1, classes, 1 - node->attr.smooth);
 }

@@ -59,6 +59,9 @@ void scale_extreme(Scaler *scaler, ValueId old, Node *node) {
   double ln = log(2) * log2_count(scaler_summands(scaler, node));
   bool nonnegative = scaler_operand(scaler, node, 0)->estimate.nonnegative;
   scaler_keep(scaler, node, ln > 0.5 ? 0.5 * log2(2 * ln) : 0, nonnegative);
+  if (ln > 0.5)
+    scaler_factor(scaler, node, 0.5 * log2(2 * ln), "r(2 ln %.12g)",
+                  scaler_summands(scaler, node));
 }
 
 /* One element of n is dy, the others are 0. */
@@ -68,6 +71,7 @@ void scale_extreme_grad(Scaler *scaler, ValueId old, Node *node) {
   double n = scaler_summands(scaler, node);
   node_set_scale(node, dy->scale, dy->estimate.log2_rms - log2_count(n) / 2,
                  dy->estimate.nonnegative);
+  scaler_factor(scaler, node, -log2_count(n) / 2, "r(1/%.12g)", n);
 }
 
 /* Taken on unscaled values: n times an exponent is no exponent any more. */
@@ -76,13 +80,18 @@ void scale_prod(Scaler *scaler, ValueId old, Node *node) {
   double level = scaler_summands(scaler, node) * expected_level(scaler, node);
   scaler_renormalise(scaler, node, 0, fmin(fmax(level, -1000), 1000),
                      scaler_operand(scaler, node, 0)->estimate.nonnegative);
+  scaler_factor(scaler, node, node_level(node), "(2^%.2f)^%.12g",
+                expected_level(scaler, node), scaler_summands(scaler, node));
 }
 
 void scale_prod_grad(Scaler *scaler, ValueId old, Node *node) {
   (void)old;
   double others = fmax(scaler_summands(scaler, node) - 1, 0);
   double level = others * expected_level(scaler, node);
-  follow(scaler, node, fmin(fmax(level, -1000), 1000));
+  level = fmin(fmax(level, -1000), 1000);
+  follow(scaler, node, level);
+  scaler_factor(scaler, node, level, "(2^%.2f)^%.12g",
+                expected_level(scaler, node), others);
 }
 
 /* i summands at place i: the mean of their numbers is (n + 1) / 2, of the
@@ -98,6 +107,8 @@ void scale_cumsum(Scaler *scaler, ValueId old, Node *node) {
   else
     scaler_renormalise(scaler, node, operand->scale.symbol,
                        node_level(operand) + log2(square) / 2, nonnegative);
+  if (node_contributes(operand))
+    scaler_factor(scaler, node, log2(square) / 2, "r(%.12g)", square);
 }
 
 /* ---- probabilities ------------------------------------------------------ */
@@ -106,28 +117,37 @@ static double log_normaliser(double n) {
   return log2(log(2) * log2_count(n) + 0.5);
 }
 
+static void note_share(const Scaler *scaler, Node *node, double n) {
+  scaler_factor(scaler, node, -softmax_share * log2_count(n), "%.12g^-%g", n,
+                softmax_share);
+}
+
 void scale_logsumexp(Scaler *scaler, ValueId old, Node *node) {
   (void)old;
   double n = scaler_summands(scaler, node);
   node_set_scale(node, scale_static(0), log_normaliser(n), false);
+  scaler_factor(scaler, node, log_normaliser(n), "(ln %.12g + 1/2)", n);
 }
 
 void scale_logsumexp_grad(Scaler *scaler, ValueId old, Node *node) {
   (void)old;
   double n = scaler_summands(scaler, node);
   follow(scaler, node, -softmax_share * log2_count(n));
+  note_share(scaler, node, n);
 }
 
 void scale_softmax(Scaler *scaler, ValueId old, Node *node) {
   (void)old;
   double n = axis_size(scaler, node);
   scaler_renormalise(scaler, node, 0, -softmax_share * log2_count(n), true);
+  note_share(scaler, node, n);
 }
 
 void scale_softmax_grad(Scaler *scaler, ValueId old, Node *node) {
   (void)old;
   double n = axis_size(scaler, node);
   follow(scaler, node, -softmax_share * log2_count(n));
+  note_share(scaler, node, n);
 }
 
 /* Never above 0, so never `nonnegative`. */
@@ -135,19 +155,23 @@ void scale_log_softmax(Scaler *scaler, ValueId old, Node *node) {
   (void)old;
   double n = axis_size(scaler, node);
   node_set_scale(node, scale_static(0), log_normaliser(n), false);
+  scaler_factor(scaler, node, log_normaliser(n), "(ln %.12g + 1/2)", n);
 }
 
 /* At uniform probabilities the mean of dy is taken away. */
 void scale_log_softmax_grad(Scaler *scaler, ValueId old, Node *node) {
   (void)old;
   double n = axis_size(scaler, node);
-  follow(scaler, node, n > 0 ? 0.5 * log2(1 - 1 / n) : 0);
+  double growth = n > 0 ? 0.5 * log2(1 - 1 / n) : 0;
+  follow(scaler, node, growth);
+  scaler_factor(scaler, node, growth, "r(1 - 1/%.12g)", n);
 }
 
 void scale_onehot(Scaler *scaler, ValueId old, Node *node) {
-  (void)scaler, (void)old;
-  node_set_scale(node, scale_static(0), -0.5 * log2((double)node->attr.size),
-                 true);
+  (void)old;
+  double level = -0.5 * log2((double)node->attr.size);
+  node_set_scale(node, scale_static(0), level, true);
+  scaler_factor(scaler, node, level, "r(1/%lld)", (long long)node->attr.size);
 }
 
 /* ---- norms -------------------------------------------------------------- */

@@ -21,6 +21,7 @@
 #include "compiler/pass/scale_rules.h"
 
 #include <math.h>
+#include <stdarg.h>
 
 /* log2 of the rms of a uniform variate on [0, 1): sqrt(1/3). */
 static const double log2_rms_uniform = -0.79248125036057809;
@@ -50,13 +51,45 @@ int32_t level_exponent(double level, ScaleRounding rounding) {
 
 void node_set_unscaled(Node *node) {
   node->scale = scale_none();
-  node->estimate = (Estimate){0, false};
+  node->estimate = (Estimate){.log2_rms = 0};
 }
 
 void node_set_scale(Node *node, Scale scale, double log2_rms,
                     bool nonnegative) {
   node->scale = scale;
-  node->estimate = (Estimate){log2_rms, nonnegative};
+  node->estimate = (Estimate){.log2_rms = log2_rms, .nonnegative = nonnegative};
+}
+
+void scaler_factor(const Scaler *scaler, Node *node, double log2_factor,
+                   const char *format, ...) {
+  if (node->scale.kind != SCALE_NORMAL || isinf(node->estimate.log2_rms))
+    return;
+  va_list args;
+  Buffer text = {0};
+  va_start(args, format);
+  buffer_vprintf(&text, format, args);
+  va_end(args);
+  node->estimate.factor =
+      arena_string(scaler->context->arena, text.data, text.length);
+  node->estimate.log2_factor = log2_factor;
+  buffer_free(&text);
+}
+
+void scaler_factor_count(const Scaler *scaler, Node *node, double count,
+                         bool nonnegative, double other, const char *text) {
+  double level = log2(count);
+  scaler_factor(scaler, node, (nonnegative ? level : level / 2) + other,
+                nonnegative ? "%.12g%s" : "r(%.12g)%s", count, text);
+}
+
+/* "rms of uniform(-0.5, 0.5)" */
+static void note_initial(const Scaler *scaler, Node *node, Init init) {
+  int count = init_arguments(init.kind);
+  scaler_factor(scaler, node, init_log2_rms(init),
+                count > 1    ? "rms of %s(%.6g, %.6g)"
+                : count == 1 ? "rms of %s(%.6g)"
+                             : "rms of %s",
+                init_name(init.kind), init.a, init.b);
 }
 
 /* Parameters have the exponent that scalify chose for the whole program; what
@@ -77,23 +110,24 @@ void scale_leaf(Scaler *scaler, ValueId old, Node *node) {
   node_set_scale(node, param->scale,
                  init_log2_rms(param->init) - (double)param->scale.exponent,
                  false);
+  note_initial(scaler, node, param->init);
 }
 
 /* c = m * 2^k with 1 <= |m| < 2 holds exactly. Zero, infinities and NaN take
  * the exponent of what they meet. */
 void scale_constant(Scaler *scaler, ValueId old, Node *node) {
-  (void)scaler, (void)old;
+  (void)old;
   if (!type_is_real(node->type)) {
     node_set_unscaled(node);
     return;
   }
   double value = node->attr.value;
   if (value == 0) {
-    node_set_scale(node, (Scale){SCALE_ZERO, 0, 0}, -INFINITY, true);
+    node_set_scale(node, scale_make(SCALE_ZERO, 0, 0), -INFINITY, true);
     return;
   }
   if (!isfinite(value)) {
-    node_set_scale(node, (Scale){SCALE_ANY, 0, 0}, -INFINITY, value > 0);
+    node_set_scale(node, scale_make(SCALE_ANY, 0, 0), -INFINITY, value > 0);
     return;
   }
   int exponent;
@@ -104,6 +138,7 @@ void scale_constant(Scaler *scaler, ValueId old, Node *node) {
   node->attr.value = ldexp(value, -exponent);
   node_set_scale(node, scale_static(exponent), log2(fabs(node->attr.value)),
                  value > 0);
+  scaler_factor(scaler, node, log2(fabs(value)), "%.9g", fabs(value));
 }
 
 /* ---- conversions -------------------------------------------------------- */
@@ -119,6 +154,7 @@ void scale_convert(Scaler *scaler, ValueId old, Node *node) {
                    operand->estimate.nonnegative);
   } else if (operand->type->format == FORMAT_U8) {
     node_set_scale(node, scale_static(8), log2_rms_uniform, true);
+    scaler_factor(scaler, node, 8 + log2_rms_uniform, "256 * r(1/3)");
   } else {
     FormatKind kind = format_info(operand->type->format)->kind;
     node_set_scale(node, scale_static(0), 0,
@@ -152,12 +188,15 @@ void scale_relu(Scaler *scaler, ValueId old, Node *node) {
   (void)old;
   bool nonnegative = scaler_operand(scaler, node, 0)->estimate.nonnegative;
   scaler_keep(scaler, node, nonnegative ? 0 : log2_rms_half, true);
+  if (!nonnegative)
+    scaler_factor(scaler, node, log2_rms_half, "r(1/2)");
 }
 
 void scale_relu_grad(Scaler *scaler, ValueId old, Node *node) {
   (void)old;
   bool nonnegative = scaler_operand(scaler, node, 0)->estimate.nonnegative;
   scaler_keep(scaler, node, log2_rms_half, nonnegative);
+  scaler_factor(scaler, node, log2_rms_half, "r(1/2)");
 }
 
 /* ---- functions ---------------------------------------------------------- */
@@ -197,7 +236,7 @@ void scale_rescale(Scaler *scaler, ValueId old, Node *node) {
   ValueId symbol = scaler_measure(scaler, node);
   node->op = OP_REBALANCE;
   node->attr.by = NORM_L1; /* unused by rebalance: its neutral value */
-  node_set_scale(node, (Scale){SCALE_NORMAL, symbol, 0}, 0, nonnegative);
+  node_set_scale(node, scale_make(SCALE_NORMAL, symbol, 0), 0, nonnegative);
 }
 
 void scale_rebalance(Scaler *scaler, ValueId old, Node *node) {
@@ -222,6 +261,31 @@ void scale_store(Scaler *scaler, ValueId old, Node *node) {
   node_set_scale(node, param,
                  scaler_operand(scaler, node, 0)->estimate.log2_rms,
                  scaler_operand(scaler, node, 0)->estimate.nonnegative);
+}
+
+enum {
+#define RULE(id, ...) RULE_##id,
+#include "compiler/pass/scale_rules.def"
+  RULE_COUNT
+};
+
+static const ScaleRuleInfo rule_info[RULE_COUNT] = {
+#define RULE(id, name, arithmetic) {name, arithmetic},
+#include "compiler/pass/scale_rules.def"
+};
+
+const ScaleRuleInfo *scale_rule_list(size_t *count) {
+  *count = RULE_COUNT;
+  return rule_info;
+}
+
+const ScaleRuleInfo *scale_rule_info(Op op) {
+  static const int table[OP_COUNT] = {
+#define OP(id, text, inputs, attributes, class, shape, exponent, scale, ...)   \
+  [OP_##id] = RULE_##scale,
+#include "ir/ops.def"
+  };
+  return &rule_info[table[op]];
 }
 
 ScaleRule *scale_rule(Op op) {

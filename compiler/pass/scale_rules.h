@@ -39,6 +39,15 @@ typedef void ScaleRule(Scaler *scaler, ValueId old, Node *node);
 /* The rule in the `scale` column of ops.def. */
 ScaleRule *scale_rule(Op op);
 
+/* A row of scale_rules.def. */
+typedef struct {
+  const char *name, *arithmetic;
+} ScaleRuleInfo;
+/* That of the op's rule. */
+const ScaleRuleInfo *scale_rule_info(Op op);
+/* All rows. */
+const ScaleRuleInfo *scale_rule_list(size_t *count);
+
 /* L of a value; -INFINITY where its data are known to be zero. */
 double node_level(const Node *node);
 /* L rounded to an exponent. Exact powers of two stay what they are although
@@ -54,6 +63,15 @@ void node_set_scale(Node *node, Scale scale, double log2_rms, bool nonnegative);
 bool node_contributes(const Node *node);
 /* The exponent of operand 0, its estimate changed by `drift`. */
 void scaler_keep(Scaler *scaler, Node *node, double drift, bool nonnegative);
+/* Notes what the rule multiplied by, for those who ask where an exponent comes
+ * from: F of the rule's arithmetic in scale_rules.def. A text that begins with
+ * `=` stands for name and arithmetic of the rule. Called when scale and estimate are set. */
+void scaler_factor(const Scaler *scaler, Node *node, double log2_factor,
+                   const char *format, ...) SG_PRINTF(4, 5);
+/* The same of sums over `count` independent summands: r(count), or all of it
+ * where none is negative; 2^other goes by as text ("" with 0). */
+void scaler_factor_count(const Scaler *scaler, Node *node, double count,
+                         bool nonnegative, double other, const char *text);
 /* Is an operand of the product or quotient known to be zero, infinite or NaN?
  * Then the node has taken the other's scale (scale_arithmetic.c). */
 bool scaler_special(const Scaler *scaler, Node *node);

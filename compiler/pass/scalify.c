@@ -76,6 +76,7 @@ static ValueId add_rebalance(Scaler *scaler, const Node *node, ValueId operand,
   helper.span = node->span;
   helper.scale = target;
   helper.estimate = from.estimate;
+  helper.estimate.factor = NULL;
   if (from.scale.symbol == target.symbol)
     helper.estimate.log2_rms += from.scale.exponent - target.exponent;
   return graph_add(scaler->copy.new, &helper);
@@ -165,7 +166,7 @@ Scale scaler_larger(Scaler *scaler, const Node *node, Scale a, Scale b) {
   int32_t second = scaler_predicted(scaler, b).exponent;
   predict(scaler, id, scale_static(first > second ? first : second), 0,
           SCALE_DOWN);
-  return (Scale){SCALE_NORMAL, id, 0};
+  return scale_make(SCALE_NORMAL, id, 0);
 }
 
 ValueId scaler_measure(Scaler *scaler, const Node *node) {
@@ -186,8 +187,9 @@ void scaler_set(Scaler *scaler, Node *node, ValueId symbol, int64_t exponent,
                                               : exponent;
   if (clamped != exponent)
     note_clamped(scaler, node, exponent);
-  node->scale = (Scale){SCALE_NORMAL, symbol, (int32_t)clamped};
-  node->estimate = (Estimate){level - (double)clamped, nonnegative};
+  node->scale = scale_make(SCALE_NORMAL, symbol, (int32_t)clamped);
+  node->estimate = (Estimate){.log2_rms = level - (double)clamped,
+                              .nonnegative = nonnegative};
 }
 
 void scaler_renormalise(Scaler *scaler, Node *node, ValueId symbol,

@@ -173,7 +173,7 @@ static void test_description(void **state) {
   lab_scale(lab, loss, 0);
   ValueId e = lab_op(lab, OP_NORM_EXPONENT, FORMAT_I32, SCALAR, x, 0, 0);
   ValueId y = lab_op(lab, OP_REBALANCE, FORMAT_F32, SHAPE(4, 7), x, 0, 0);
-  lab_node(lab, y)->scale = (Scale){SCALE_NORMAL, e, 3};
+  lab_node(lab, y)->scale = scale_make(SCALE_NORMAL, e, 3);
   lab_return(lab, loss);
   lab_return(lab, y);
   void *handle = NULL;

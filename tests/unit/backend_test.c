@@ -226,13 +226,13 @@ static void test_exponents(void **state) {
     lab_node(lab, e)->attr.by = (Norm)by;
     measured[by] = e;
     ValueId y = lab_op(lab, OP_REBALANCE, FORMAT_F32, shape, x, 0, 0);
-    lab_node(lab, y)->scale = (Scale){SCALE_NORMAL, e, by - 1};
+    lab_node(lab, y)->scale = scale_make(SCALE_NORMAL, e, by - 1);
     ValueId sum = reduced(lab, OP_SUM, SHAPE(35), y, "a b -> b");
-    lab_node(lab, sum)->scale = (Scale){SCALE_NORMAL, e, 3};
+    lab_node(lab, sum)->scale = scale_make(SCALE_NORMAL, e, 3);
     ValueId mean = reduced(lab, OP_MEAN, SHAPE(6), y, "a b -> a");
-    lab_node(lab, mean)->scale = (Scale){SCALE_NORMAL, e, -2};
+    lab_node(lab, mean)->scale = scale_make(SCALE_NORMAL, e, -2);
     ValueId product = lab_op(lab, OP_MUL, FORMAT_F32, shape, y, x, 0);
-    lab_node(lab, product)->scale = (Scale){SCALE_NORMAL, e, 5 + by};
+    lab_node(lab, product)->scale = scale_make(SCALE_NORMAL, e, 5 + by);
     ValueId cast = lab_op(lab, OP_CAST, FORMAT_E4M3, shape, product, 0, 0);
     lab_node(lab, cast)->scale = lab_node(lab, product)->scale;
     ValueId back = lab_op(lab, OP_REBALANCE, FORMAT_F32, shape, cast, 0, 0);
@@ -243,10 +243,10 @@ static void test_exponents(void **state) {
     lab_scale(lab, power, 7);
   }
   ValueId most = lab_op(lab, OP_MAX_EXPONENT, FORMAT_I32, SCALAR, 0, 0, 0);
-  lab_node(lab, most)->attr.term[0] = (Scale){SCALE_NORMAL, measured[0], 2};
-  lab_node(lab, most)->attr.term[1] = (Scale){SCALE_NORMAL, measured[2], -1};
+  lab_node(lab, most)->attr.term[0] = scale_make(SCALE_NORMAL, measured[0], 2);
+  lab_node(lab, most)->attr.term[1] = scale_make(SCALE_NORMAL, measured[2], -1);
   ValueId z = lab_op(lab, OP_REBALANCE, FORMAT_F32, shape, x, 0, 0);
-  lab_node(lab, z)->scale = (Scale){SCALE_NORMAL, most, 0};
+  lab_node(lab, z)->scale = scale_make(SCALE_NORMAL, most, 0);
   ValueId even = lab_op(lab, OP_REBALANCE, FORMAT_F32, shape, x, 0, 0);
   lab_scale(lab, even, 5);
   ValueId root = lab_op(lab, OP_SQRT, FORMAT_F32, shape, even, 0, 0);
@@ -273,7 +273,7 @@ static void test_unmeasured(void **state) {
       ValueId e = lab_op(lab, OP_NORM_EXPONENT, FORMAT_I32, SCALAR, x, 0, 0);
       lab_node(lab, e)->attr.by = (Norm)by;
       ValueId y = lab_op(lab, OP_REBALANCE, FORMAT_F32, SHAPE(3), x, 0, 0);
-      lab_node(lab, y)->scale = (Scale){SCALE_NORMAL, e, 0};
+      lab_node(lab, y)->scale = scale_make(SCALE_NORMAL, e, 0);
     }
   lab_compare_apart(lab);
   lab_free(lab);
@@ -353,7 +353,7 @@ static void test_long_norms(void **state) {
       lab_scale(lab, x, 0);
       ValueId y =
           lab_op(lab, OP_REBALANCE, FORMAT_F32, SHAPE(sizes[i]), x, 0, 0);
-      lab_node(lab, y)->scale = (Scale){SCALE_NORMAL, e, 0};
+      lab_node(lab, y)->scale = scale_make(SCALE_NORMAL, e, 0);
     }
   }
   lab_compare_apart(lab);
@@ -500,7 +500,8 @@ static void layer_backward(Layer *layer) {
   Shape out = SHAPE(9, 19);
   ValueId measured =
       lab_op(lab, OP_NORM_EXPONENT, FORMAT_I32, SCALAR, layer->h, 0, 0);
-  Scale e = {SCALE_NORMAL, measured, 0}, more = {SCALE_NORMAL, measured, 2};
+  Scale e = scale_make(SCALE_NORMAL, measured, 0),
+        more = scale_make(SCALE_NORMAL, measured, 2);
   layer->gradient = e;
   ValueId d = scaled_op(lab, OP_REBALANCE, FORMAT_F32, out, layer->h, 0, e);
   ValueId dr = scaled_op(lab, OP_RELU_GRAD, FORMAT_F32, out, d, layer->mask, e);
@@ -517,7 +518,7 @@ static ValueId updated(const Layer *layer, Shape shape, ValueId param,
   Lab *lab = layer->lab;
   ValueId rate = real_const(lab, 1.6);
   lab_scale(lab, rate, -4);
-  Scale e = {SCALE_NORMAL, layer->gradient.symbol, -2};
+  Scale e = scale_make(SCALE_NORMAL, layer->gradient.symbol, -2);
   ValueId step = scaled_op(lab, OP_MUL, FORMAT_F32, shape, gradient, rate, e);
   Scale own = scale_static(-3);
   ValueId at = scaled_op(lab, OP_REBALANCE, FORMAT_F32, shape, step, 0, own);

@@ -99,11 +99,11 @@ static void test_symbols(void **state) {
   ValueId e = lab_op(lab, OP_NORM_EXPONENT, FORMAT_I32, SCALAR, x, 0, 0);
   lab_node(lab, e)->attr.by = NORM_L2;
   ValueId y = lab_op(lab, OP_REBALANCE, FORMAT_REAL, SHAPE(2), x, 0, 0);
-  lab_node(lab, y)->scale = (Scale){SCALE_NORMAL, e, 0};
+  lab_node(lab, y)->scale = scale_make(SCALE_NORMAL, e, 0);
   ValueId dot = lab_pattern(lab, OP_EINSUM, SCALAR, y, y, "i, i ->");
-  lab_node(lab, dot)->scale = (Scale){SCALE_NORMAL, e, 3};
+  lab_node(lab, dot)->scale = scale_make(SCALE_NORMAL, e, 3);
   ValueId max = lab_op(lab, OP_MAX_EXPONENT, FORMAT_I32, SCALAR, 0, 0, 0);
-  lab_node(lab, max)->attr.term[0] = (Scale){SCALE_NORMAL, e, -2};
+  lab_node(lab, max)->attr.term[0] = scale_make(SCALE_NORMAL, e, -2);
   lab_node(lab, max)->attr.term[1] = scale_static(4);
   lab_run(lab, PRECISION_F32, 1);
   lab_expect(lab, e, NUMBERS(5)); /* 2 + floor(log2 12) */

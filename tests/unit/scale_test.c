@@ -50,11 +50,12 @@ static int tear_down(void **state) {
 }
 
 static Scale at(ValueId symbol, int32_t exponent) {
-  return (Scale){SCALE_NORMAL, symbol, exponent};
+  return scale_make(SCALE_NORMAL, symbol, exponent);
 }
 
-static const Scale zero = {SCALE_ZERO, 0, 0}, any = {SCALE_ANY, 0, 0},
-                   none = {SCALE_NONE, 0, 0};
+static const Scale zero = {SCALE_ZERO, 0, 0, NULL},
+                   any = {SCALE_ANY, 0, 0, NULL},
+                   none = {SCALE_NONE, 0, 0, NULL};
 
 /* Adds `op` over operands at a, b, c with result `scale`. */
 static ValueId apply(Op op, Format format, Scale scale, Scale a, Scale b,
@@ -221,7 +222,7 @@ static void equality_is_of_what_counts(void **state) {
   assert_false(scale_equal(at(s, 1), at(s, 2)));
   assert_false(scale_equal(at(s, 1), at(t, 1)));
   assert_false(scale_equal(at(0, 0), none));
-  assert_true(scale_equal((Scale){SCALE_ZERO, 0, 3}, zero));
+  assert_true(scale_equal(scale_make(SCALE_ZERO, 0, 3), zero));
   assert_false(scale_equal(zero, any));
 }
 

@@ -402,11 +402,11 @@ static void too_many_symbols(void) {
   e->op = OP_MUL;
   e->input[0] = value("%a");
   e->input[1] = value("%b");
-  e->scale = (Scale){SCALE_NORMAL, value("$s"), 0};
+  e->scale = scale_make(SCALE_NORMAL, value("$s"), 0);
 }
 
 static void symbol_without_scale(void) {
-  node("%q")->scale = (Scale){SCALE_NONE, value("$s"), 0};
+  node("%q")->scale = scale_make(SCALE_NONE, value("$s"), 0);
   node("%r")->op = OP_REBALANCE;
 }
 

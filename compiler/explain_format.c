@@ -1,0 +1,105 @@
+/* Which rules of a recipe spoke of a format, and which one decided.
+ *
+ * In: a value, or an operand of a product, at level scaled. Out: the format the
+ * recipe has for it, and a line for each rule that named one: its text, where
+ * it stands, and whether it won. The last match wins (semantics.md, Recipes);
+ * what the text of a program pins, and that single numbers are f32, is over all
+ * rules.
+ */
+#include "compiler/context.h"
+#include "compiler/pass/recipe_query.h"
+#include "compiler/pass/storage.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* "recipes.sg:29", or nothing where the place is not known. */
+static void print_place(Buffer *out, const Program *program, Span span) {
+  if (!span.source)
+    return;
+  const Source *source = sources_get(program->sources, span.source);
+  buffer_printf(out, "%s:%u", source->name,
+                source_place(source, span.start).line);
+}
+
+/* "matmul, conv : e4m3 / e5m2" */
+static void print_rule(Buffer *out, const Rule *rule) {
+  for (size_t i = 0; i < rule->selector.length; i++) {
+    buffer_text(out, i ? ", " : "");
+    selector_print(out, &rule->selector.data[i]);
+  }
+  buffer_text(out, " : ");
+  settings_print(out, &rule->settings);
+}
+
+static void print_vote(Buffer *out, const Program *program, const Vote *vote,
+                       const char *result) {
+  size_t line = out->length;
+  buffer_printf(out, "  %s  ", result);
+  print_rule(out, vote->rule);
+  buffer_pad(out, line, 60);
+  buffer_printf(out, "  %s %s  ", vote->which, format_info(vote->format)->text);
+  buffer_pad(out, line, 78);
+  print_place(out, program, vote->rule->span);
+  while (out->data[out->length - 1] == ' ')
+    out->data[--out->length] = '\0';
+  buffer_char(out, '\n');
+}
+
+/* What is over all rules; NULL: nothing is. */
+static const char *overruled(const Node *node) {
+  return !type_is_real(node->type) ? "whole numbers are stored as they are"
+         : node->pinned            ? "the text of the program fixes the format"
+         : node->type->rank == 0   ? "single numbers are f32"
+                                   : NULL;
+}
+
+Format explain_rules(Buffer *rules, const Edge *edge, ProductKind kind) {
+  const Program *program = edge->program;
+  const Graph *graph = edge->graph;
+  bool reader = edge->reader != 0;
+  ValueId id = reader ? graph_node(graph, edge->reader)->input[edge->operand]
+                      : edge->value;
+  const Node *node = graph_node(graph, id);
+  Settings settings = reader
+                          ? recipe_operand_settings(program, graph, kind,
+                                                    edge->reader, edge->operand)
+                          : recipe_value_settings(program, graph, id);
+  Votes votes = {0};
+  if (reader)
+    recipe_operand_votes(program, graph, kind, edge->reader, edge->operand,
+                         &votes);
+  else
+    recipe_value_votes(program, graph, id, &votes);
+  const char *over = overruled(node);
+  if (over) {
+    buffer_printf(rules, "  wins   %s", over);
+    if (node->pinned && node->span.source) {
+      buffer_text(rules, ", ");
+      print_place(rules, program, node->span);
+    }
+    buffer_char(rules, '\n');
+  }
+  for (size_t i = votes.length; i-- > 0;)
+    print_vote(rules, program, &votes.data[i],
+               !over && i + 1 == votes.length ? "wins " : "loses");
+  vec_free(&votes);
+  return settings.forward;
+}
+
+const char *explain_stored(Arena *arena, const Edge *edge, Format wanted,
+                           Format stored) {
+  const Node *node = graph_node(edge->graph, edge->value);
+  if (stored == wanted || overruled(node) || wanted == FORMAT_NONE)
+    return "";
+  if (node->op == OP_INPUT)
+    return ": the caller keeps it, so it is not rounded";
+  if (node->op == OP_RESHAPE)
+    return ": a view has the format of what it is a view of";
+  if (!format_rounds(stored))
+    return arena_printf(arena,
+                        ", not rounded: the backward pass does not read it and "
+                        "it is no result; kept, it would be %s",
+                        format_info(wanted)->text);
+  return ": as the value whose memory it shares";
+}
