@@ -249,13 +249,8 @@ static Trial *equal_runs(const char *text, const char *rule,
   return t[1];
 }
 
-/* By name, or by the name of a result, where a value kept another one. */
 static const Tensor *value(const Trial *t, const char *name) {
   const Tensor *tensor = trial_value(t, name);
-  for (size_t i = 0; !tensor && i < t->graph->result.length; i++)
-    if (strcmp(t->graph->result.data[i].name, name) == 0)
-      tensor = evaluator_value(t->evaluator, t->graph,
-                               t->graph->result.data[i].value);
   if (!tensor)
     fail_msg("no value %s", name);
   return tensor;

@@ -137,6 +137,10 @@ static const Tensor *named_value(const Trial *t, const char *name) {
 
 const Tensor *trial_value(const Trial *t, const char *name) {
   const Tensor *value = named_value(t, name);
+  const Graph *graph = t->graph;
+  for (size_t i = 0; !value && i < graph->result.length; i++)
+    if (strcmp(graph->result.data[i].name, name) == 0)
+      value = evaluator_value(t->evaluator, graph, graph->result.data[i].value);
   int param = program_param(t->program, name);
   return value || param < 0 ? value : evaluator_param(t->evaluator, param);
 }

@@ -46,7 +46,8 @@ bool trial_step(Trial *t, uint64_t step);
 /* The inputs of a step: standard normal reals, whole numbers where they choose
  * within their limit, else of a byte. A function of name, step and element. */
 void trial_fill(Trial *t, uint64_t step);
-/* A value of the last step by name, or the parameter of that name; NULL. */
+/* A value of the last step by its name or that of a result, or the parameter of
+ * that name; NULL. */
 const Tensor *trial_value(const Trial *t, const char *name);
 
 /* data * 2^exponent of both, equal to the bit but for the payload of a NaN. */
