@@ -1,4 +1,5 @@
-/* Whole trainings of examples/mlp over three seeds and two recipes. */
+/* Whole trainings: of examples/mlp over three seeds and two recipes, and of a
+ * perceptron that starts far from unit scale. */
 #include "tests/bench/bench.h"
 
 #include <math.h>
@@ -62,4 +63,27 @@ void bench_accuracy(Report *report) {
   for (int s = 0; s < SEEDS; s++)
     gap += fabs(accuracy[1][s] - accuracy[0][s]) / SEEDS;
   report_figure(report, "mean |fp8 - f32|", gap, "", LIMIT_AT_MOST, 0.003);
+}
+
+/* Acceptance 6 of scale propagation: where plain f16 overflows from the first
+ * step on, scaled f16 trains like f32. */
+void bench_wide(Report *report) {
+  static const char *const recipe[] = {"f32", "fp16", "plain16"};
+  double accuracy[3], seconds;
+  for (int r = 0; r < 3; r++) {
+    char name[64], label[96];
+    snprintf(name, sizeof name, "wide-%s", recipe[r]);
+    if (!compile_program("tests/bench/wide.sg", recipe[r], name, report))
+      return;
+    accuracy[r] = train_and_evaluate(name, 1, &seconds);
+    if (isnan(accuracy[r])) {
+      report_failure(report, name, "training or evaluation failed");
+      return;
+    }
+    snprintf(label, sizeof label, "accuracy from deviation 8, %s", recipe[r]);
+    report_figure(report, label, accuracy[r], "",
+                  r == 2 ? LIMIT_AT_MOST : LIMIT_NONE, 0.2);
+  }
+  report_figure(report, "fp16 / f32", accuracy[1] / accuracy[0], "",
+                LIMIT_AT_LEAST, 0.97);
 }

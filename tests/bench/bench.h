@@ -47,6 +47,9 @@ ProcessResult process_run(char *const *command, const char *output);
 const char *build_path(char *buffer, size_t size, const char *name);
 const char *source_path(char *buffer, size_t size, const char *name);
 const char *scratch_path(char *buffer, size_t size, const char *name);
+/* Compiles a program of the source folder to scratch_path(name). */
+bool compile_program(const char *file, const char *recipe, const char *name,
+                     Report *report);
 /* Compiles examples/mlp under a recipe to scratch_path(name). */
 bool compile_example(const char *recipe, const char *name, Report *report);
 
@@ -60,5 +63,6 @@ void bench_gpt2(Report *report);
 void bench_startup(Report *report);
 void bench_step(Report *report);
 void bench_accuracy(Report *report);
+void bench_wide(Report *report);
 
 #endif

@@ -16,6 +16,8 @@ static const Benchmark benchmarks[] = {
     {"step", "train step against the f32 FMA peak of two threads", bench_step},
     {"accuracy", "test accuracy over three seeds, f32 and fp8 (minutes)",
      bench_accuracy},
+    {"wide", "scaled f16 from weights of deviation 8, against f32 (minutes)",
+     bench_wide},
 };
 enum { BENCHMARKS = sizeof benchmarks / sizeof benchmarks[0] };
 

@@ -65,18 +65,24 @@ ProcessResult process_run(char *const *command, const char *output) {
   return result;
 }
 
-bool compile_example(const char *recipe, const char *name, Report *report) {
+bool compile_program(const char *file, const char *recipe, const char *name,
+                     Report *report) {
   char sgc[4096], source[4096], out[4096], option[64];
   snprintf(option, sizeof option, "--recipe=%s", recipe);
-  char *command[] = {
-      (char *)build_path(sgc, sizeof sgc, "sgc"),
-      (char *)source_path(source, sizeof source, "examples/mlp/mlp.sg"),
-      option,
-      "-o",
-      (char *)scratch_path(out, sizeof out, name),
-      NULL};
+  char *command[] = {(char *)build_path(sgc, sizeof sgc, "sgc"),
+                     (char *)source_path(source, sizeof source, file),
+                     option,
+                     "-o",
+                     (char *)scratch_path(out, sizeof out, name),
+                     NULL};
   bool good = process_run(command, NULL).status == 0;
-  if (!good)
-    report_failure(report, name, "sgc failed to compile examples/mlp/mlp.sg");
+  if (!good) {
+    snprintf(source, sizeof source, "sgc failed to compile %s", file);
+    report_failure(report, name, source);
+  }
   return good;
+}
+
+bool compile_example(const char *recipe, const char *name, Report *report) {
+  return compile_program("examples/mlp/mlp.sg", recipe, name, report);
 }
