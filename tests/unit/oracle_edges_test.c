@@ -288,17 +288,56 @@ static void expect_same_run(const TrialSource *first, PassId first_last,
   trial_free(b);
 }
 
-/* Groups of ops and placement of values move no rounding. */
-static void fusion_moves_no_rounding(void **state) {
+static const TrialSource trained[] = {
+    {MLP, .entry = "fit", .recipe = "fp8"},
+    {MLP, .entry = "fit", .recipe = "fp8_param16"},
+    {LLAMA, .entry = "tune", .recipe = "fp8"},
+};
+enum { TRAINED = sizeof trained / sizeof *trained };
+
+/* What a value and a product say about rounding, and the casts that stand for
+ * it; then groups of ops and places of values, which move no rounding. */
+static void casts_and_fusion_move_no_rounding(void **state) {
   (void)state;
-  static const TrialSource source[] = {
-      {MLP, .entry = "fit", .recipe = "fp8"},
-      {MLP, .entry = "fit", .recipe = "fp8_param16"},
-      {LLAMA, .entry = "tune", .recipe = "fp8"},
-  };
-  for (size_t i = 0; i < sizeof source / sizeof *source; i++)
-    expect_same_run(&source[i], PASS_casts, PRECISION_EDGES, &source[i],
+  for (int i = 0; i < TRAINED; i++) {
+    expect_same_run(&trained[i], PASS_formats, PRECISION_EDGES, &trained[i],
+                    PASS_casts);
+    expect_same_run(&trained[i], PASS_casts, PRECISION_EDGES, &trained[i],
                     PASS_plan);
+  }
+}
+
+/* The format that the recipe fp8 asks for: e5m2 for gradients. */
+static Format asked(const Node *operand) {
+  return strncmp(operand->name, "d.", 2) == 0 ? FORMAT_E5M2 : FORMAT_E4M3;
+}
+
+/* Every product of every entry reads two copies in the formats of the recipe,
+ * each made by one cast from a value of 32 bits. */
+static void products_read_what_the_recipe_says(void **state) {
+  (void)state;
+  for (int i = 0; i < TRAINED; i++) {
+    Trial *t = trial_new(&trained[i], PASS_casts);
+    unsigned gradients = 0, products = 0;
+    for (ValueId id = 1; id < t->graph->count; id++) {
+      const Node *node = graph_node(t->graph, id);
+      for (int k = 0; node->op == OP_EINSUM && k < 2; k++) {
+        const Node *operand = graph_node(t->graph, node->input[k]);
+        assert_int_equal(operand->type->format, asked(operand));
+        gradients += asked(operand) == FORMAT_E5M2;
+        products++;
+        while (operand->op != OP_CAST) {
+          assert_int_equal(op_info(operand->op)->class, CLASS_structural);
+          operand = graph_node(t->graph, operand->input[0]);
+        }
+        operand = graph_node(t->graph, operand->input[0]);
+        assert_true(operand->op == OP_PARAM ||
+                    operand->type->format == FORMAT_F32);
+      }
+    }
+    assert_true(products >= 16 && gradients >= 5);
+    trial_free(t);
+  }
 }
 
 /* A recipe that propagates scales and keeps every edge wide is the plain
@@ -348,7 +387,8 @@ int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(random_programs_round_at_their_edges),
       cmocka_unit_test(examples_round_at_their_edges),
-      cmocka_unit_test(fusion_moves_no_rounding),
+      cmocka_unit_test(casts_and_fusion_move_no_rounding),
+      cmocka_unit_test(products_read_what_the_recipe_says),
       cmocka_unit_test(wide_edges_are_the_plain_program),
       cmocka_unit_test(order_of_rules_that_do_not_meet),
   };
