@@ -38,9 +38,10 @@ struct sg_context {
   bool summarized;  /* context_summary has spoken */
   bool unstable;    /* --verify-each found a text that does not read back */
   const WeightFile *weight_file; /* --check-weights, or NULL */
-  bool json;        /* --diagnostics=json */
-  Arena *before;    /* --print-diff: owns facts, while a pass runs */
-  Facts *facts;     /* what the program was before the pass */
+  bool estimates;                /* scalify is still to run, or has run here */
+  bool json;                     /* --diagnostics=json */
+  Arena *before; /* --print-diff: owns facts, while a pass runs */
+  Facts *facts;  /* what the program was before the pass */
 };
 
 /* Delivers a line of our own ("sgc: ...") at the given severity. */
@@ -53,8 +54,8 @@ sg_status context_program(sg_context *sg);
 /* Runs passes until those needed for `last` have run; PASS_COUNT: all. An
  * explicit --pass-pipeline or --stop-after takes precedence. */
 sg_status context_run(sg_context *sg, PassId last);
-/* The same up to the stage "ir", "scaled", "formatted", "final" or "plan"; NULL:
- * all of them, but a .sgir file stays as it is. */
+/* The same up to the stage "ir", "scaled", "formatted", "final" or "plan";
+ * NULL: all of them, but a .sgir file stays as it is. */
 sg_status context_advance(sg_context *sg, const char *stage);
 /* The name of a value or parameter nearest to one that nothing has, or NULL. */
 const char *context_nearest_value(const sg_context *sg, const char *name);
@@ -88,7 +89,8 @@ Format explain_rules(Buffer *rules, const Edge *edge, ProductKind kind);
 /* Why the value is stored in `stored` where its recipe says `wanted`. */
 const char *explain_stored(Arena *arena, const Edge *edge, Format wanted,
                            Format stored);
-/* report.c: the page that --emit=report prints. */
-void report_print(Buffer *out, const Program *program);
+/* report.c: the page that --emit=report prints. `estimates`: those of scalify
+ * are known. */
+void report_print(Buffer *out, const Program *program, bool estimates);
 
 #endif

@@ -254,7 +254,6 @@ static sg_status explain_edges(sg_context *sg, const Edges *edges,
 static sg_status explain(sg_context *sg, const char *edge, long depth,
                          const char *path) {
   sg_status status = context_program(sg);
-  bool estimates = sg->passes_done <= (int)PASS_scalify;
   if (status == SG_OK)
     status = context_run(sg, PASS_scalify);
   if (status != SG_OK)
@@ -263,7 +262,7 @@ static sg_status explain(sg_context *sg, const char *edge, long depth,
   Edges edges = {0};
   find_edges(sg->program, name, &edges);
   for (size_t i = 0; i < edges.length; i++) {
-    edges.data[i].estimates = estimates;
+    edges.data[i].estimates = sg->estimates;
     edges.data[i].depth = depth;
     edges.data[i].phase = sg->option.phase;
   }

@@ -1,62 +1,106 @@
 /* `--emit=report`: the page that a researcher opens first.
  *
- * One row a value of each entry, forward and gradient side by side: in which
- * format it is kept or multiplied, at which exponent, and how many summands
- * stand behind it. Below: what the numerics of the step cost in casts, shifts
- * and run-time exponents. Works on level final, where every rounding is
- * explicit.
+ * In: a program at level final, where every rounding is explicit. Out: for each
+ * entry a table with a row a value, forward and gradient side by side: in which
+ * format it is kept and read by products, at which exponent, of which predicted
+ * level, how many summands stand behind it, how often it is cast and shifted by
+ * what only a step knows. Below it, what the numerics of a step cost. Columns
+ * are as wide as what stands in them.
  */
 #include "compiler/context.h"
 
-#include <stdio.h>
-
+#include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
+
+typedef enum {
+  COLUMN_VALUE,
+  COLUMN_SHAPE,
+  COLUMN_FORWARD,
+  COLUMN_SCALE,
+  COLUMN_LEVEL,
+  COLUMN_GRADIENT,
+  COLUMN_GRADIENT_SCALE,
+  COLUMN_GRADIENT_LEVEL,
+  COLUMN_SUMMANDS,
+  COLUMN_CASTS,
+  COLUMN_SHIFTS,
+  COLUMN_NOTE,
+  COLUMNS
+} TableColumn;
+
+static const char *const heading[COLUMNS] = {"value", "shape", "fwd",   "scale",
+                                             "level", "grad",  "scale", "level",
+                                             "K",     "casts", "dyn",   "note"};
+
+/* A forward value and all that serves it: helpers, copies, its gradient. */
+typedef struct {
+  ValueId value, gradient;
+  int64_t summands;
+  int casts, dynamic;
+  const char *cell[COLUMNS];
+} Row;
 
 typedef struct {
   const Program *program;
   const Graph *graph;
+  Arena *arena;
+  bool estimates;
+  WordMap value; /* names to nodes */
+  WordMap row;   /* names of forward values to rows, from 1 */
+  VEC(Row) rows;
   Buffer *out;
 } Report;
 
-static const Node *find(const Graph *graph, const char *name) {
-  for (ValueId id = 1; id < graph->count; id++) {
-    const Node *node = graph_node(graph, id);
-    if (node->name && node->op != OP_STORE && !node_defines_exponent(node) &&
-        strcmp(node->name, name) == 0)
-      return node;
-  }
-  return NULL;
+/* ---- names --------------------------------------------------------------- */
+
+static const Node *find(const Report *report, const char *name) {
+  ValueId id = word_map_get(&report->value, name);
+  return id ? graph_node(report->graph, id) : NULL;
 }
 
-/* Is this a helper (`x~1`), or a copy (`x.q`, `x.m`) of a value that has a row
- * of its own? Such values appear in the row of what they serve. */
-static bool is_helper(const Graph *graph, const char *name) {
-  char base[512];
-  size_t length = strlen(name);
-  bool copy = length > 2 && name[length - 2] == '.' &&
-              (name[length - 1] == 'q' || name[length - 1] == 'm');
-  snprintf(base, sizeof base, "%.*s", (int)(copy ? length - 2 : 0), name);
-  return strchr(name, '~') || (copy && find(graph, base));
+static const char *name_of(const Report *report, const char *format,
+                           const char *name, int length) {
+  return intern_printf(report->program->interner, format, length, name);
 }
 
-/* The format in which contractions read `name`, else its own. */
-static Format used_format(const Report *report, const Node *node, char *scratch,
-                          size_t size) {
-  snprintf(scratch, size, "%s.q", node->name);
-  const Node *copy = find(report->graph, scratch);
-  return copy ? copy->type->format : node->type->format;
+/* The name without the `.q`, `.m` or `.e4m3` of a copy, if that is a value;
+ * else NULL. */
+static const char *copied(const Report *report, const char *name) {
+  const char *dot = strrchr(name, '.');
+  if (!dot)
+    return NULL;
+  bool copy = strcmp(dot, ".q") == 0 || strcmp(dot, ".m") == 0 ||
+              format_named(dot + 1, strlen(dot + 1)) != FORMAT_NONE;
+  const char *base =
+      copy ? name_of(report, "%.*s", name, (int)(dot - name)) : NULL;
+  return base && find(report, base) ? base : NULL;
 }
 
-static void print_scale(const Report *report, Scale scale) {
-  Buffer text = {0};
-  if (scale.kind == SCALE_NONE)
-    buffer_char(&text, '-');
-  else
-    scale_print(&text, report->graph, scale);
-  buffer_printf(report->out, " %-16s", text.data);
-  buffer_free(&text);
+/* Such values appear in the row of what they serve. */
+static bool is_helper(const Report *report, const char *name) {
+  return strchr(name, '~') || copied(report, name);
 }
+
+/* The row that a value of any phase belongs to, or NULL: a copy and a helper to
+ * that of its base, a gradient to that of its value, the new value of a
+ * parameter to that of the parameter. */
+static Row *row_of(const Report *report, const char *name) {
+  const char *base = copied(report, name);
+  base = base ? base : name;
+  base = name_of(report, "%.*s", base, (int)strcspn(base, "~"));
+  uint32_t row = word_map_get(&report->row, base);
+  if (!row && strncmp(base, "d.", 2) == 0)
+    row = word_map_get(
+        &report->row, name_of(report, "%.*s", base + 2, (int)strlen(base + 2)));
+  if (!row)
+    row = word_map_get(&report->row,
+                       name_of(report, "%.*s", base, (int)strcspn(base, "'")));
+  return row ? &report->rows.data[row - 1] : NULL;
+}
+
+/* ---- what is counted ----------------------------------------------------- */
 
 static bool is_product(const Node *node) {
   OpClass class = op_info(node->op)->class;
@@ -93,37 +137,209 @@ static int64_t summands(const Report *report, const Node *node) {
   return k;
 }
 
-static void print_row(const Report *report, const Node *node) {
-  char name[512];
+/* Is the data multiplied by a power of two that only a step knows? */
+static bool is_dynamic(const Graph *graph, ValueId id) {
+  const Node *node = graph_node(graph, id);
+  if (node->op == OP_CONST || node_defines_exponent(node))
+    return false;
+  Shift shift = node_shift(graph, id);
+  return shift.plus || shift.minus;
+}
+
+/* Adds what one node does to the row that it serves. */
+static void count_node(Report *report, ValueId id) {
+  const Node *node = graph_node(report->graph, id);
+  Row *row = node->name && !node_defines_exponent(node)
+                 ? row_of(report, node->name)
+                 : NULL;
+  if (!row)
+    return;
+  row->casts += node->op == OP_CAST;
+  row->dynamic += is_dynamic(report->graph, id);
+  int64_t k = node->phase == PHASE_FORWARD ? summands(report, node) : 0;
+  if (row->value == id || row->summands == 0)
+    row->summands = k ? k : row->summands;
+}
+
+/* ---- cells --------------------------------------------------------------- */
+
+/* What a cell says, in the report's memory. */
+static const char *cell(const Report *report, Buffer *text) {
+  const char *copy =
+      arena_string(report->arena, text->length ? text->data : "-",
+                   text->length ? text->length : 1);
+  buffer_free(text);
+  return copy;
+}
+
+/* Adds the format of the copy with this suffix, if there is one. */
+static void add_copy(Buffer *out, const Report *report, const Node *node,
+                     const char *suffix) {
+  const Node *copy = find(report, intern_printf(report->program->interner,
+                                                "%s.%s", node->name, suffix));
+  if (!copy || copy->op != OP_CAST)
+    return;
+  buffer_char(out, strchr(out->data, '>') ? ',' : '>');
+  buffer_text(out, format_info(copy->type->format)->text);
+}
+
+/* "bf16", or "bf16>e4m3" of a value that products read in e4m3. */
+static const char *format_cell(const Report *report, const Node *node) {
+  Buffer text = {0};
+  buffer_text(&text, format_info(node->type->format)->text);
+  add_copy(&text, report, node, "q");
+  for (int format = 0; format < FORMAT_COUNT; format++)
+    add_copy(&text, report, node, format_info((Format)format)->text);
+  return cell(report, &text);
+}
+
+static const char *scale_cell(const Report *report, const Node *node) {
+  Buffer text = {0};
+  scale_print(&text, report->graph, node->scale);
+  return cell(report, &text);
+}
+
+/* log2 of the predicted rms of the value; `$` stands for its run-time exponent.
+ */
+static const char *level_cell(const Report *report, const Node *node) {
+  if (!report->estimates || node->scale.kind != SCALE_NORMAL)
+    return "-";
+  if (isinf(node->estimate.log2_rms))
+    return "zero";
+  double level = node->scale.exponent + node->estimate.log2_rms;
+  level = round(level * 100) / 100 + 0.0;
+  return arena_printf(report->arena, node->scale.symbol ? "$%+.2f" : "%.2f",
+                      level);
+}
+
+static const char *number_cell(const Report *report, int64_t number) {
+  return number ? arena_printf(report->arena, "%" PRId64, number) : "-";
+}
+
+/* Where a run-time exponent that begins with this value comes from. */
+static void note_exponent(Buffer *out, const Report *report, const Node *node) {
+  const Node *symbol = graph_node(report->graph, node->scale.symbol);
+  if (!node->scale.symbol || symbol->name != node->name)
+    return;
+  buffer_printf(out, ", $%s = ", symbol->name);
+  if (symbol->op == OP_NORM_EXPONENT)
+    buffer_printf(out, "%s of %s", norm_name(symbol->attr.by),
+                  graph_node(report->graph, symbol->input[0])->name);
+  else
+    buffer_text(out, "the larger of two");
+}
+
+/* The op, and where the user's text says so. */
+static const char *note_cell(const Report *report, const Row *row) {
+  Buffer text = {0};
+  const Node *node = graph_node(report->graph, row->value);
+  buffer_text(&text, node->op == OP_PARAM   ? "master "
+                     : node->op == OP_INPUT ? "input"
+                                            : op_info(node->op)->text);
+  if (node->op == OP_PARAM)
+    buffer_text(&text, format_info(node->type->format)->text);
+  note_exponent(&text, report, node);
+  if (row->gradient)
+    note_exponent(&text, report, graph_node(report->graph, row->gradient));
+  const Source *source =
+      node->span.source
+          ? sources_get(report->program->sources, node->span.source)
+          : NULL;
+  if (source && !source->builtin)
+    buffer_printf(&text, ", line %u",
+                  source_place(source, node->span.start).line);
+  return cell(report, &text);
+}
+
+static void fill_row(const Report *report, Row *row) {
+  const Node *node = graph_node(report->graph, row->value);
+  const Node *gradient =
+      row->gradient ? graph_node(report->graph, row->gradient) : NULL;
   Buffer shape = {0};
   type_print(&shape, node->type);
-  const char *dims = strchr(shape.data, '[');
-  buffer_printf(
-      report->out, "%-22s %-14s %-6s", node->name, dims ? dims : "",
-      format_info(used_format(report, node, name, sizeof name))->text);
+  row->cell[COLUMN_VALUE] = node->name;
+  row->cell[COLUMN_SHAPE] =
+      arena_printf(report->arena, "%s", strchr(shape.data, '['));
   buffer_free(&shape);
-  print_scale(report, node->scale);
-  snprintf(name, sizeof name, "d.%s", node->name);
-  const Node *gradient = find(report->graph, name);
-  char scratch[600];
-  buffer_printf(report->out, " %-6s",
-                gradient ? format_info(used_format(report, gradient, scratch,
-                                                   sizeof scratch))
-                               ->text
-                         : "-");
-  print_scale(report, gradient ? gradient->scale : scale_none());
-  int64_t k = summands(report, node);
-  if (k)
-    buffer_printf(report->out, " %6lld", (long long)k);
-  else
-    buffer_printf(report->out, " %6s", "-");
-  const char *note = node->op == OP_PARAM   ? "master"
-                     : node->op == OP_INPUT ? "input"
-                                            : op_info(node->op)->text;
-  buffer_printf(report->out, "  %s", note);
-  if (node->op == OP_PARAM)
-    buffer_printf(report->out, " %s", format_info(node->type->format)->text);
-  buffer_char(report->out, '\n');
+  row->cell[COLUMN_FORWARD] = format_cell(report, node);
+  row->cell[COLUMN_SCALE] = scale_cell(report, node);
+  row->cell[COLUMN_LEVEL] = level_cell(report, node);
+  row->cell[COLUMN_GRADIENT] = gradient ? format_cell(report, gradient) : "-";
+  row->cell[COLUMN_GRADIENT_SCALE] =
+      gradient ? scale_cell(report, gradient) : "-";
+  row->cell[COLUMN_GRADIENT_LEVEL] =
+      gradient ? level_cell(report, gradient) : "-";
+  row->cell[COLUMN_SUMMANDS] = number_cell(report, row->summands);
+  row->cell[COLUMN_CASTS] = number_cell(report, row->casts);
+  row->cell[COLUMN_SHIFTS] = number_cell(report, row->dynamic);
+  row->cell[COLUMN_NOTE] = note_cell(report, row);
+}
+
+/* ---- the table ----------------------------------------------------------- */
+
+static void index_values(Report *report) {
+  const Graph *graph = report->graph;
+  for (ValueId id = 1; id < graph->count; id++) {
+    const Node *node = graph_node(graph, id);
+    if (node->name && !node_defines_exponent(node))
+      word_map_set(&report->value, node->name, id);
+  }
+}
+
+static void index_rows(Report *report) {
+  const Graph *graph = report->graph;
+  for (ValueId id = 1; id < graph->count; id++) {
+    const Node *node = graph_node(graph, id);
+    if (!node->name || node->phase != PHASE_FORWARD ||
+        node_defines_exponent(node) || is_helper(report, node->name))
+      continue;
+    Row row = {.value = id};
+    row.gradient =
+        word_map_get(&report->value, name_of(report, "d.%.*s", node->name,
+                                             (int)strlen(node->name)));
+    vec_push(&report->rows, row);
+    word_map_set(&report->row, node->name, (uint32_t)report->rows.length);
+  }
+}
+
+static bool is_number_column(int column) {
+  return column == COLUMN_SUMMANDS || column == COLUMN_CASTS ||
+         column == COLUMN_SHIFTS || column == COLUMN_LEVEL ||
+         column == COLUMN_GRADIENT_LEVEL;
+}
+
+static void print_cells(Buffer *out, const char *const *cells,
+                        const size_t *width) {
+  for (int i = 0; i < COLUMNS; i++) {
+    int pad = (int)(width[i] - strlen(cells[i]));
+    if (i == COLUMN_NOTE)
+      pad = 0;
+    if (is_number_column(i))
+      buffer_printf(out, "%*s%s", pad, "", cells[i]);
+    else
+      buffer_printf(out, "%s%*s", cells[i], pad, "");
+    buffer_text(out, i == COLUMN_NOTE ? "\n" : "  ");
+  }
+}
+
+static void print_table(const Report *report) {
+  size_t width[COLUMNS];
+  for (int i = 0; i < COLUMNS; i++)
+    width[i] = strlen(heading[i]);
+  for (size_t r = 0; r < report->rows.length; r++)
+    for (int i = 0; i < COLUMNS; i++) {
+      size_t length = strlen(report->rows.data[r].cell[i]);
+      width[i] = length > width[i] ? length : width[i];
+    }
+  print_cells(report->out, heading, width);
+  for (size_t r = 0; r < report->rows.length; r++)
+    print_cells(report->out, report->rows.data[r].cell, width);
+}
+
+/* ---- totals -------------------------------------------------------------- */
+
+static const char *plural(int count) {
+  return count == 1 ? "" : "s";
 }
 
 /* Counts products by their pair of operand formats. */
@@ -137,7 +353,7 @@ static void print_products(const Report *report) {
     count[graph_node(report->graph, node->input[0])->type->format]
          [graph_node(report->graph, node->input[1])->type->format]++;
   }
-  buffer_printf(report->out, "%d product%s", total, total == 1 ? "" : "s");
+  buffer_printf(report->out, "%d product%s", total, plural(total));
   const char *separator = ": ";
   for (int a = 0; a < FORMAT_COUNT; a++)
     for (int b = 0; b < FORMAT_COUNT; b++)
@@ -150,53 +366,73 @@ static void print_products(const Report *report) {
   buffer_char(report->out, '\n');
 }
 
+/* Replicas see other examples, so what is measured of them in the forward and
+ * backward pass has to be agreed upon. The update works on gradients that are
+ * the same everywhere. */
+static void print_exponents(const Report *report) {
+  int exponents = 0, measured = 0, agreed = 0;
+  for (ValueId id = 1; id < report->graph->count; id++) {
+    const Node *node = graph_node(report->graph, id);
+    exponents += node_defines_exponent(node);
+    measured += node->op == OP_NORM_EXPONENT;
+    agreed += node->op == OP_NORM_EXPONENT && node->phase != PHASE_UPDATE;
+  }
+  buffer_printf(report->out,
+                "%d run-time exponent%s, %d measured; data parallelism would "
+                "need %d all-reduce%s of a norm %s\n",
+                exponents, plural(exponents), measured, agreed, plural(agreed),
+                report->graph->run.accumulate > 1 ? "a micro-batch" : "a step");
+}
+
 static void print_totals(const Report *report) {
-  int casts = 0, static_shifts = 0, dynamic_shifts = 0, exponents = 0;
-  int reductions = 0;
+  int casts = 0, static_shifts = 0, dynamic_shifts = 0;
   for (ValueId id = 1; id < report->graph->count; id++) {
     const Node *node = graph_node(report->graph, id);
     casts += node->op == OP_CAST;
-    exponents += node_defines_exponent(node);
-    reductions += node->op == OP_NORM_EXPONENT;
     if (node->op == OP_CONST || node_defines_exponent(node))
       continue;
+    dynamic_shifts += is_dynamic(report->graph, id);
     Shift shift = node_shift(report->graph, id);
-    if (shift.plus || shift.minus)
-      dynamic_shifts++;
-    else
-      static_shifts += shift.exponent != 0;
+    static_shifts += shift.exponent != 0 && !shift.plus && !shift.minus;
   }
   buffer_printf(report->out,
-                "%d casts, %d static shifts, %d dynamic shifts, %d run-time "
-                "exponent%s (%d norm reduction%s)\n",
-                casts, static_shifts, dynamic_shifts, exponents,
-                exponents == 1 ? "" : "s", reductions,
-                reductions == 1 ? "" : "s");
+                "%d cast%s, %d static shift%s, %d dynamic shift%s\n", casts,
+                plural(casts), static_shifts, plural(static_shifts),
+                dynamic_shifts, plural(dynamic_shifts));
+  print_exponents(report);
   print_products(report);
 }
 
-static void print_entry(const Report *report) {
+/* ---- entries ------------------------------------------------------------- */
+
+static void print_entry(Report *report) {
   const Graph *graph = report->graph;
   static const char *const kind[] = {"entry", "train", "eval"};
   buffer_printf(report->out, "%s %s, recipe %s\n", kind[graph->kind],
                 graph->name, graph->recipe ? graph->recipe : "f32");
-  buffer_printf(report->out, "%-22s %-14s %-6s %-16s %-6s %-16s %6s  %s\n",
-                "value", "shape", "fwd", "scale", "grad", "scale", "K", "note");
-  for (ValueId id = 1; id < graph->count; id++) {
-    const Node *node = graph_node(graph, id);
-    bool shown = node->name && node->phase == PHASE_FORWARD &&
-                 !is_helper(graph, node->name) && !node_defines_exponent(node);
-    if (shown)
-      print_row(report, node);
-  }
+  index_values(report);
+  index_rows(report);
+  for (ValueId id = 1; id < graph->count; id++)
+    count_node(report, id);
+  for (size_t i = 0; i < report->rows.length; i++)
+    fill_row(report, &report->rows.data[i]);
+  print_table(report);
   print_totals(report);
 }
 
-void report_print(Buffer *out, const Program *program) {
+void report_print(Buffer *out, const Program *program, bool estimates) {
   for (size_t i = 0; i < program->graph.length; i++) {
-    Report report = {program, program->graph.data[i], out};
+    Report report = {.program = program,
+                     .graph = program->graph.data[i],
+                     .arena = arena_new(),
+                     .estimates = estimates,
+                     .out = out};
     if (i)
       buffer_char(out, '\n');
     print_entry(&report);
+    word_map_free(&report.value);
+    word_map_free(&report.row);
+    vec_free(&report.rows);
+    arena_free(report.arena);
   }
 }

@@ -112,7 +112,8 @@ sg_status context_program(sg_context *sg) {
     if (sg->program && sg->from_stdin)
       sg->program->name = intern(sg->interner, "stdin");
   }
-  if (sg->program && sg->program->level == LEVEL_PLAIN) {
+  sg->estimates = sg->program && sg->program->level == LEVEL_PLAIN;
+  if (sg->estimates) {
     /* Here every name of the source is still there; simplify drops some. */
     PassContext context = {sg->program, sg->arena, sg->diagnostics};
     if (!recipe_check(&context))
@@ -294,7 +295,7 @@ static sg_status emit_text(sg_context *sg, Stage stage, const char *path) {
   if (stage == STAGE_NAMES)
     names_print(&text, sg->program);
   else if (stage == STAGE_REPORT)
-    report_print(&text, sg->program);
+    report_print(&text, sg->program, sg->estimates);
   else
     program_print(&text, sg->program, &options);
   sg_status status = context_write(sg, path, &text);
