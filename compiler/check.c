@@ -89,6 +89,52 @@ static sg_status advanced(sg_context *sg, const char *stage) {
   return status;
 }
 
+/* What is behind the table: how many values differ in what, and how casts,
+ * measured exponents and narrow operands went up or down. */
+static void print_summary(Buffer *out, const DifferenceCount *count,
+                          const Facts *before, const Facts *after) {
+  const char *separator = " (";
+  buffer_printf(out, "%zu changed", count->changed);
+  for (int i = 0; i < FACTS; i++) {
+    if (!count->fact[i])
+      continue;
+    buffer_printf(out, "%s%s %zu", separator, fact_name[i], count->fact[i]);
+    separator = ", ";
+  }
+  buffer_printf(out, "%s, %zu added, %zu removed\n", count->changed ? ")" : "",
+                count->added, count->removed);
+  struct {
+    const char *what;
+    size_t before, after;
+  } row[] = {{"casts", facts_ops(before, "cast"), facts_ops(after, "cast")},
+             {"measured exponents", facts_ops(before, "norm_exponent"),
+              facts_ops(after, "norm_exponent")},
+             {"rebalances", facts_ops(before, "rebalance"),
+              facts_ops(after, "rebalance")},
+             {"operands read narrow", facts_reads(before), facts_reads(after)}};
+  separator = "";
+  for (size_t i = 0; i < sizeof row / sizeof row[0]; i++) {
+    if (row[i].before == row[i].after)
+      continue;
+    buffer_printf(out, "%s%s %zu -> %zu", separator, row[i].what, row[i].before,
+                  row[i].after);
+    separator = ", ";
+  }
+  if (*separator)
+    buffer_char(out, '\n');
+}
+
+/* One text under two recipes: what else the programs hold differs by them
+ * alone. */
+static bool differ_by_recipe(const sg_context *a, const sg_context *b) {
+  const Source *first = sources_get(&a->sources, a->main);
+  const Source *second = sources_get(&b->sources, b->main);
+  return a->option.recipe && b->option.recipe &&
+         strcmp(a->option.recipe, b->option.recipe) != 0 &&
+         first->length == second->length &&
+         memcmp(first->text, second->text, first->length) == 0;
+}
+
 sg_status sg_diff(sg_context *a, sg_context *b, const char *stage,
                   const char *path, int *different) {
   *different = 0;
@@ -99,10 +145,13 @@ sg_status sg_diff(sg_context *a, sg_context *b, const char *stage,
     return status;
   Arena *arena = arena_new();
   Buffer text = {0};
-  DifferenceCount count =
-      facts_compare(&text, facts_read(arena, a->program, NULL),
-                    facts_read(arena, b->program, NULL));
+  bool values_only = differ_by_recipe(a, b);
+  Facts *before = facts_read(arena, a->program, NULL, values_only);
+  Facts *after = facts_read(arena, b->program, NULL, values_only);
+  DifferenceCount count = facts_compare(&text, before, after, true);
   *different = count.changed + count.added + count.removed > 0;
+  if (*different)
+    print_summary(&text, &count, before, after);
   status = context_write(a, path, &text);
   buffer_free(&text);
   arena_free(arena);

@@ -45,7 +45,7 @@ static void before_pass(void *user, const PassInfo *pass,
   if (sg->option.print_diff) {
     PrintOptions options = context_print_options(sg);
     sg->before = arena_new();
-    sg->facts = facts_read(sg->before, program, &options);
+    sg->facts = facts_read(sg->before, program, &options, false);
   }
 }
 
@@ -55,7 +55,8 @@ static void print_difference(sg_context *sg, const PassInfo *pass,
   PrintOptions options = context_print_options(sg);
   Buffer text = {0};
   DifferenceCount count = facts_compare(
-      &text, sg->facts, facts_read(sg->before, program, &options));
+      &text, sg->facts, facts_read(sg->before, program, &options, false),
+      sg->option.fold_layers);
   fprintf(stderr, "# %s: %zu changed, %zu added, %zu removed\n%s", pass->name,
           count.changed, count.added, count.removed,
           text.data ? text.data : "");
