@@ -18,7 +18,7 @@
 static RngKey frame_key(const Frame *frame) {
   const Evaluator *evaluator = frame->evaluator;
   return rng_key(evaluator->seed, evaluator->draw,
-                 rng_hash_name(frame->node->name));
+                 rng_hash_name(node_key(frame->node)));
 }
 
 bool eval_bernoulli(Frame *frame) {

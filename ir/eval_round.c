@@ -12,7 +12,9 @@
  *   final         cast, and nothing else
  *
  * Stochastic rounding draws number i of the key (seed, step, name) for element
- * i, with micro-batches counted where a step has several, and where the name is that of the value, or of the parameter for a store.
+ * i, with micro-batches counted where a step has several, and where the name is
+ * that of the value (of what it computes again), or of the parameter for a
+ * store.
  */
 #include "ir/eval_internal.h"
 
@@ -117,7 +119,7 @@ static void value_round(Frame *frame, double **raw) {
   *raw = frame->out;
   frame->out = frame_doubles(frame, n);
   RoundingRule rule = {node->type->format, node->attr.round,
-                       node->attr.overflow, node->name ? node->name : ""};
+                       node->attr.overflow, node->name ? node_key(node) : ""};
   data_round(frame->evaluator, rule, *raw, frame->out, n);
 }
 
@@ -133,7 +135,7 @@ void frame_round(Frame *frame, double **raw) {
   if (!format_is_narrow(format))
     return;
   RoundingRule rule = {format, node->attr.round, node->attr.overflow,
-                       node->name ? node->name : ""};
+                       node->name ? node_key(node) : ""};
   if (node->op == OP_PARAM || node->op == OP_INPUT) {
     rule.round = ROUND_NEAREST;
     rule.overflow = OVERFLOW_INF; /* an infinity of the format is a code */

@@ -69,8 +69,11 @@ unsigned node_attributes(Level level, const Node *node) {
   bool narrow = format != FORMAT_NONE && format_is_float(format) &&
                 format_bytes(format) < sizeof(float);
   bool rounds = level == LEVEL_FORMATTED && narrow;
+  bool computed = !node_is_leaf(node) && node->op != OP_STORE &&
+                  !node_defines_exponent(node);
   return op_info(node->op)->attributes |
-         (rounds ? ATTR_ROUND | ATTR_OVERFLOW : ATTR_NONE);
+         (rounds ? ATTR_ROUND | ATTR_OVERFLOW : ATTR_NONE) |
+         (computed ? ATTR_REMAT | ATTR_AGAIN : ATTR_NONE);
 }
 
 bool node_defines_exponent(const Node *node) {
@@ -252,6 +255,7 @@ void graph_copy_finish(GraphCopy *copy) {
   }
   if (copy->old->minimize)
     copy->new->minimize = copy_minimize(copy);
+  graph_copy_again(copy);
   if (copy->new->kernel.length == 0)
     copy_kernels(copy);
 }

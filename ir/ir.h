@@ -149,6 +149,9 @@ enum {
   ATTR_TERMS = 256,
 #define ATTRIBUTE(bit, ...) ATTR_##bit = 512 << PLAIN_##bit,
 #include "ir/attributes.def"
+  /* Of any computed value: the fields of Node. */
+  ATTR_REMAT = 512 << PLAIN_COUNT,
+  ATTR_AGAIN = 512 << (PLAIN_COUNT + 1)
 };
 
 typedef enum {
@@ -251,6 +254,13 @@ typedef struct {
   const Type *type;
   bool pinned; /* the source fixed the format: no recipe rule applies */
   bool probe;  /* the source wants to see it: it is kept, in memory of its own */
+  /* Phase forward, until autodiff: the innermost region of values that the
+   * backward pass computes again (remat.c), interned; NULL: none. */
+  const char *remat;
+  /* Phase backward: the value that this one computes again, by its name, which
+   * is also the key of its random numbers; NULL: none. What a recipe says of
+   * that value holds for this one. The name outlives the value. */
+  const char *again;
   Scale scale;
   Estimate estimate;
   Attributes attr;
@@ -400,6 +410,14 @@ uint32_t *graph_user_counts(Arena *arena, const Graph *graph);
  * must lie in [0, limit) where an op chooses by them; 0: any value will do. */
 int64_t graph_label_limit(const Graph *graph, ValueId input);
 bool node_defines_exponent(const Node *node);
+/* The name by which recipes and random numbers know the value. */
+static inline const char *node_key(const Node *node) {
+  return node->again ? node->again : node->name;
+}
+/* Does it belong to the gradient, rather than compute a value again? */
+static inline bool node_is_gradient(const Node *node) {
+  return node->phase == PHASE_BACKWARD && !node->again;
+}
 /* The attributes a node may have at a level: those of its op and, at level
  * formatted, how a value of a narrow format is rounded at its definition. */
 unsigned node_attributes(Level level, const Node *node);
@@ -490,6 +508,21 @@ bool pattern_sizes(const Pattern *pattern, const Type *const *operand,
                    int64_t *size, Arena *arena, const char **error);
 
 #include "ir/program.h"
+
+/* ---- values to compute again (remat.c) -------------------------------------- */
+
+/* A region is named by its path: "layers.0", and "layers.0/attn" for one
+ * within it. */
+bool remat_is_path(const char *path);
+/* Is `inner` the region `outer` or one within it? NULL is all of the graph. */
+bool remat_within(const char *inner, const char *outer);
+/* The innermost region that both are within, or NULL. */
+const char *remat_common(Interner *interner, const char *a, const char *b);
+/* The value that each node computes again, 0 where there is none (left);
+ * graph->count entries. */
+ValueId *graph_originals(Arena *arena, const Graph *graph);
+/* After a copy: names of values that were renamed. */
+void graph_copy_again(GraphCopy *copy);
 
 /* ---- text (print.c, sgir.l, sgir.y) ----------------------------------------------- */
 

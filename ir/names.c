@@ -75,6 +75,8 @@ NameTable *name_table_new(Arena *arena, Interner *interner,
     const Node *node = graph_node(graph, id);
     if (node->name && !node_defines_exponent(node))
       name_claim_interned(names, node->name);
+    if (node->again)
+      name_claim_interned(names, node->again);
   }
   return names;
 }

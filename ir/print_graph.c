@@ -113,8 +113,18 @@ static void print_plain(GraphPrinter *printer, const Node *node,
   }
 }
 
+/* Never first in the list: an op has operands or plain attributes. */
+static void print_remat(GraphPrinter *printer, const Node *node) {
+  if (node->remat) {
+    buffer_text(printer->out, ", remat = ");
+    buffer_quoted(printer->out, node->remat, strlen(node->remat));
+  }
+  if (node->again)
+    buffer_printf(printer->out, ", again = %%%s", node->again);
+}
+
 /* In a fixed order: pattern, plain attributes, by, rounding, terms, pinned,
- * probe, shift. */
+ * probe, remat, again, shift. */
 static void print_attributes(GraphPrinter *printer, ValueId id) {
   const Node *node = graph_node(printer->graph, id);
   unsigned attributes = node_attributes(printer->program->level, node);
@@ -135,6 +145,7 @@ static void print_attributes(GraphPrinter *printer, ValueId id) {
     buffer_text(out, ", pinned");
   if (node->probe)
     buffer_text(out, ", probe");
+  print_remat(printer, node);
   Shift shift = node_shift(printer->graph, id);
   if ((attributes & ATTR_SHIFT) && !shift_is_zero(shift)) {
     buffer_text(out, ", shift = ");

@@ -46,6 +46,29 @@ static void set_shift(OpText *op, const Operand *value) {
     read_error(op->reader, value->span, "E0806", "a shift is an exponent");
 }
 
+/* Consumed by autodiff, so only the forward pass at level plain has it. */
+static void set_remat(OpText *op, const Operand *value) {
+  const SgirReader *reader = op->reader;
+  if (reader->program->level != LEVEL_PLAIN || op->node->phase != PHASE_FORWARD)
+    read_error(op->reader, value->span, "E0803",
+               "`remat` is for phase forward at level plain");
+  else if (value->kind != OPERAND_STRING || !remat_is_path(value->word.text))
+    read_error(op->reader, value->span, "E0803",
+               "`remat` is the path of a region, such as \"net/attn\"");
+  op->node->remat = value->word.text;
+}
+
+/* A name, not an operand: there may be no such value any more. What is there
+ * is compared by the verifier. */
+static void set_again(OpText *op, const Operand *value) {
+  if (op->node->phase != PHASE_BACKWARD)
+    read_error(op->reader, value->span, "E0803",
+               "`again` is for phase backward");
+  else if (value->kind != OPERAND_VALUE)
+    read_error(op->reader, value->span, "E0803", "`again` is a value, as %%x");
+  op->node->again = value->word.text;
+}
+
 /* The attributes by name that are no rows of attributes.def. */
 static const struct {
   const char *name;
@@ -56,6 +79,8 @@ static const struct {
     {"round", ATTR_ROUND, set_round},
     {"overflow", ATTR_OVERFLOW, set_overflow},
     {"shift", ATTR_SHIFT, set_shift},
+    {"remat", ATTR_REMAT, set_remat},
+    {"again", ATTR_AGAIN, set_again},
 };
 enum { SPECIAL = sizeof attribute / sizeof *attribute };
 

@@ -359,6 +359,8 @@ named_value:
 | EXPONENT { $$ = operand_new(reader, OPERAND_TERM, @1, no_word);
              $$->plus = $1; }
 | term_in_parens
+| STRING { $$ = operand_new(reader, OPERAND_STRING, @1, $1); }
+| VALUE { $$ = operand_new(reader, OPERAND_VALUE, @1, $1); }
 ;
 
 wholes:

@@ -357,6 +357,41 @@ static void check_leaf(Verifier *verifier, ValueId id) {
     violation(verifier, id, "its exponent is not that of the parameter");
 }
 
+/* ---- values to compute again -------------------------------------------- */
+
+static void check_remat(Verifier *verifier, ValueId id) {
+  const Node *node = graph_node(verifier->graph, id);
+  if (!node->remat)
+    return;
+  if (verifier->program->level != LEVEL_PLAIN || node->phase != PHASE_FORWARD ||
+      !(node_attributes(LEVEL_PLAIN, node) & ATTR_REMAT))
+    violation(verifier, id,
+              "remat is for computed values of phase forward at level plain");
+  else if (!remat_is_path(node->remat))
+    violation(verifier, id, "remat is no path of a region");
+}
+
+/* Bits that are the same need the same op only where it draws: elsewhere
+ * `formats` and `casts` give the name to what rounds. */
+static void check_again(Verifier *verifier, ValueId id, ValueId original) {
+  const Node *node = graph_node(verifier->graph, id);
+  if (!node->again)
+    return;
+  if (node->phase != PHASE_BACKWARD ||
+      !(node_attributes(LEVEL_PLAIN, node) & ATTR_AGAIN))
+    violation(verifier, id, "again is for computed values of phase backward");
+  if (!original)
+    return;
+  const Node *first = graph_node(verifier->graph, original);
+  if (!type_same_shape(node->type, first->type))
+    violation(verifier, id, "%%%s, which it is again, has another shape",
+              node->again);
+  if ((op_is_random(node->op) || op_is_random(first->op)) &&
+      (node->op != first->op || !attributes_equal(&node->attr, &first->attr)))
+    violation(verifier, id, "%%%s, which it is again, draws other numbers",
+              node->again);
+}
+
 /* ---- programs ----------------------------------------------------------- */
 
 /* All that concerns one node, in the order of the fields it reads. */
@@ -390,8 +425,12 @@ static void verify_graph(Verifier *verifier, const Graph *graph) {
   check_minimize(verifier);
   if (graph->recipe && !program_recipe(program, graph->recipe))
     violation(verifier, 0, "there is no recipe %s", graph->recipe);
-  for (ValueId id = 1; id < graph->count; id++)
+  const ValueId *original = graph_originals(verifier->scratch, graph);
+  for (ValueId id = 1; id < graph->count; id++) {
     check_node(verifier, id);
+    check_remat(verifier, id);
+    check_again(verifier, id, original[id]);
+  }
   verify_kernels(verifier);
   verify_placement(verifier);
 }

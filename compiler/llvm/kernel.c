@@ -108,7 +108,7 @@ static void norm_add(KernelCode *code, ValueId id) {
 static void key_add(const Emit *emit, KernelCode *code, ValueId id) {
   const Node *node = graph_node(code->graph, id);
   const Type *type = node->type;
-  const char *name = node->name;
+  const char *name = node_key(node);
   if (node->op == OP_STORE) {
     type = emit->program->param.data[node->attr.index].type;
     name = emit->program->param.data[node->attr.index].name;

@@ -10,7 +10,8 @@
  * and on which the loss depends are visited. Names come last: the gradient of
  * %v is %d.v, a helper on the way to it %d.v~n; where one value is the gradient
  * of several, it is named after the one nearest to the loss and the others
- * become aliases.
+ * become aliases. A forward value in a region to compute again is read as a
+ * copy, %v.r (tape_again.c); the regions have then done their work and go.
  */
 #include "compiler/pass/gradient.h"
 
@@ -81,6 +82,7 @@ static Tape tape_new(PassContext *context, Graph *graph,
   tape.rewrite = rewrite_begin(context->program, context->arena, graph);
   tape.given = NEW_ARRAY(context->arena, Contributions, graph->count);
   tape.gradient = NEW_ARRAY(context->arena, ValueId, graph->count);
+  tape.again = NEW_ARRAY(context->arena, Again *, graph->count);
   tape.active = active_values(&tape, minimize);
   return tape;
 }
@@ -149,6 +151,8 @@ static NameTable *names_in_use(PassContext *context, const Graph *old) {
     const Node *node = graph_node(old, id);
     if (node->name && !node_is_placeholder(node))
       name_claim_interned(names, node->name);
+    if (node->again)
+      name_claim_interned(names, node->again);
   }
   return names;
 }
@@ -184,7 +188,9 @@ static void name_helpers(Tape *tape, NameTable *names) {
     if (node->name || node->op == OP_CONST)
       continue;
     const char *base = graph_node(tape->graph, tape->owner.data[i])->name;
-    node->name = name_helper(names, intern_printf(interner, "d.%s", base));
+    node->name =
+        node->again ? name_suffixed(names, node->again, "r")
+                    : name_helper(names, intern_printf(interner, "d.%s", base));
   }
 }
 
@@ -257,12 +263,20 @@ static bool derive_graph(PassContext *context, GraphCopy *copy) {
     derive(&tape, minimize.loss);
     derive_parameters(&tape, &minimize);
     name_gradients(&tape, copy->old);
+    fine = !tape.failed;
   }
   for (size_t i = 0; fine && i < minimize.count; i++)
     copy->map[copy->old->minimize->placeholder[i]] =
         tape.gradient[minimize.parameter[i]];
   vec_free(&tape.owner);
   return fine;
+}
+
+/* Without its regions, which mean nothing from here on, and dead values. */
+static Graph *finished(PassContext *context, Graph *graph) {
+  for (ValueId id = 1; id < graph->count; id++)
+    graph_node(graph, id)->remat = NULL;
+  return graph_swept(context->arena, graph);
 }
 
 static Graph *differentiated(PassContext *context, const Graph *graph) {
@@ -277,7 +291,7 @@ static Graph *differentiated(PassContext *context, const Graph *graph) {
   copy_rest(&copy);
   graph_copy_finish(&copy);
   copy.new->minimize = NULL;
-  Graph *swept = graph_swept(context->arena, copy.new);
+  Graph *swept = finished(context, copy.new);
   graph_free(copy.new);
   return swept;
 }
@@ -286,9 +300,9 @@ bool pass_autodiff(PassContext *context) {
   Program *program = context->program;
   bool fine = true;
   for (size_t i = 0; i < program->graph.length; i++) {
-    const Graph *graph = program->graph.data[i];
+    Graph *graph = program->graph.data[i];
     Graph *derived = graph->minimize ? differentiated(context, graph)
-                                     : graph_swept(context->arena, graph);
+                                     : finished(context, graph);
     if (derived)
       graph_replace(program, i, derived);
     fine &= derived != NULL;

@@ -41,6 +41,7 @@ typedef struct {
   PassContext *context;
   const Graph *old;
   Plan *plan;
+  const ValueId *original; /* what each value computes again, or 0 */
   GraphCopy copy;
   NameTable *names;
 } Caster;
@@ -158,6 +159,7 @@ static void add_source_copy(Caster *caster, ValueId id, int kind) {
                 old_node(caster, rounded)->type->format == copy_format(kind);
   copy.name =
       titled ? old_node(caster, rounded)->name : copy_name(caster, id, kind);
+  copy.again = titled ? old_node(caster, rounded)->again : NULL;
   plan->copy[kind] = graph_add(caster->copy.new, &copy);
   if (titled)
     caster->copy.map[rounded] = plan->copy[kind];
@@ -206,6 +208,12 @@ static void set_operands(const Caster *caster, ValueId id, Node *node) {
     read_unrounded(caster, node, old->input[1]);
 }
 
+/* What the unrounded helper of a copy computes again: that of the original. */
+static const char *raw_again(const Caster *caster, ValueId id) {
+  ValueId raw = caster->plan[caster->original[id]].raw;
+  return raw ? graph_node(caster->copy.new, raw)->name : NULL;
+}
+
 /* The op in f32 under a helper's name, and a cast with the value's own. */
 static void add_rounded(Caster *caster, ValueId id, Node *node) {
   TypeTable *types = caster->context->program->types;
@@ -215,6 +223,7 @@ static void add_rounded(Caster *caster, ValueId id, Node *node) {
   node->attr.round = ROUND_NEAREST;
   node->attr.overflow = OVERFLOW_SATURATE;
   node->pinned = node->probe = false;
+  node->again = raw_again(caster, id);
   ValueId raw = graph_add(caster->copy.new, node);
   caster->plan[id].raw = raw;
   cast.op = OP_CAST;
@@ -236,6 +245,7 @@ static void add_view(Caster *caster, ValueId id) {
   view.name = old->name;
   view.pinned = old->pinned;
   view.probe = old->probe;
+  view.again = old->again;
   caster->copy.map[id] = graph_add(caster->copy.new, &view);
 }
 
@@ -282,6 +292,7 @@ static Graph *cast_graph(PassContext *context, const Graph *old) {
     find_source(&caster, id);
   for (ValueId id = 1; id < old->count; id++)
     find_needs(&caster, id);
+  caster.original = graph_originals(context->arena, old);
   caster.copy = graph_copy_begin(context->arena, old);
   caster.names =
       name_table_new(context->arena, context->program->interner, old);

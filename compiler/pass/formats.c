@@ -12,6 +12,9 @@
  *      their store format, and every reader but a contraction sees that;
  *   3. everything else is f32: arithmetic never rounds below.
  *
+ * What the backward pass computes again instead (Node.again) is read where it
+ * is made, so neither it nor its original is kept by 2.
+ *
  * The test of relu_grad is not a reader in the sense of 2: a bit mask is saved.
  * Inputs are not rounded: the caller keeps them while the step runs.
  *
@@ -45,6 +48,7 @@ typedef struct {
   PassContext *context;
   const Graph *old;
   Choice *choice;
+  const ValueId *original; /* what each value computes again, or 0 */
   GraphCopy copy;
   NameTable *names;
   ValueId *raw; /* per old owner: the unrounded helper, where split */
@@ -167,6 +171,27 @@ static void choose_stored(Formatter *formatter, const uint32_t *users,
              settings_overflow(&settings));
 }
 
+/* What is computed again rounds where its original does, and only there: its
+ * readers see the same bits. */
+static void choose_again(Formatter *formatter) {
+  const Graph *graph = formatter->old;
+  const ValueId *original = formatter->original;
+  for (ValueId id = 1; id < graph->count; id++) {
+    Choice *choice = &formatter->choice[id];
+    const Node *node = graph_node(graph, id);
+    const Node *from = graph_node(graph, original[id]);
+    if (!original[id] || choice->owner != id || node->op != from->op ||
+        node->type != from->type || node->pinned != from->pinned)
+      continue;
+    const Choice *first =
+        &formatter->choice[formatter->choice[original[id]].owner];
+    choice->settled = first->settled;
+    choice->format = first->format;
+    choice->round = first->round;
+    choice->overflow = first->overflow;
+  }
+}
+
 static void choose_formats(Formatter *formatter) {
   const Graph *graph = formatter->old;
   const uint32_t *users = graph_user_counts(formatter->context->arena, graph);
@@ -175,6 +200,7 @@ static void choose_formats(Formatter *formatter) {
       choose_stored(formatter, users, id);
   for (ValueId id = 1; id < graph->count; id++)
     choose_store(formatter, id);
+  choose_again(formatter);
   for (ValueId id = 1; id < graph->count; id++) {
     const Choice *choice = &formatter->choice[id];
     Choice *owner = &formatter->choice[choice->owner];
@@ -230,6 +256,8 @@ static void add_split(Formatter *formatter, ValueId id, Node *node) {
   raw.attr.round = ROUND_NEAREST;
   raw.attr.overflow = OVERFLOW_SATURATE;
   raw.pinned = raw.probe = false;
+  ValueId first = formatter->raw[formatter->original[id]];
+  raw.again = first ? graph_node(formatter->copy.new, first)->name : NULL;
   formatter->raw[id] = graph_add(formatter->copy.new, &raw);
   Attributes attr = node->attr;
   node->op = OP_RESHAPE;
@@ -286,6 +314,7 @@ static Graph *format_graph(PassContext *context, const Graph *old) {
   Formatter formatter = {.context = context, .old = old};
   formatter.choice = NEW_ARRAY(arena, Choice, old->count);
   formatter.raw = NEW_ARRAY(arena, ValueId, old->count);
+  formatter.original = graph_originals(arena, old);
   find_owners(&formatter);
   choose_operands(&formatter);
   find_readers(&formatter);

@@ -23,6 +23,8 @@ typedef struct {
   Contribution *first, *last;
 } Contributions;
 
+typedef struct Again Again;
+
 typedef struct {
   PassContext *context;
   Graph *graph; /* forward nodes, followed by what the rules add */
@@ -32,6 +34,9 @@ typedef struct {
   Contributions *given; /* by forward value */
   ValueId *gradient;    /* by forward value, once all is given */
   VEC(ValueId) owner;   /* by backward node: the forward value it serves */
+  Again **again;        /* by forward value: its copies (tape_again.c) */
+  int64_t copies;       /* of all values */
+  bool failed;          /* too many of them */
   ValueId target;       /* of tape_give */
 } Tape;
 
@@ -60,8 +65,10 @@ void tape_give(Tape *tape, ValueId gradient);
 /* The contribution summed to the target's shape, for rules that go on with
  * it. */
 ValueId tape_fit(Tape *tape, ValueId gradient);
-/* Adds a node of phase backward unless it equals a value that exists. A type
- * of NULL is inferred. */
+/* A value as the backward pass has it: kept, or computed again. */
+ValueId tape_kept(Tape *tape, ValueId value);
+/* Adds a node of phase backward unless it equals a value that exists; operands
+ * are taken as the backward pass has them. A type of NULL is inferred. */
 ValueId tape_add(Tape *tape, Node node);
 ValueId tape_number(Tape *tape, double value);
 ValueId tape_unary(Tape *tape, Op op, ValueId a);

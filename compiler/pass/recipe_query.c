@@ -91,8 +91,8 @@ bool path_matches(const Program *program, const char *path, const char *name) {
 }
 
 const char *gradient_base(const Program *program, const Node *node) {
-  bool gradient = node->phase == PHASE_BACKWARD && node->name &&
-                  strncmp(node->name, "d.", 2) == 0;
+  bool gradient =
+      node_is_gradient(node) && node->name && strncmp(node->name, "d.", 2) == 0;
   return gradient ? intern(program->interner, node->name + 2) : NULL;
 }
 
@@ -144,7 +144,7 @@ static bool role_selects(const Graph *graph, const Node *node,
   case SELECT_INPUT:
     return input;
   case SELECT_ACTIVATION:
-    return node->phase == PHASE_FORWARD && !leaf && !input;
+    return (node->phase == PHASE_FORWARD || node->again) && !leaf && !input;
   case SELECT_UPDATE:
     return node->phase == PHASE_UPDATE && !leaf;
   default:
@@ -182,7 +182,7 @@ bool selector_selects(const Program *program, const Graph *graph, ValueId id,
   case SELECT_DEFAULT:
     return true;
   case SELECT_PATH:
-    return path_matches(program, selector->path, node->name) ||
+    return path_matches(program, selector->path, node_key(node)) ||
            gradient_matches(program, selector->path, node);
   case SELECT_GRADIENT:
     return gradient_matches(program, selector->path, node);
@@ -222,8 +222,7 @@ Settings recipe_value_settings(const Program *program, const Graph *graph,
     if (selected)
       settings_apply(&settings, &rule->settings);
   }
-  settle_format(&settings, node->type, node->pinned,
-                node->phase == PHASE_BACKWARD);
+  settle_format(&settings, node->type, node->pinned, node_is_gradient(node));
   return settings;
 }
 
@@ -287,7 +286,7 @@ static bool module_matches(const Program *program, const char *path,
 static bool layer_matches(const Program *program, const char *path,
                           const Node *node) {
   const char *base = gradient_base(program, node);
-  const char *name = base ? base : node->name;
+  const char *name = base ? base : node_key(node);
   if (module_matches(program, path, name))
     return true;
   const AliasTable *aliases = &program->alias;
@@ -321,7 +320,7 @@ static bool path_means_operand(const Program *program, const Graph *graph,
   if (param)
     return path_matches(program, path, param->name);
   const Node *node = graph_node(graph, id);
-  return (path_matches(program, path, node->name) ||
+  return (path_matches(program, path, node_key(node)) ||
           gradient_matches(program, path, node)) &&
          !layer_matches(program, path, node);
 }
@@ -376,7 +375,7 @@ Settings recipe_operand_settings(const Program *program, const Graph *graph,
   for (size_t i = 0; i < recipe->rule.length; i++)
     apply_to_edge(&settings, program, graph, id, operand,
                   &recipe->rule.data[i]);
-  if (input->phase == PHASE_BACKWARD)
+  if (node_is_gradient(input))
     set_format(&settings.forward, settings.gradient);
   if (kind == PRODUCT_WGRAD)
     set_format(&settings.forward, settings.wgrad);
@@ -477,7 +476,7 @@ ProductKind *contraction_kinds(Arena *arena, const Graph *graph) {
                   (updates[id] && passes_gradient(node->op));
     for (int i = 0; i < node_inputs(node); i++)
       updates[node->input[i]] |= passes;
-    if (node->phase == PHASE_BACKWARD)
+    if (node_is_gradient(node))
       kind[id] = updates[id] ? PRODUCT_WGRAD : PRODUCT_DGRAD;
   }
   return kind;

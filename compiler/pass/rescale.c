@@ -43,7 +43,7 @@ static bool *update_entries(Arena *arena, const Graph *graph) {
 
 /* The gradient that an op of this class hands on. */
 static bool leaves_class(const Node *node, OpClass class) {
-  return node->phase == PHASE_BACKWARD && op_info(node->op)->class == class;
+  return node_is_gradient(node) && op_info(node->op)->class == class;
 }
 
 /* The norm that the rule asks for through one selector; -1: none. */
@@ -64,14 +64,15 @@ static int selected_norm(const Rescale *rescale, ValueId id,
   default:
     return -1;
   }
-  if (name_is_helper(node->name) ||
+  if (name_is_helper(node_key(node)) ||
       !selector_selects(program, rescale->graph, id, selector))
     return -1;
-  if (node->phase == PHASE_BACKWARD)
+  if (node_is_gradient(node))
     return selector->kind == SELECT_GRADIENT && settings->rescale >= 0
                ? settings->rescale
                : settings->rescale_grad;
-  return selector->kind == SELECT_PATH && node->phase == PHASE_FORWARD
+  return selector->kind == SELECT_PATH &&
+                 (node->phase == PHASE_FORWARD || node->again)
              ? settings->rescale
              : -1;
 }
@@ -135,8 +136,17 @@ static void check_idle(const Rescale *rescale) {
 
 /* ---- the graph ----------------------------------------------------------- */
 
+/* The copy of a rescaled value is rescaled too, so that its helper is the copy
+ * of the helper. */
+static const char *helper_again(const GraphCopy *copy, ValueId original) {
+  const Node *node = graph_node(copy->new, copy->map[original]);
+  return node->op == OP_RESCALE ? graph_node(copy->new, node->input[0])->name
+                                : node->name;
+}
+
+/* `first` is what the value computes again, or 0. */
 static void insert_rescale(GraphCopy *copy, NameTable *names, ValueId old,
-                           Norm norm) {
+                           ValueId first, Norm norm) {
   ValueId value = copy->map[old];
   Node *original = graph_node(copy->new, value);
   Node node =
@@ -147,6 +157,9 @@ static void insert_rescale(GraphCopy *copy, NameTable *names, ValueId old,
   node.probe = original->probe;
   original->probe = false;
   node.span = original->span;
+  node.again = original->again;
+  if (first)
+    original->again = helper_again(copy, first);
   original->name = name_helper(names, original->name);
   copy->map[old] = graph_add(copy->new, &node);
 }
@@ -159,12 +172,13 @@ static Graph *rescaled(PassContext *context, const Graph *graph) {
   if (scaled && graph->kind == ENTRY_TRAIN)
     check_idle(&rescale);
   NameTable *names = name_table_new(context->arena, program->interner, graph);
+  const ValueId *first = graph_originals(context->arena, graph);
   GraphCopy copy = graph_copy_begin(context->arena, graph);
   for (ValueId id = 1; id < graph->count; id++) {
     graph_copy_node(&copy, id);
     int norm = scaled ? wanted_norm(&rescale, id) : -1;
     if (norm >= 0)
-      insert_rescale(&copy, names, id, (Norm)norm);
+      insert_rescale(&copy, names, id, first[id], (Norm)norm);
   }
   graph_copy_finish(&copy);
   return copy.new;

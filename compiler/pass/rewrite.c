@@ -203,11 +203,12 @@ static void merge_grow(const Rewrite *rewrite) {
     }
 }
 
-/* Effects, leaves other than numbers, and all that is random stay apart. */
+/* Effects, leaves other than numbers, all that is random, and what is computed
+ * again on purpose stay apart. */
 static bool node_merges(const Node *node) {
   bool leaf = node->op == OP_PARAM || node->op == OP_INPUT;
   bool random = op_is_random(node->op) || node->attr.round == ROUND_STOCHASTIC;
-  return !leaf && node->op != OP_STORE && !random;
+  return !leaf && node->op != OP_STORE && !random && !node->again;
 }
 
 /* Names and places in the source do not count. */

@@ -68,7 +68,7 @@ static void hand_name_over(Scaler *scaler, const Node *lost, ValueId value) {
   if (name_is_helper(lost->name) || !node->name)
     return;
   if (node_is_leaf(node) || node->phase != lost->phase ||
-      op_is_random(node->op) || !name_is_helper(node->name)) {
+      op_is_random(node->op) || node->again || !name_is_helper(node->name)) {
     alias_rename(&program->alias, lost->name, node->name);
     return;
   }

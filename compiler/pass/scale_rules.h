@@ -23,6 +23,7 @@ typedef struct {
   GraphCopy copy;
   NameTable *names;
   Scale *demand; /* per old id: the scale that a sum must take, or NONE */
+  const ValueId *original; /* per old id: what it computes again, or 0 */
   VEC(Prediction) predicted;
   ScaleRounding rounding;    /* of the node in the making */
   size_t clamped;            /* exponents out of range so far */
@@ -30,6 +31,11 @@ typedef struct {
   Span clamped_span;
   bool failed;
 } Scaler;
+
+/* Gives the copy that computes old value `id` again the exponent that its
+ * original has, and helpers like those of the original; false if the two are
+ * not alike, and nothing has been done (scale_again.c). */
+bool scaler_again(Scaler *scaler, ValueId id);
 
 typedef void ScaleRule(Scaler *scaler, ValueId old, Node *node);
 #define OP(id, text, inputs, attributes, class, shape, exponent, scale, ...)   \

@@ -322,7 +322,10 @@ static void bridge_param(Scaler *scaler, ValueId old, bool scaled) {
 /* One node of a scaled entry: the rule of its op, with the rounding mode that
  * the recipe has for this value. */
 static void scale_node(Scaler *scaler, const Graph *old, ValueId id) {
+  if (scaler_again(scaler, id))
+    return;
   Node node = graph_copy_prepare(&scaler->copy, id);
+  node.remat = NULL;
   scaler->rounding =
       recipe_value_settings(scaler->context->program, old, id).scale_rounding;
   scale_rule(node.op)(scaler, id, &node);
@@ -333,6 +336,7 @@ static void scale_node(Scaler *scaler, const Graph *old, ValueId id) {
 /* Without scales only the borders to scaled parameters need anything. */
 static void copy_node(Scaler *scaler, ValueId id) {
   Node node = graph_copy_prepare(&scaler->copy, id);
+  node.remat = NULL;
   if (node.op == OP_PARAM || node.op == OP_STORE)
     scale_rule(node.op)(scaler, id, &node);
   scaler->copy.map[id] = graph_add(scaler->copy.new, &node);
@@ -346,6 +350,7 @@ static Graph *scale_graph(PassContext *context, const Graph *old) {
   scaler.copy = graph_copy_begin(context->arena, old);
   scaler.names = name_table_new(context->arena, program->interner, old);
   scaler.demand = find_demands(context, old);
+  scaler.original = graph_originals(context->arena, old);
   bool scaled = !recipe_is_unscaled(graph_recipe(program, old));
   for (ValueId id = 1; id < old->count; id++) {
     if (scaler_leaves_out(&scaler, id, scaled))

@@ -26,8 +26,8 @@ typedef struct {
 
 /* A random value keeps its name, which is the key of its numbers. */
 static bool takes_name(const Node *value, const Node *lost) {
-  if (node_is_leaf(value) || op_is_random(value->op) ||
-      value->phase != lost->phase)
+  if (node_is_leaf(value) || op_is_random(value->op) || value->again ||
+      lost->again || value->phase != lost->phase)
     return false;
   return name_is_helper(value->name) ||
          name_depth(lost->name) < name_depth(value->name);
@@ -54,12 +54,21 @@ static bool must_stay(const Simplify *simplify, ValueId old, const Node *as) {
   return simplify->result[old] && node_is_leaf(as);
 }
 
+/* The one value serves both, so it is in the regions that both are in:
+ * gradients are the same with regions and without. */
+static void join_regions(Simplify *simplify, const Node *lost, ValueId same) {
+  Node *value = graph_node(simplify->copy.new, same);
+  value->remat =
+      remat_common(simplify->program->interner, value->remat, lost->remat);
+}
+
 static ValueId keep_node(Simplify *simplify, const Node *node) {
   bool unnamed = !node->name || name_is_helper(node->name);
   ValueId same =
       unnamed && !node->probe ? merge_find(&simplify->rewrite, node) : 0;
   if (same) {
     simplify->changed |= node->op != OP_CONST;
+    join_regions(simplify, node, same);
     return same;
   }
   ValueId id = graph_add(simplify->copy.new, node);
@@ -90,6 +99,7 @@ static ValueId simplify_node(Simplify *simplify, ValueId old) {
   if (before->probe && node_is_leaf(now))
     return graph_add(simplify->copy.new, &copied);
   graph_node(simplify->copy.new, same)->probe |= before->probe;
+  join_regions(simplify, before, same);
   hand_name_over(simplify, before, same);
   return same;
 }

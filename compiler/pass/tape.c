@@ -32,14 +32,23 @@ static bool infer_type(Tape *tape, Node *node) {
   return node->type != NULL;
 }
 
+static void keep_operands(Tape *tape, Node *node) {
+  for (int i = 0; i < node_inputs(node); i++)
+    node->input[i] = tape_kept(tape, node->input[i]);
+}
+
+/* A rewriting may look through a kept value at one that is not. */
 ValueId tape_add(Tape *tape, Node node) {
   node.phase = PHASE_BACKWARD;
   node.span = graph_node(tape->graph, tape->target)->span;
   if (!node.type && !infer_type(tape, &node))
     return node.input[0];
+  keep_operands(tape, &node);
   ValueId same = rewrite_node(&tape->rewrite, &node);
-  if (!same)
-    same = merge_find(&tape->rewrite, &node);
+  if (same)
+    return tape_kept(tape, same);
+  keep_operands(tape, &node);
+  same = merge_find(&tape->rewrite, &node);
   if (same)
     return same;
   ValueId id = graph_add(tape->graph, &node);
