@@ -1,6 +1,5 @@
 /* Attributes: `@epochs(10)` and its kin on entries, `@cast(e4m3)` and its kin
- * on bindings; everywhere else they are refused, by name where a later version
- * will give them a meaning.
+ * on bindings, `@remat` on what computes; everywhere else they are refused.
  */
 #include "compiler/front/elaborate.h"
 
@@ -28,6 +27,10 @@ static const char *const numeric[] = {
     "set_scale", "set_scale_grad", "unscale"};
 enum { NUMERIC = sizeof numeric / sizeof numeric[0] };
 
+/* The others, for did-you-mean. */
+static const char *const plain[] = {"recipe", "name", "probe", "remat"};
+enum { PLAIN = sizeof plain / sizeof plain[0] };
+
 static bool is_numeric(const char *word) {
   for (int i = 0; i < NUMERIC; i++)
     if (strcmp(numeric[i], word) == 0)
@@ -35,24 +38,27 @@ static bool is_numeric(const char *word) {
   return false;
 }
 
-/* Known words of later versions are refused as such. */
+static bool is_remat(const Attribute *attribute) {
+  return strcmp(attribute->word, "remat") == 0;
+}
+
 static void fail_attribute(Elaborator *e, const Attribute *attribute,
                            const char *where) {
-  if (strcmp(attribute->word, "remat") == 0) {
-    fail_unsupported(e, attribute->span,
-                     "@remat, computing values again for the backward pass, "
-                     "is");
-    return;
-  }
   Diagnostic error =
       error_begin(e, attribute->span, "E0213", "@%s has no meaning on %s",
                   attribute->word, where);
   Candidates candidates = {0};
   for (int i = 0; i < SETTINGS; i++)
     vec_push(&candidates, setting[i].word);
-  vec_push(&candidates, "recipe");
+  for (int i = 0; i < NUMERIC; i++)
+    vec_push(&candidates, numeric[i]);
+  for (int i = 0; i < PLAIN; i++)
+    vec_push(&candidates, plain[i]);
   const char *near = did_you_mean(e, attribute->word, &candidates);
-  if (near)
+  if (is_remat(attribute))
+    error_note(e, &error,
+               "@remat is for what computes: a `fn`, a submodule, a binding");
+  else if (near)
     error_mark(e, &error, "%s", near);
   error_send(e, &error);
 }
@@ -63,11 +69,31 @@ void attributes_refuse(Elaborator *e, const Attribute *attribute,
     fail_attribute(e, attribute, where);
 }
 
-const Attribute *attribute_find(const Item *item, const char *word) {
-  for (const Attribute *a = item->attributes; a; a = a->next)
-    if (strcmp(a->word, word) == 0)
-      return a;
+const Attribute *attribute_find(const Attribute *list, const char *word) {
+  for (; list; list = list->next)
+    if (strcmp(list->word, word) == 0)
+      return list;
   return NULL;
+}
+
+static bool check_no_argument(Elaborator *e, const Attribute *attribute) {
+  if (!attribute->args)
+    return true;
+  fail(e, attribute->span, "E0222", "@%s takes no argument", attribute->word);
+  return false;
+}
+
+void attributes_check_remat(Elaborator *e, const Attribute *attributes,
+                            const char *where) {
+  const Attribute *first = attribute_find(attributes, "remat");
+  for (const Attribute *a = attributes; a && !e->stopped; a = a->next) {
+    if (!is_remat(a))
+      fail_attribute(e, a, where);
+    else if (a != first)
+      fail(e, a->span, "E0218", "@%s is given twice", a->word);
+    else
+      check_no_argument(e, a);
+  }
 }
 
 /* ---- run settings ------------------------------------------------------- */
@@ -147,7 +173,7 @@ void run_settings(Elaborator *e, const FileScope *file, const Item *item,
       fail(e, a->span, "E0218", "@%s is given twice", a->word);
   for (const Attribute *a = item->attributes; a && !e->stopped; a = a->next)
     apply(e, file, item, a, run);
-  const Attribute *steps = attribute_find(item, "steps");
+  const Attribute *steps = attribute_find(item->attributes, "steps");
   if (run->epochs && run->steps && steps)
     fail(e, steps->span, "E0728",
          "@epochs and @steps both say how long to train");
@@ -187,11 +213,9 @@ static bool check_attribute(Elaborator *e, const Stmt *stmt,
     }
   if (strcmp(attribute->word, "name") == 0)
     return check_name(e, stmt, attribute);
-  if (strcmp(attribute->word, "probe") == 0 && attribute->args) {
-    fail(e, attribute->span, "E0222", "@probe takes no argument");
-    return false;
-  }
-  if (strcmp(attribute->word, "probe") == 0 || is_numeric(attribute->word))
+  if (strcmp(attribute->word, "probe") == 0 || is_remat(attribute))
+    return check_no_argument(e, attribute);
+  if (is_numeric(attribute->word))
     return true;
   fail_attribute(e, attribute, "a binding");
   return false;
@@ -242,7 +266,8 @@ Value binding_attributes_apply(Elaborator *e, const Attribute *attribute,
   if (!attribute || value_is_poison(value))
     return value;
   value = binding_attributes_apply(e, attribute->next, expr, value);
-  if (value_is_poison(value) || strcmp(attribute->word, "name") == 0)
+  if (value_is_poison(value) || strcmp(attribute->word, "name") == 0 ||
+      is_remat(attribute))
     return value;
   if (strcmp(attribute->word, "probe") == 0)
     return probe(e, attribute, expr, value);

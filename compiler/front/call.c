@@ -287,6 +287,22 @@ Value target_run(Elaborator *e, const Target *target) {
   return check_result(e, target, e->failures == failures);
 }
 
+/* A region of its own, called like the instance or like the function. */
+static Value run_again(Elaborator *e, const Target *target) {
+  const Instance *owner = e->frame->owner;
+  const char *name = target->callee.name;
+  if (target->instance)
+    name = target->what;
+  else if (owner)
+    name = instance_name(e, owner, name);
+  RematRegion region;
+  remat_begin(e, &region, name);
+  Value result = target_run(e, target);
+  remat_end(e, &region);
+  remat_results(e, &region, result);
+  return result;
+}
+
 /* A poisoned argument makes a silent, poisoned result: what is inside was or
  * will be checked by a call with good ones. */
 Value call_target(Elaborator *e, const Target *target, BoundArg *bound,
@@ -296,6 +312,7 @@ Value call_target(Elaborator *e, const Target *target, BoundArg *bound,
       return value_poison();
   if (refuse_recursion(e, target, call))
     return value_poison();
+  bool remat = remat_of_call(e, target);
   Frame frame = {.file = target->file,
                  .instance = target->instance,
                  .function = target->function,
@@ -309,7 +326,7 @@ Value call_target(Elaborator *e, const Target *target, BoundArg *bound,
     if (trial_takes_word(e, target, bound))
       result = check_result(e, target, true);
     else
-      result = target_run(e, target);
+      result = remat ? run_again(e, target) : target_run(e, target);
   }
   e->call_depth--;
   scope_cut(e, &frame.locals, NULL);
@@ -343,12 +360,14 @@ Target method_target(Elaborator *e, Instance *instance, const Member *member) {
                   .function = &member->function,
                   .file = instance->symbol->file,
                   .instance = instance,
-                  .what = what};
+                  .what = what,
+                  .remat = attribute_find(member->attributes, "remat") != NULL};
 }
 
 static Value call_function_item(Elaborator *e, const Symbol *symbol,
                                 const Expr *call) {
   const char *what = expr_text(e, call->left);
+  const Attribute *attributes = symbol->item->attributes;
   Target target = {.callee = {.what = what,
                               .word = "fn",
                               .name = symbol->name,
@@ -356,7 +375,8 @@ static Value call_function_item(Elaborator *e, const Symbol *symbol,
                               .span = symbol->item->name_span},
                    .function = &symbol->item->function,
                    .file = symbol->file,
-                   .what = what};
+                   .what = what,
+                   .remat = attribute_find(attributes, "remat") != NULL};
   return call_arguments(e, &target, call);
 }
 

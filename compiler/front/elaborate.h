@@ -10,7 +10,7 @@
  * value, constant (compile-time arithmetic), expression, declare and match
  * (types), call, tensor, matmul, reduce and builtin (operations), emit (nodes
  * and their names), instance (modules, parameters, models), statement,
- * attributes, entry, minimize, dataset, recipe and settings, message.
+ * attributes, remat, entry, minimize, dataset, recipe and settings, message.
  */
 #ifndef SG_FRONT_ELABORATE_H
 #define SG_FRONT_ELABORATE_H
@@ -323,6 +323,7 @@ typedef struct {
   const FileScope *file;
   Instance *instance;
   const char *what; /* for the trace */
+  bool remat;       /* its values are computed again in the backward pass */
 } Target;
 Value call_target(Elaborator *e, const Target *target, BoundArg *bound,
                   Span call);
@@ -385,6 +386,8 @@ typedef struct {
 typedef struct {
   Graph *graph;
   NameTable *names;
+  NameTable *regions; /* paths of regions so far; NULL in a trial */
+  const char *remat;  /* the region that nodes are made in, or NULL */
   Phase phase;
   /* By parameter index: the PARAM node, and the value after an assignment. */
   VEC(ValueId) param;
@@ -439,6 +442,23 @@ Attributes pattern_attribute(Elaborator *e, const char *pattern);
 void builder_free(Builder *builder);
 void builder_slot(Elaborator *e, int param); /* grows the tables */
 
+/* ---- regions to compute again (remat.c) ---------------------------------- */
+
+typedef struct {
+  const char *path, *outer; /* NULL: none */
+  ValueId start;            /* its first node */
+} RematRegion;
+
+/* Nodes from here on lie in a region called `name`. */
+void remat_begin(Elaborator *e, RematRegion *region, const char *name);
+void remat_end(Elaborator *e, const RematRegion *region);
+/* Takes what a call returns out of its region. */
+void remat_results(Elaborator *e, const RematRegion *region, Value result);
+/* Has anything been computed in it? */
+bool remat_computes(const Elaborator *e, const RematRegion *region);
+/* Is this call to be a region? */
+bool remat_of_call(const Elaborator *e, const Target *target);
+
 #include "compiler/front/operations.h"
 
 /* ---- modules and models (instance.c) ------------------------------------ */
@@ -449,6 +469,7 @@ struct Instance {
   const Symbol *symbol; /* its module or optimizer */
   Scope scope;          /* parameters, members, methods */
   int weight;           /* optimizer: the parameter; -1 for a module */
+  bool remat;           /* @remat stands on the member that it is */
 };
 
 /* The instance that a model item names, made at its first mention. */
@@ -487,7 +508,10 @@ Value dataset_batch(Elaborator *e, int dataset, const char *name, int64_t size,
 /* Settings from @steps, @seed, ...; @recipe is left to recipe_of_entry. */
 void run_settings(Elaborator *e, const FileScope *file, const Item *item,
                   RunSettings *run);
-const Attribute *attribute_find(const Item *item, const char *word);
+const Attribute *attribute_find(const Attribute *list, const char *word);
+/* Of something that may have @remat and nothing else. */
+void attributes_check_remat(Elaborator *e, const Attribute *attributes,
+                            const char *where);
 /* Attributes on a binding: are they known, and well formed? */
 bool binding_attributes_check(Elaborator *e, const Stmt *stmt);
 /* What the binding is called: `@name("...")`, or its own name. */

@@ -167,6 +167,8 @@ static ValueId emit_node(Elaborator *e, Span span, Node node) {
     return 0;
   }
   node.name = node.op == OP_STORE ? NULL : helper_name(e);
+  if (node.op != OP_STORE && node.phase == PHASE_FORWARD)
+    node.remat = e->builder->remat;
   return add_node(e, &node, span);
 }
 

@@ -317,6 +317,7 @@ static void entry_elaborate(Elaborator *e, FileScope *file, const Item *item,
   builder.graph = graph_new(e->arena, entry_kind(item), item->name);
   builder.graph->span = item->name_span;
   builder.names = name_table_new(e->scratch, e->interner, NULL);
+  builder.regions = name_table_new(e->scratch, e->interner, NULL);
   e->builder = &builder;
   frame_push(e, &frame);
   frame.what = text_printf(e, "%s %s", item_kind_name(item->kind), item->name);

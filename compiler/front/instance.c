@@ -317,6 +317,14 @@ static Value instance_array(Elaborator *e, const Member *member,
   return (Value){.kind = VALUE_ARRAY, .as.list = {item, (size_t)count}};
 }
 
+/* @remat on an array is on each of its elements. */
+static void mark_remat(Value value) {
+  if (value.kind == VALUE_INSTANCE)
+    value.as.instance->remat = true;
+  for (size_t i = 0; value.kind == VALUE_ARRAY && i < value.as.list.count; i++)
+    value.as.list.item[i].as.instance->remat = true;
+}
+
 /* Each name gets an instance of its own, with its own weights. */
 static void define_submodules(Elaborator *e, const Member *member) {
   const Symbol *symbol = path_resolve(e, e->frame->file, &member->path,
@@ -331,6 +339,8 @@ static void define_submodules(Elaborator *e, const Member *member) {
       value = instance_make(e, symbol, what,
                             instance_name(e, e->frame->instance, name->text),
                             member->args, call);
+    if (attribute_find(member->attributes, "remat"))
+      mark_remat(value);
     define_member(e, name->text, value, name->span);
   }
 }
@@ -358,10 +368,42 @@ static void define_choice(Elaborator *e, const Member *member) {
     members_define(e, condition ? member->body : member->otherwise);
 }
 
+static const char *member_kind_name(MemberKind kind) {
+  switch (kind) {
+  case MEMBER_PARAM:
+    return "parameter";
+  case MEMBER_STATE:
+    return "state";
+  case MEMBER_SUBMODULE:
+    return "submodule";
+  case MEMBER_VALUE:
+    return "value";
+  case MEMBER_FN:
+    return "function";
+  case MEMBER_ASSERT:
+    return "assert";
+  case MEMBER_IF:
+    break;
+  }
+  return "if";
+}
+
+/* Nothing in an optimizer is differentiated. */
+static void check_attributes(Elaborator *e, const Member *member) {
+  bool module = e->frame->instance->weight < 0;
+  const char *where = member_kind_name(member->kind);
+  if (module && (member->kind == MEMBER_FN || member->kind == MEMBER_SUBMODULE))
+    attributes_check_remat(e, member->attributes, where);
+  else
+    attributes_refuse(e, member->attributes,
+                      module ? where
+                             : text_printf(e, "%s of an optimizer", where));
+}
+
 /* Functions come first, so that values may call them. */
 void members_define(Elaborator *e, const Member *members) {
   for (const Member *member = members; member; member = member->next) {
-    attributes_refuse(e, member->attributes, "members");
+    check_attributes(e, member);
     if (member->kind == MEMBER_FN)
       define_method(e, member);
   }

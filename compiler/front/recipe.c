@@ -317,9 +317,9 @@ static const Symbol *attribute_recipe(Elaborator *e, const FileScope *file,
  * nothing gets plain arithmetic. */
 const char *recipe_of_entry(Elaborator *e, FileScope *file, const Item *item,
                             const Item *train) {
-  const Attribute *attribute = attribute_find(item, "recipe");
+  const Attribute *attribute = attribute_find(item->attributes, "recipe");
   if (!attribute && train)
-    attribute = attribute_find(train, "recipe");
+    attribute = attribute_find(train->attributes, "recipe");
   const Symbol *named = attribute ? attribute_recipe(e, file, attribute) : NULL;
   const Symbol *symbol = named;
   if (e->options->recipe)

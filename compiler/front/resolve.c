@@ -241,7 +241,9 @@ void check_assert(Elaborator *e, const Expr *condition, const char *message) {
 static void refuse_attributes(Elaborator *e, const Item *item) {
   bool entry = item->kind == ITEM_TRAIN || item->kind == ITEM_EVAL ||
                item->kind == ITEM_ENTRY;
-  if (!entry)
+  if (item->kind == ITEM_FN)
+    attributes_check_remat(e, item->attributes, item_kind_name(item->kind));
+  else if (!entry)
     attributes_refuse(e, item->attributes, item_kind_name(item->kind));
 }
 

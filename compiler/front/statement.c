@@ -68,10 +68,22 @@ static Value fail_stored_early(Elaborator *e, const Name *name) {
   return fail(e, name->span, "E0424", "a state is assigned at run time only");
 }
 
+/* A state keeps its new value in any case. */
+static bool refuse_remat(Elaborator *e, const Stmt *stmt, const Name *name) {
+  const Attribute *remat = attribute_find(stmt->attributes, "remat");
+  if (remat)
+    fail(e, remat->span, "E0454",
+         "@remat computes a value again, and `%s` keeps what it is assigned",
+         name->text);
+  return remat != NULL;
+}
+
 static Value eval_stored(Elaborator *e, const Stmt *stmt, const Name *name,
                          const Expr *expr, int param) {
   if (!e->builder)
     return fail_stored_early(e, name);
+  if (refuse_remat(e, stmt, name))
+    return value_poison();
   Binding binding;
   binding_begin_stored(e, &binding, e->program->param.data[param].name);
   Value value =
@@ -120,15 +132,43 @@ static bool assigned_param(Elaborator *e, const Name *name, int *param) {
 
 /* ---- bindings ----------------------------------------------------------- */
 
+/* The region of a binding, if it is to be computed again. */
+static void bound_begin(Elaborator *e, const Stmt *stmt, const Binding *binding,
+                        RematRegion *region) {
+  if (attribute_find(stmt->attributes, "remat") && e->builder)
+    remat_begin(e, region, binding->name);
+}
+
+static void bound_end(Elaborator *e, const Stmt *stmt,
+                      const RematRegion *region) {
+  if (attribute_find(stmt->attributes, "remat") && e->builder)
+    remat_end(e, region);
+}
+
+static Value bound_check(Elaborator *e, const Stmt *stmt, const Expr *expr,
+                         const RematRegion *region, Value value) {
+  const Attribute *remat = attribute_find(stmt->attributes, "remat");
+  if (!remat || !e->builder || value_is_poison(value) ||
+      remat_computes(e, region))
+    return value;
+  return fail(e, remat->span, "E0454",
+              "@remat computes a value again, and `%s` computes nothing",
+              expr_text(e, expr));
+}
+
 /* A failed value is bound too, as poison, so that its uses are silent. */
 static Value eval_bound(Elaborator *e, const Stmt *stmt, const Name *name,
                         const Expr *expr) {
   Binding binding;
+  RematRegion region;
   binding_begin(e, &binding, binding_attributes_name(stmt, name->text));
+  bound_begin(e, stmt, &binding, &region);
   Value value = eval(e, expr);
   if (value.kind == VALUE_NOTHING)
     value = fail(e, expr->span, "E0425", "this gives no value to bind");
   value = binding_attributes_apply(e, stmt->attributes, expr, value);
+  bound_end(e, stmt, &region);
+  value = bound_check(e, stmt, expr, &region, value);
   value = check_declared(e, stmt, name, expr, value);
   binding_end(e, &binding, value);
   place_note(e, expr, value);
@@ -203,15 +243,37 @@ static void bind_part(Elaborator *e, const Stmt *stmt, Binding *binding,
   bind_one(e, name, bound);
 }
 
+static void bind_poison(Elaborator *e, const Stmt *stmt, Value poison) {
+  for (const Name *name = stmt->names; name; name = name->next)
+    scope_set(e, &e->frame->locals, name->text, poison, name->span);
+}
+
+static bool parts_refuse_remat(Elaborator *e, const Stmt *stmt,
+                               const Bound *bound) {
+  size_t i = 0;
+  for (const Name *name = stmt->names; name; name = name->next, i++)
+    if (!bound[i].refused && bound[i].param >= 0 &&
+        refuse_remat(e, stmt, name)) {
+      bind_poison(e, stmt, value_poison());
+      return true;
+    }
+  return false;
+}
+
 /* q, k, v = f(x): one value with several parts. */
 static void bind_parts(Elaborator *e, const Stmt *stmt, size_t count) {
   Bound *bound = NEW_ARRAY(e->scratch, Bound, count);
   size_t i = 0;
   for (const Name *name = stmt->names; name; name = name->next, i++)
     bound[i].refused = !assigned_param(e, name, &bound[i].param);
+  if (parts_refuse_remat(e, stmt, bound))
+    return;
   Binding binding;
+  RematRegion region;
   parts_begin(e, &binding, stmt->names, bound[0].param);
+  bound_begin(e, stmt, &binding, &region);
   Value value = eval(e, stmt->values);
+  value = bound_check(e, stmt, stmt->values, &region, value);
   bool fits = value.kind == VALUE_LIST && value.as.list.count == count;
   if (!fits && !value_is_poison(value))
     value = fail(e, stmt->values->span, "E0406", "%zu names are bound to %s",
@@ -222,11 +284,7 @@ static void bind_parts(Elaborator *e, const Stmt *stmt, size_t count) {
     place_note(e, stmt->values, bound[i].value);
     bind_part(e, stmt, &binding, name, &bound[i], i == 0);
   }
-}
-
-static void bind_poison(Elaborator *e, const Stmt *stmt, Value poison) {
-  for (const Name *name = stmt->names; name; name = name->next)
-    scope_set(e, &e->frame->locals, name->text, poison, name->span);
+  bound_end(e, stmt, &region);
 }
 
 /* One name cannot get two values at once. */

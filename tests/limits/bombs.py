@@ -187,6 +187,20 @@ def many_entries():
     return "\n".join("entry f%d(x: [4]) -> [4] = x" % i for i in range(10**5))
 
 
+@bomb("computing again takes more than 200000 operations")
+def regions_in_regions():
+    calls = "".join(
+        "@remat\nfn f%d(x: [4]) -> [4] = tanh(f%d(x)) * x\n" % (i, i + 1)
+        for i in range(190)
+    )
+    body = "  x = tanh(x) * x\n" * 1200
+    return (
+        calls
+        + "fn f190(x: [4]) -> [4] {\n%s  return x\n}\n" % body
+        + "entry f(x: [4]) -> [4] = grad(sum(f0(x)), x)\n"
+    )
+
+
 # ---- sizes -------------------------------------------------------------------
 
 
