@@ -129,10 +129,10 @@ static bool init_parse(Elaborator *e, const Expr *expr, Init *init) {
 
 /* ---- parameters and states ---------------------------------------------- */
 
-/* Members of a module, its parameters and its functions share one scope. */
-static bool define_member(Elaborator *e, const char *name, Value value,
-                          Span span) {
-  Instance *instance = e->frame->instance;
+/* Members of a module, its parameters and its functions share one scope. Asked
+ * before the member is made: a second one would make its parameters again. */
+static bool member_claim(Elaborator *e, const char *name, Span span) {
+  const Instance *instance = e->frame->instance;
   const Variable *old = scope_find(&instance->scope, name);
   if (old && instance->symbol->file->ast->lost) {
     fail_silent(e); /* a lost brace puts statements among members */
@@ -143,10 +143,12 @@ static bool define_member(Elaborator *e, const char *name, Value value,
         error_begin(e, span, "E0204", "`%s` is defined twice", name);
     error_label(e, &error, old->span, "first here");
     error_send(e, &error);
-    return false;
   }
-  scope_set(e, &instance->scope, name, value, span);
-  return true;
+  return !old;
+}
+
+static void define_member(Elaborator *e, const Name *name, Value value) {
+  scope_set(e, &e->frame->instance->scope, name->text, value, name->span);
 }
 
 /* The order of parameters in the program is that of the text, depth first. */
@@ -220,11 +222,13 @@ static void define_params(Elaborator *e, const Member *member) {
     fine = fine && check_whole_init(e, member, type, init);
   }
   for (const Name *name = member->names; name; name = name->next) {
+    if (!member_claim(e, name->text, name->span))
+      continue;
     int param =
         fine ? param_add(e, member, name, type, pinned, init, label) : -1;
-    Value value = param < 0 ? value_poison()
-                            : (Value){.kind = VALUE_PARAM, .as.param = param};
-    define_member(e, name->text, value, name->span);
+    define_member(e, name,
+                  param < 0 ? value_poison()
+                            : (Value){.kind = VALUE_PARAM, .as.param = param});
   }
 }
 
@@ -332,6 +336,8 @@ static void define_submodules(Elaborator *e, const Member *member) {
   const char *what = path_text(e, &member->path);
   Span call = construction_span(&member->path, member->span);
   for (const Name *name = member->names; name; name = name->next) {
+    if (!member_claim(e, name->text, name->span))
+      continue;
     Value value = value_poison();
     if (symbol && member->count)
       value = instance_array(e, member, symbol, what, call);
@@ -341,7 +347,7 @@ static void define_submodules(Elaborator *e, const Member *member) {
                             member->args, call);
     if (attribute_find(member->attributes, "remat"))
       mark_remat(value);
-    define_member(e, name->text, value, name->span);
+    define_member(e, name, value);
   }
 }
 
@@ -352,13 +358,15 @@ static void define_value(Elaborator *e, const Member *member) {
   Value value = eval_reference(e, member->value, false);
   if (value.kind == VALUE_NOTHING)
     value = fail(e, member->value->span, "E0425", "this gives no value");
-  define_member(e, member->names->text, value, member->names->span);
+  if (member_claim(e, member->names->text, member->names->span))
+    define_member(e, member->names, value);
 }
 
 static void define_method(Elaborator *e, const Member *member) {
   Value method = {.kind = VALUE_METHOD,
                   .as.method = {e->frame->instance, member}};
-  define_member(e, member->names->text, method, member->names->span);
+  if (member_claim(e, member->names->text, member->names->span))
+    define_member(e, member->names, method);
 }
 
 /* Members of the branch not taken do not exist. */
