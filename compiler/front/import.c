@@ -204,8 +204,10 @@ static bool add_source(Elaborator *e, const Location *location, Span span,
   int64_t most = limit_of(e, LIMIT_file_bytes);
   char *text = file_read(location->name, (size_t)most, &length, &error);
   if (error == file_too_large) {
-    fail_limit(e, span, LIMIT_file_bytes, "%s has more than %" PRId64 " bytes",
-               location->name, most);
+    fail(e, span, "E0119",
+         "%s is too large; a source file has at most %" PRId64
+         " bytes (`--max-file-bytes`)",
+         location->name, most);
     return false;
   }
   if (!text) {

@@ -51,7 +51,8 @@ static bool source_refused(const Sources *sources, uint32_t number,
                            Diagnostics *diagnostics) {
   const Source *source = sources_get(sources, number);
   const Limits *limits = &sources->limits;
-  if ((int64_t)source->length > limits->of[LIMIT_file_bytes]) {
+  if (!source->builtin &&
+      (int64_t)source->length > limits->of[LIMIT_file_bytes]) {
     diagnose_error(diagnostics, (Span){number, 0, 1}, "E0119",
                    "%s has %zu bytes; a source file has at most %" PRId64
                    " (`--max-file-bytes`)",
