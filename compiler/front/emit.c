@@ -156,14 +156,14 @@ static const char *helper_name(Elaborator *e) {
   return name_helper(e->builder->names, base);
 }
 
-/* The shape rules have the last word; what reaches them was checked with a
- * better message before, so theirs is rarely seen. */
+/* What the shape rules ask of operands was checked before, with a better
+ * message; the size of the result is theirs to judge. */
 static ValueId emit_node(Elaborator *e, Span span, Node node) {
   const char *error = NULL;
   node.type = shape_infer(e->program->types, e->builder->graph, &node,
                           e->scratch, &error);
   if (!node.type) {
-    fail(e, span, node.attr.pattern ? "E0321" : "E0399", "%s", error);
+    fail(e, span, "E0309", "%s", error);
     return 0;
   }
   node.name = node.op == OP_STORE ? NULL : helper_name(e);

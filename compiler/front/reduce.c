@@ -352,24 +352,6 @@ static Value reduction_finish(Elaborator *e, const BuiltinCall *call,
   return value_tensor(id, reduction->label);
 }
 
-/* The largest of nothing does not exist: which axis is empty, and where. */
-static bool check_not_empty(Elaborator *e, const BuiltinCall *call,
-                            const Reduction *reduction) {
-  const Type *type = value_type(e, reduction->operand);
-  for (int i = 0; i < type->rank; i++) {
-    if (!(reduction->dropped >> i & 1) || type->dim[i] > 0)
-      continue;
-    Diagnostic error =
-        error_begin(e, call->call->span, "E0399",
-                    "`%s` of no elements has no value", call->builtin->name);
-    error_label(e, &error, call->expr[0]->span, "%s",
-                value_describe_sizes(e, reduction->operand));
-    error_send(e, &error);
-    return false;
-  }
-  return true;
-}
-
 static const struct {
   const char *name;
   Op op;
@@ -388,8 +370,7 @@ static Op reduction_op_of(const Builtin *builtin) {
 Value builtin_reduce(Elaborator *e, const BuiltinCall *call) {
   Op op = reduction_op_of(call->builtin);
   Reduction reduction;
-  if (!reduction_of(e, call, &reduction) ||
-      ((op == OP_MAX || op == OP_MIN) && !check_not_empty(e, call, &reduction)))
+  if (!reduction_of(e, call, &reduction))
     return value_poison();
   ValueId id = reduction.operand.as.tensor.id;
   if (reduction.dropped) {
@@ -441,8 +422,6 @@ Value builtin_argument(Elaborator *e, const BuiltinCall *call) {
   if (!reduction.dropped || (!chosen && type->rank != 1))
     return fail(e, call->call->span, "E0225", "`%s` of %s needs %s", name,
                 type_text(e, type), chosen ? "an axis to search" : "`axis =`");
-  if (!check_not_empty(e, call, &reduction))
-    return value_poison();
   Attributes attributes = attributes_neutral();
   int axis = 0;
   Span span = call->call->span;

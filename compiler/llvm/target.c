@@ -161,8 +161,8 @@ LLVMTargetMachineRef target_machine(int optimization,
   LLVMTargetRef target;
   char *error = NULL;
   if (LLVMGetTargetFromTriple(triple, &target, &error)) {
-    diagnose_error(diagnostics, (Span){0}, "E0792", "no code generator: %s",
-                   error);
+    diagnose_error(diagnostics, (Span){0}, "E0793",
+                   "internal error: no code generator: %s", error);
     LLVMDisposeMessage(error);
     return NULL;
   }

@@ -7,6 +7,7 @@
  */
 #include "compiler/pass/pass.h"
 
+#include <assert.h>
 #include <string.h>
 #include <time.h>
 
@@ -36,17 +37,6 @@ static double seconds_now(void) {
   return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
-/* Levels only rise; a pipeline given by hand may be in the wrong order. */
-static bool check_level(PassContext *context, const PassInfo *pass) {
-  Level level = context->program->level;
-  if (level == pass->from)
-    return true;
-  diagnose_error(context->diagnostics, (Span){0}, "E0720",
-                 "pass `%s` works at level %s, and the program is at level %s",
-                 pass->name, level_name(pass->from), level_name(level));
-  return false;
-}
-
 /* Violations are the compiler's fault, not the program's: they are told as a
  * remark, so that failure without a counted error means an internal error. */
 static bool verify_after(PassContext *context, const PassInfo *pass) {
@@ -65,8 +55,7 @@ static bool verify_after(PassContext *context, const PassInfo *pass) {
 
 static bool run_pass(PassContext *context, const PassInfo *pass,
                      const PassHooks *hooks) {
-  if (!check_level(context, pass))
-    return false;
+  assert(context->program->level == pass->from);
   if (hooks && hooks->before)
     hooks->before(hooks->user, pass, context->program);
   double start = seconds_now();

@@ -43,10 +43,10 @@ typedef struct {
                 double seconds);
 } PassHooks;
 
-/* Runs `count` passes. Checks that each pass's level fits (an error naming the
- * pass and the level if not); verifies after each when `verify`. False after
- * an error; a verifier failure is an internal error that names the pass, told
- * as a remark: false without a counted error means just that. */
+/* Runs `count` passes, each of which must fit the program's level; from
+ * `rescale` on, no `minimize` is left. Verifies after each when `verify`. False
+ * after an error; a verifier failure is an internal error that names the pass,
+ * told as a remark: false without a counted error means just that. */
 bool passes_run(PassContext *context, const PassId *list, size_t count,
                 bool verify, const PassHooks *hooks);
 

@@ -17,6 +17,8 @@
 #include "compiler/pass/recipe_query.h"
 #include "compiler/pass/rewrite.h"
 
+#include <assert.h>
+
 typedef struct {
   PassContext *context;
   const Graph *graph;
@@ -184,23 +186,11 @@ static Graph *rescaled(PassContext *context, const Graph *graph) {
   return copy.new;
 }
 
-/* Rescales of gradients would be lost if gradients came later. */
-static bool check_derived(PassContext *context, const Graph *graph) {
-  if (!graph->minimize)
-    return true;
-  diagnose_error(context->diagnostics, graph->span, "E0721",
-                 "pass `rescale` needs the gradients of `%s`: run `autodiff` "
-                 "before it",
-                 graph->name);
-  return false;
-}
-
 bool pass_rescale(PassContext *context) {
   Program *program = context->program;
   for (size_t i = 0; i < program->graph.length; i++) {
     const Graph *graph = program->graph.data[i];
-    if (!check_derived(context, graph))
-      return false;
+    assert(!graph->minimize && "gradients are still to come");
     Graph *swept = graph_swept(context->arena, graph);
     graph_replace(program, i, rescaled(context, swept));
     graph_free(swept);

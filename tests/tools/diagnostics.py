@@ -3,7 +3,8 @@
 usage: diagnostics.py SOURCE_FOLDER
 
 Every code in quotes ("E0301") in compiler/ and ir/ needs a row, and every row
-a use. Rows are sorted by code; no two titles are alike.
+a use and a golden that shows its message: a file *.expected of tests/ or the
+page of `sgc explain`. Rows are sorted by code; no two titles are alike.
 """
 import os
 import re
@@ -11,6 +12,14 @@ import sys
 
 ROW = re.compile(r'^(ERROR|WARNING)\(([EW]\d{4}), (?:"([a-z-]+)",\s)?\s*"(.+)"\)$',
                  re.M)
+
+BLOCK = re.compile(r"^```text\n(.*?)^```$", re.M | re.S)
+
+# What no input brings about, so that no golden can show it.
+WITHOUT_GOLDEN = {
+    "E0793": "an error inside of LLVM; none is known",
+    "E0900": "a pass that breaks a rule of its level; none is known",
+}
 
 
 def rows(source):
@@ -38,6 +47,39 @@ def uses(source):
     return found
 
 
+def goldens(source):
+    """The text of every golden."""
+    for top in ("tests", "compiler/explain"):
+        for folder, _, names in os.walk(os.path.join(source, top)):
+            for name in names:
+                page = top != "tests" and name.endswith(".md")
+                if not page and not name.endswith(".expected"):
+                    continue
+                path = os.path.join(folder, name)
+                with open(path, encoding="utf-8", errors="replace") as file:
+                    text = file.read()
+                yield "".join(BLOCK.findall(text)) if page else text
+
+
+def shown(source):
+    """The codes at the end of the messages in goldens; a warning's has its
+    name behind it."""
+    found = set()
+    for text in goldens(source):
+        found.update(re.findall(r"\[([EW]\d{4})(?: \S+)?\]", text))
+    return found
+
+
+def golden_faults(codes, found):
+    """Codes that no golden shows, and exceptions that are none."""
+    faults = ["%s: no golden shows its message" % code for code in codes
+              if code not in found and code not in WITHOUT_GOLDEN]
+    for code, reason in WITHOUT_GOLDEN.items():
+        if code not in codes or code in found:
+            faults.append("%s: not without a golden: %s" % (code, reason))
+    return faults
+
+
 def main():
     source = sys.argv[1]
     table, found = rows(source), uses(source)
@@ -59,6 +101,7 @@ def main():
         titles[title] = code
     if codes != sorted(codes, key=lambda code: (code[1:], code)):
         faults.append("the rows are not sorted by code")
+    faults += golden_faults(codes, shown(source))
     if not codes:
         faults.append("no rows found")
     print("\n".join(faults) or "%d diagnostics" % len(codes))

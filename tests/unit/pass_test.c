@@ -14,17 +14,6 @@
 
 /* ---- the loop over passes ------------------------------------------------ */
 
-static void a_pass_at_the_wrong_level_is_refused(void **state) {
-  (void)state;
-  Sketch *s = sketch_new(ENTRY_PLAIN);
-  s->program->level = LEVEL_SCALED;
-  assert_false(sketch_try(s, PASS_simplify));
-  assert_non_null(strstr(s->messages.data, "pass `simplify` works at level "
-                                           "plain, and the program is at "
-                                           "level scaled"));
-  sketch_free(s);
-}
-
 /* The graph comes in wrong, so it goes out wrong. */
 static void violations_name_the_pass(void **state) {
   (void)state;
@@ -298,7 +287,6 @@ static void random_graphs_keep_their_bits(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(a_pass_at_the_wrong_level_is_refused),
       cmocka_unit_test(violations_name_the_pass),
       cmocka_unit_test(hooks_surround_each_pass),
       cmocka_unit_test(passes_have_names),

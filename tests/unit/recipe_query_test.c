@@ -394,15 +394,6 @@ static void idle_rescales_are_named(void **state) {
   sketch_free(s);
 }
 
-static void rescale_comes_after_autodiff(void **state) {
-  (void)state;
-  Sketch *s = sketch_new(ENTRY_TRAIN);
-  sketch_perceptron(s);
-  assert_false(sketch_try(s, PASS_rescale));
-  assert_non_null(strstr(s->messages.data, "run `autodiff` before it"));
-  sketch_free(s);
-}
-
 /* ---- what is refused ----------------------------------------------------- */
 
 static bool checked(Sketch *s) {
@@ -560,7 +551,6 @@ int main(void) {
       cmocka_unit_test(paths_rescale_values_and_gradients),
       cmocka_unit_test(unscaled_recipes_need_no_rescale),
       cmocka_unit_test(idle_rescales_are_named),
-      cmocka_unit_test(rescale_comes_after_autodiff),
       cmocka_unit_test(paths_must_name_something),
       cmocka_unit_test(inherited_paths_may_name_nothing),
       cmocka_unit_test(unused_recipes_are_not_checked),
