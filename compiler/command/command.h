@@ -137,6 +137,12 @@ void command_error(CommandId command, const char *format, ...)
  * error; NULL, with *status set, if a setting is refused. The caller closes. */
 sg_context *command_open(const Command *command, sg_status *status);
 
+/* Carries out `what` on each file of the command, in a context that has loaded
+ * it; the worst of the files decides. */
+typedef sg_status FileAction(const Command *command, sg_context *sg,
+                             const char *file);
+sg_status command_each_file(const Command *command, FileAction *what);
+
 /* ---- texts
  * --------------------------------------------------------------------- */
 

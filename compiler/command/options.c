@@ -425,3 +425,26 @@ sg_context *command_open(const Command *command, sg_status *status) {
   sg_close(sg);
   return NULL;
 }
+
+static sg_status each_file(const Command *command, const char *file,
+                           FileAction *what) {
+  sg_status status;
+  sg_context *sg = command_open(command, &status);
+  if (!sg)
+    return status;
+  status = sg_load(sg, file);
+  if (status == SG_OK)
+    status = what(command, sg, file);
+  sg_close(sg);
+  return status;
+}
+
+sg_status command_each_file(const Command *command, FileAction *what) {
+  sg_status worst = SG_OK;
+  for (int i = 0; i < command->word_count; i++) {
+    sg_status status = each_file(command, command->word[i], what);
+    if (status > worst)
+      worst = status;
+  }
+  return worst;
+}
