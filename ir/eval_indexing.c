@@ -121,7 +121,7 @@ static bool window_start(Frame *frame, int operand, size_t size,
 
 bool eval_window(Frame *frame) {
   Split to = result_split(frame), from = operand_split(frame, 0);
-  size_t start;
+  size_t start = 0;
   if (!window_start(frame, 1, to.n, &start))
     return false;
   if (frame->node->type->elements > 0)
@@ -133,7 +133,7 @@ bool eval_window(Frame *frame) {
 
 bool eval_window_write(Frame *frame) {
   Split to = result_split(frame), update = operand_split(frame, 1);
-  size_t start, size = update.n * update.inner;
+  size_t start = 0, size = update.n * update.inner;
   if (!window_start(frame, 2, update.n, &start))
     return false;
   memcpy(frame->out, frame_data(frame, 0),

@@ -156,7 +156,8 @@ static bool apply_own(Reader *reader, OptionId option, const char *shown,
     command->exec.dump = value;
     return true;
   case OPTION_certificate:
-    return command->exec.certificate = 1;
+    command->exec.certificate = 1;
+    return true;
   case OPTION_only:
     command->exec.entry = value;
     return true;
