@@ -19,20 +19,39 @@ const PlainAttribute *plain_attribute(int index) {
   return &table[index];
 }
 
+typedef int64_t plain_whole;
+typedef double plain_real;
+typedef bool plain_flag;
+typedef WholeList plain_list;
+typedef Format plain_format;
+
+/* No op has attributes of two members of the union. */
+enum {
+  NUMBERS = ATTR_AXIS | ATTR_START | ATTR_SIZE | ATTR_LOW | ATTR_HIGH |
+            ATTR_EPS | ATTR_SMOOTH | ATTR_PROBABILITY,
+  LISTS = ATTR_WINDOW | ATTR_STRIDE | ATTR_PAD | ATTR_DILATION
+};
+#define OP(id, text, inputs, attributes, ...)                                  \
+  _Static_assert((((attributes)&NUMBERS) != 0) + (((attributes)&LISTS) != 0) + \
+                         (((attributes)&ATTR_TERMS) != 0) <=                   \
+                     1,                                                        \
+                 text);
+#include "ir/ops.def"
+
 /* No parameter, pattern or term; nearest and saturating. */
 Attributes attributes_neutral(void) {
-  return (Attributes){
-      .index = -1,
-#define ATTRIBUTE(bit, text, kind, field, neutral, presence) .field = neutral,
+  Attributes neutral_ones = {.index = -1};
+#define ATTRIBUTE(bit, text, kind, field, neutral, presence)                   \
+  neutral_ones.field = (plain_##kind)neutral;
 #include "ir/attributes.def"
-  };
+  return neutral_ones;
 }
 
-static const size_t plain_size[] = {[PLAIN_whole] = sizeof(int64_t),
-                                    [PLAIN_real] = sizeof(double),
-                                    [PLAIN_flag] = sizeof(bool),
-                                    [PLAIN_list] = sizeof(WholeList),
-                                    [PLAIN_format] = sizeof(Format)};
+static const size_t plain_size[] = {[PLAIN_whole] = sizeof(plain_whole),
+                                    [PLAIN_real] = sizeof(plain_real),
+                                    [PLAIN_flag] = sizeof(plain_flag),
+                                    [PLAIN_list] = sizeof(plain_list),
+                                    [PLAIN_format] = sizeof(plain_format)};
 
 bool plain_equal(const PlainAttribute *plain, const Attributes *a,
                  const Attributes *b) {

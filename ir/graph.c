@@ -187,8 +187,8 @@ Node graph_copy_prepare(const GraphCopy *copy, ValueId id) {
     if (node.input[i])
       node.input[i] = copy->map[node.input[i]];
   map_symbol(copy, &node.scale);
-  map_symbol(copy, &node.attr.term[0]);
-  map_symbol(copy, &node.attr.term[1]);
+  for (int i = 0; node.op == OP_MAX_EXPONENT && i < 2; i++)
+    map_symbol(copy, &node.attr.term[i]);
   return node;
 }
 

@@ -203,21 +203,29 @@ typedef struct {
   int32_t count, at[MAX_SPATIAL];
 } WholeList;
 
+/* A program has many nodes: members of the union that share a place belong to
+ * no op together (attributes.c checks it) and are neutral with all bits 0. */
 typedef struct {
   int32_t index;       /* PARAM, STORE: Program.param; INPUT: Graph.input, or
                           -1 for a placeholder (see Minimize) */
-  double value;        /* CONST: the data, exactly; real or integer */
-  const char *pattern; /* EINSUM, SUM, MEAN, TRANSPOSE, BROADCAST (interned) */
   Norm by;             /* RESCALE, NORM_EXPONENT */
   Rounding round;      /* CAST, STORE */
   Overflow overflow;   /* CAST, STORE */
-  Scale term[2];       /* MAX_EXPONENT */
-  int64_t axis, start, size, low, high, groups, ignore; /* attributes.def */
-  int64_t exponent;
+  double value;        /* CONST: the data, exactly; real or integer */
+  const char *pattern; /* EINSUM, SUM, MEAN, TRANSPOSE, BROADCAST (interned) */
+  union {
+    struct {
+      int64_t axis, start, size, low, high; /* attributes.def */
+      double eps, smooth, probability;
+    };
+    struct {
+      WholeList window, stride, pad, dilation;
+    };
+    Scale term[2]; /* MAX_EXPONENT */
+  };
+  int64_t groups, ignore, exponent;
   Format to;
-  double eps, smooth, probability;
   bool descending, reverse;
-  WholeList window, stride, pad, dilation;
 } Attributes;
 
 /* The rows of attributes.def. */
@@ -266,8 +274,8 @@ typedef struct {
   Attributes attr;
   ValueId input[MAX_INPUTS];
   /* Level formatted: the format in which a contraction reads each operand,
-   * from the unrounded value; FORMAT_NONE: as stored. */
-  Format as[MAX_INPUTS];
+   * from the unrounded value (a Format); FORMAT_NONE: as stored. */
+  uint8_t as[MAX_INPUTS];
   Span span;
   /* Level final: which kernel the op belongs to (index into Graph.kernel,
    * 0: none; leaves, views and exponent arithmetic have none). */
