@@ -232,17 +232,20 @@ Value constant_unary(Elaborator *e, const Expr *expr, Value operand) {
 
 /* `what` completes "... is a whole number known at compile time". */
 bool eval_int(Elaborator *e, const Expr *expr, const char *what, int64_t *out) {
-  Value value = eval(e, expr);
-  if (value.kind == VALUE_INT) {
-    *out = value.as.integer;
-    return true;
-  }
+  Value value = eval_count(e, expr, what);
   if (!value_is_poison(value))
-    fail(e, expr->span, "E0413",
-         "%s is a whole number known at compile time, "
-         "not %s",
-         what, value_describe(e, value));
-  return false;
+    *out = value.as.integer;
+  return !value_is_poison(value);
+}
+
+Value eval_count(Elaborator *e, const Expr *expr, const char *what) {
+  Value value = eval(e, expr);
+  if (value.kind != VALUE_INT && !value_is_poison(value))
+    return fail(e, expr->span, "E0413",
+                "%s is a whole number known at compile time, "
+                "not %s",
+                what, value_describe(e, value));
+  return value;
 }
 
 /* `what` is the statement: if, assert. */

@@ -56,8 +56,8 @@ typedef struct {
 
 struct Value {
   ValueKind kind;
-  /* INT: the expression that a message prints beside the number (`768 = D`).
-   * Where that is a name of the function's own (`inner`), the caller knows it
+  /* INT: the expression that a message prints beside the number (`768 = D`);
+   * ARRAY: that of its length. Where that is a name of the function's own (`inner`), the caller knows it
    * as `given`, or as the bare number. */
   const char *origin, *given;
   bool inner;
@@ -233,6 +233,8 @@ Value constant_unary(Elaborator *e, const Expr *expr, Value operand);
 Value constant_binary(Elaborator *e, const Expr *expr, Value left, Value right);
 /* Evaluates to an int (what: "a size"); false after a message. */
 bool eval_int(Elaborator *e, const Expr *expr, const char *what, int64_t *out);
+/* The same as a value, with where it comes from; poison after a message. */
+Value eval_count(Elaborator *e, const Expr *expr, const char *what);
 /* Evaluates a compile-time condition of `what` ("if"); false after a message.
  * The value goes to *out. */
 bool eval_condition(Elaborator *e, const Expr *expr, const char *what,
@@ -289,6 +291,8 @@ bool dims_check(Elaborator *e, const TypeExpr *type);
 Value dim_eval(Elaborator *e, const Dim *dim);
 /* What a caller calls a size that its callee computed, or NULL. */
 const char *size_outside(Value size);
+/* What a size is called as the label of an axis, seen from `span`. */
+const char *size_label(Elaborator *e, Value size, Span span);
 
 /* What is called, for messages: "module LayerNorm(d: int, ...)". */
 typedef struct {

@@ -298,10 +298,12 @@ static Span construction_span(const Path *path, Span whole) {
 /* Paths count from 0: `net.layers.0`. */
 static Value instance_array(Elaborator *e, const Member *member,
                             const Symbol *symbol, const char *what, Span call) {
-  int64_t count;
   const char *name = member->names->text;
-  if (!eval_int(e, member->count, "the length of an array of modules", &count))
-    return value_poison();
+  Value length =
+      eval_count(e, member->count, "the length of an array of modules");
+  if (value_is_poison(length))
+    return length;
+  int64_t count = length.as.integer;
   if (count < 0)
     return fail(e, member->count->span, "E0314",
                 "an array has 0 modules or more, not %" PRId64, count);
@@ -318,7 +320,11 @@ static Value instance_array(Elaborator *e, const Member *member,
     if (value_is_poison(item[i]) || e->stopped)
       return value_poison();
   }
-  return (Value){.kind = VALUE_ARRAY, .as.list = {item, (size_t)count}};
+  return (Value){.kind = VALUE_ARRAY,
+                 .origin = length.origin,
+                 .given = length.given,
+                 .inner = length.inner,
+                 .as.list = {item, (size_t)count}};
 }
 
 /* @remat on an array is on each of its elements. */

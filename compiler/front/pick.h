@@ -46,8 +46,6 @@ const char *axis_text(Elaborator *e, Value tensor, int axis);
  * size 1. False after a message: there are too many. */
 bool picks_sizes(Elaborator *e, const Pick *pick, int count, bool single,
                  Sizes *sizes);
-/* What a size is called as the label of an axis, seen from `span`. */
-const char *size_label(Elaborator *e, Value size, Span span);
 /* Attributes with only `axis` set. */
 Attributes axis_attribute(int64_t axis);
 /* A slice of `value`, with the labels of its axes; the value itself where it

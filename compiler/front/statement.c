@@ -385,14 +385,16 @@ typedef struct {
   Variable *outer; /* newest name that the loop does not own */
   VEC(Carried) carried;
   int64_t turns;
+  const char *source; /* of the number of turns: "L", or NULL */
   bool failed;
 } Loop;
 
 /* Everything that exists before the loop is carried round it. */
 static void loop_begin(Elaborator *e, Loop *loop, const Stmt *stmt,
-                       int64_t turns) {
+                       int64_t turns, const char *source) {
   *loop = (Loop){.stmt = stmt, .outer = e->frame->locals.first};
   loop->turns = turns;
+  loop->source = source;
   for (Variable *v = loop->outer; v; v = v->next)
     vec_push(&loop->carried, (Carried){v, v->value, v->span});
 }
@@ -410,8 +412,9 @@ static void fail_carried(Elaborator *e, const Loop *loop,
               value_describe_sizes(e, before->value));
   error_note(e, &error,
              "a name that a loop carries keeps one shape; the loop runs "
-             "%" PRId64 " times",
-             loop->turns);
+             "%" PRId64 " time%s%s",
+             loop->turns, loop->turns == 1 ? "" : "s",
+             loop->source ? text_printf(e, " (%s)", loop->source) : "");
   error_hint(e, &error, "collect into a second name: `next = ...`");
   error_send(e, &error);
 }
@@ -468,12 +471,27 @@ static void bind_turn(Elaborator *e, const Stmt *stmt, int64_t index,
     scope_set(e, &e->frame->locals, name->text, *item, name->span);
 }
 
+/* Where the turns of a..b come from: "L", "L - 1", "b - a". */
+static const char *range_source(Elaborator *e, const Stmt *stmt, Value first,
+                                Value last) {
+  const char *from = size_label(e, first, stmt->span);
+  const char *to = size_label(e, last, stmt->span);
+  if (first.as.integer == 0 || (!from && !to))
+    return first.as.integer == 0 ? to : NULL;
+  from = from ? from : value_text(e, first);
+  return text_printf(e, strchr(from, ' ') ? "%s - (%s)" : "%s - %s",
+                     to ? to : value_text(e, last), from);
+}
+
 /* From the first up to, not including, the last. */
 static void run_range(Elaborator *e, const Stmt *stmt) {
-  int64_t from, to, turns;
-  if (!eval_int(e, stmt->values, "the start of a range", &from) ||
-      !eval_int(e, stmt->range_end, "the end of a range", &to))
+  Value first = eval_count(e, stmt->values, "the start of a range");
+  Value last = value_is_poison(first)
+                   ? first
+                   : eval_count(e, stmt->range_end, "the end of a range");
+  if (value_is_poison(last))
     return;
+  int64_t from = first.as.integer, to = last.as.integer, turns;
   if (stmt->names->next) {
     fail(e, stmt->names->next->span, "E0426",
          "a range gives one number a turn");
@@ -483,7 +501,7 @@ static void run_range(Elaborator *e, const Stmt *stmt) {
       !check_turns(e, stmt->range_end->span, turns < 0 ? 0 : turns))
     return;
   Loop loop;
-  loop_begin(e, &loop, stmt, turns);
+  loop_begin(e, &loop, stmt, turns, range_source(e, stmt, first, last));
   for (int64_t i = from; i < to; i++) {
     bind_turn(e, stmt, i, NULL);
     if (!loop_turn(e, &loop))
@@ -513,7 +531,10 @@ static void run_for(Elaborator *e, const Stmt *stmt) {
     return;
   }
   Loop loop;
-  loop_begin(e, &loop, stmt, (int64_t)list.as.list.count);
+  loop_begin(e, &loop, stmt, (int64_t)list.as.list.count,
+             list.kind == VALUE_ARRAY          ? size_label(e, list, stmt->span)
+             : stmt->values->kind == EXPR_NAME ? stmt->values->text
+                                               : NULL);
   for (size_t i = 0; i < list.as.list.count; i++) {
     bind_turn(e, stmt, (int64_t)i, &list.as.list.item[i]);
     if (!loop_turn(e, &loop))
@@ -523,12 +544,12 @@ static void run_for(Elaborator *e, const Stmt *stmt) {
 }
 
 static void run_repeat(Elaborator *e, const Stmt *stmt) {
-  int64_t turns;
-  if (!eval_int(e, stmt->condition, "the count of `repeat`", &turns) ||
-      !check_turns(e, stmt->condition->span, turns))
+  Value count = eval_count(e, stmt->condition, "the count of `repeat`");
+  int64_t turns = value_is_poison(count) ? 0 : count.as.integer;
+  if (value_is_poison(count) || !check_turns(e, stmt->condition->span, turns))
     return;
   Loop loop;
-  loop_begin(e, &loop, stmt, turns);
+  loop_begin(e, &loop, stmt, turns, size_label(e, count, stmt->span));
   for (int64_t i = 0; i < turns; i++)
     if (!loop_turn(e, &loop))
       break;
