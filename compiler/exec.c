@@ -24,7 +24,7 @@ typedef struct {
   const sg_exec_options *options;
   size_t rounds; /* micro-batches a step */
   Tensor *input; /* one per Graph.input, for each micro-batch */
-  bool *given;   /* from a file, by Graph.input */
+  bool *given;   /* from a file or by default, by Graph.input */
 } Execution;
 
 static bool precision_named(const char *text, Precision *out) {
@@ -39,26 +39,33 @@ static bool precision_named(const char *text, Precision *out) {
   return !text;
 }
 
-/* The entry asked for; without a name the only one, or the train entry. */
+/* The entry asked for; without a name the only one, or the train entry. `f`
+ * means `f.64` where that is its only size. */
 static const Graph *choose_entry(sg_context *sg, const char *name) {
   const Program *program = sg->program;
-  const Graph *train = NULL;
+  const Graph *train = NULL, *called = NULL;
+  size_t count = 0;
   for (size_t i = 0; i < program->graph.length; i++) {
     const Graph *graph = program->graph.data[i];
-    if (name && strcmp(graph->name, name) == 0)
-      return graph;
+    if (name && entry_is_called(graph->name, name)) {
+      called = graph;
+      count++;
+    }
     if (graph->kind == ENTRY_TRAIN || program->graph.length == 1)
       train = graph;
   }
-  if (!name && train)
-    return train;
+  if (name ? count == 1 : train != NULL)
+    return name ? called : train;
   Buffer list = {0};
   for (size_t i = 0; i < program->graph.length; i++)
-    buffer_printf(&list, "%s%s", i ? ", " : "", program->graph.data[i]->name);
+    if (count == 0 || entry_is_called(program->graph.data[i]->name, name))
+      buffer_printf(&list, "%s%s", list.length ? ", " : "",
+                    program->graph.data[i]->name);
   context_message(sg, SG_ERROR,
-                  name ? "no entry is called %s; there are: %s"
-                       : "which entry%s? --entry=NAME; there "
-                         "are: %s",
+                  count  ? "which size of %s? there are: %s"
+                  : name ? "no entry is called %s; there are: %s"
+                         : "which entry%s? --entry=NAME; there "
+                           "are: %s",
                   name ? name : "", list.data ? list.data : "none");
   buffer_free(&list);
   return NULL;
@@ -132,6 +139,20 @@ static sg_status load_input(Execution *run, const char *text) {
   return fits ? SG_OK : SG_FILE;
 }
 
+/* What was left out and may be. */
+static void fill_defaults(Execution *run) {
+  size_t count = run->graph->input.length;
+  for (size_t k = 0; k < run->rounds * count; k++) {
+    const Input *input = &run->graph->input.data[k % count];
+    if (!input->has_default || run->given[k % count])
+      continue;
+    for (int64_t i = 0; i < run->input[k].type->elements; i++)
+      run->input[k].data[i] = input->default_value;
+  }
+  for (size_t i = 0; i < count; i++)
+    run->given[i] |= run->graph->input.data[i].has_default;
+}
+
 static sg_status prepare_inputs(Execution *run) {
   const Graph *graph = run->graph;
   Arena *arena = run->sg->arena;
@@ -149,6 +170,7 @@ static sg_status prepare_inputs(Execution *run) {
   sg_status status = SG_OK;
   for (size_t i = 0; i < run->options->input_count && status == SG_OK; i++)
     status = load_input(run, run->options->inputs[i]);
+  fill_defaults(run);
   return status;
 }
 

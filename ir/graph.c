@@ -126,10 +126,12 @@ static void reads_add(void *user, ValueId value) {
 
 /* Keeps loss, parameters and placeholders alive until autodiff has run. */
 static void count_minimize(const Minimize *minimize, uint32_t *users) {
-  users[minimize->loss]++;
-  for (size_t i = 0; i < minimize->count; i++) {
-    users[minimize->parameter[i]]++;
-    users[minimize->placeholder[i]]++;
+  for (; minimize; minimize = minimize->next) {
+    users[minimize->loss]++;
+    for (size_t i = 0; i < minimize->count; i++) {
+      users[minimize->parameter[i]]++;
+      users[minimize->placeholder[i]]++;
+    }
   }
 }
 
@@ -152,8 +154,7 @@ uint32_t *graph_user_counts(Arena *arena, const Graph *graph) {
   }
   for (ValueId id = 1; id < graph->count; id++)
     users[id] += graph_node(graph, id)->probe;
-  if (graph->minimize)
-    count_minimize(graph->minimize, users);
+  count_minimize(graph->minimize, users);
   return users;
 }
 
@@ -211,8 +212,7 @@ static void copy_inputs(GraphCopy *copy) {
 }
 
 /* The new arrays live with the new graph, so the old arena may go. */
-static Minimize *copy_minimize(const GraphCopy *copy) {
-  const Minimize *old = copy->old->minimize;
+static Minimize *copy_minimize(const GraphCopy *copy, const Minimize *old) {
   Arena *arena = copy->new->arena;
   Minimize *minimize = NEW(arena, Minimize);
   minimize->loss = copy->map[old->loss];
@@ -253,8 +253,11 @@ void graph_copy_finish(GraphCopy *copy) {
     result.value = copy->map[result.value];
     vec_push(&copy->new->result, result);
   }
-  if (copy->old->minimize)
-    copy->new->minimize = copy_minimize(copy);
+  Minimize **last = &copy->new->minimize;
+  for (const Minimize *old = copy->old->minimize; old; old = old->next) {
+    *last = copy_minimize(copy, old);
+    last = &(*last)->next;
+  }
   graph_copy_again(copy);
   if (copy->new->kernel.length == 0)
     copy_kernels(copy);

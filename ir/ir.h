@@ -56,6 +56,9 @@ void type_print(Buffer *out, const Type *type);
 size_t type_bytes(const Type *type);
 /* Are the elements real numbers: `real` or a float format? */
 bool type_is_real(const Type *type);
+/* Can an element be this number, rounded to the format where it is real? Only
+ * finite ones, and whole numbers that binary64 holds exactly. */
+bool format_holds(Format format, double value);
 
 /* Which elements of a tensor share one exponent: blocks of block[i] elements
  * along axis i. The whole axis where its exponents do not differ along it: 1
@@ -294,6 +297,10 @@ typedef struct {
   InputSource source;
   int dataset, column;
   ValueId value; /* its INPUT node */
+  /* ARGUMENT: every element where the caller gives none; a finite number of
+   * the input's format. */
+  bool has_default;
+  double default_value;
 } Input;
 
 typedef struct {
@@ -378,12 +385,14 @@ typedef struct {
  * INPUT, attr.index == -1, in no Graph.input, named as the gradient); the
  * optimizer's nodes (phase update) read it. autodiff replaces each placeholder
  * by the gradient it derives and leaves `minimize` NULL. `grad(loss, x)` leaves
- * the same; x may be an input too. */
+ * the same; x may be an input too. Each further loss, of an entry that trains
+ * nothing, is one more in the list. */
 typedef struct Minimize {
   ValueId loss;
   size_t count;
   ValueId *parameter;   /* PARAM or INPUT nodes */
   ValueId *placeholder; /* same order */
+  struct Minimize *next;
 } Minimize;
 
 Graph *graph_new(Arena *arena, EntryKind kind, const char *name);

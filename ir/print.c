@@ -209,7 +209,8 @@ static void print_aliases(Buffer *out, const Program *program,
   for (size_t i = 0; i < program->alias.list.length; i++) {
     lines_begin_plain(&lines, 0);
     buffer_printf(&lines.text, "alias %%%s = %%%s",
-                  program->alias.list.data[i].name, program->alias.list.data[i].value);
+                  program->alias.list.data[i].name,
+                  program->alias.list.data[i].value);
     lines_end(&lines);
   }
   if (options->fold)
@@ -228,6 +229,12 @@ static void print_input(Buffer *out, const Program *program, const Graph *graph,
   const Node *node = graph_node(graph, input->value);
   buffer_printf(out, "%%%s : ", input->name);
   value_type_print(out, graph, node->type, node->scale);
+  if (input->has_default && type_is_real(node->type)) {
+    buffer_text(out, " = ");
+    buffer_float(out, input->default_value);
+  } else if (input->has_default) {
+    buffer_printf(out, " = %" PRId64, (int64_t)input->default_value);
+  }
   if (input->source == SOURCE_STEP)
     buffer_text(out, " = step");
   if (input->source == SOURCE_COLUMN) {
@@ -334,7 +341,7 @@ void program_print(Buffer *out, const Program *program,
     print_aliases(out, program, options);
   for (size_t i = 0; i < program->graph.length; i++) {
     const Graph *graph = program->graph.data[i];
-    if (!options->entry || strcmp(options->entry, graph->name) == 0)
+    if (!options->entry || entry_is_called(graph->name, options->entry))
       print_entry(out, program, graph, options);
   }
   for (size_t i = 0; whole && i < program->generate.length; i++)

@@ -279,8 +279,8 @@ static void print_region_operand(void *user, ValueId value) {
   list->any = true;
 }
 
-static void print_plain_line(GraphPrinter *printer, int indent,
-                             LineRole role, const char *text) {
+static void print_plain_line(GraphPrinter *printer, int indent, LineRole role,
+                             const char *text) {
   lines_begin_plain(printer->lines, indent);
   mark_line(printer, role, 0);
   buffer_text(printer->out, text);
@@ -340,8 +340,8 @@ static void print_heading(GraphPrinter *printer, Phase phase) {
   printer->block = printer->next_block++;
 }
 
-static void print_minimize_line(GraphPrinter *printer, size_t i) {
-  const Minimize *minimize = printer->graph->minimize;
+static void print_minimize_line(GraphPrinter *printer, const Minimize *minimize,
+                                size_t i) {
   const Node *node = graph_node(printer->graph, minimize->placeholder[i]);
   lines_begin_plain(printer->lines, BODY_INDENT);
   mark_line(printer, LINE_OP, minimize->placeholder[i]);
@@ -355,6 +355,18 @@ static void print_minimize_line(GraphPrinter *printer, size_t i) {
   lines_end(printer->lines);
 }
 
+static void print_loss(GraphPrinter *printer, const Minimize *minimize) {
+  lines_begin_plain(printer->lines, INDENT);
+  mark_line(printer, LINE_OPEN, minimize->loss);
+  buffer_text(printer->out, "minimize ");
+  print_operand(printer, minimize->loss);
+  buffer_text(printer->out, " (");
+  lines_end(printer->lines);
+  for (size_t i = 0; i < minimize->count; i++)
+    print_minimize_line(printer, minimize, i);
+  print_plain_line(printer, INDENT, LINE_CLOSE, ")");
+}
+
 /* `minimize` ends the forward phase: it defines the gradients' names. */
 static void print_minimize(GraphPrinter *printer) {
   const Minimize *minimize = printer->graph->minimize;
@@ -363,15 +375,8 @@ static void print_minimize(GraphPrinter *printer) {
   printer->minimized = true;
   if (printer->phase < 0)
     print_heading(printer, PHASE_FORWARD);
-  lines_begin_plain(printer->lines, INDENT);
-  mark_line(printer, LINE_OPEN, minimize->loss);
-  buffer_text(printer->out, "minimize ");
-  print_operand(printer, minimize->loss);
-  buffer_text(printer->out, " (");
-  lines_end(printer->lines);
-  for (size_t i = 0; i < minimize->count; i++)
-    print_minimize_line(printer, i);
-  print_plain_line(printer, INDENT, LINE_CLOSE, ")");
+  for (; minimize; minimize = minimize->next)
+    print_loss(printer, minimize);
 }
 
 /* One op, or the whole region that begins with it; *id becomes its last node.

@@ -45,6 +45,19 @@ void program_free(Program *program) {
   vec_free(&program->graph);
 }
 
+bool entry_is_called(const char *name, const char *text) {
+  const char *dot = strchr(name, '.');
+  if (strcmp(name, text) == 0)
+    return true;
+  size_t length = dot ? (size_t)(dot - name) : 0, size = dot ? strlen(dot) : 0;
+  if (!dot || strncmp(name, text, length) != 0)
+    return false;
+  text += length;
+  return *text == '\0' ||
+         (*text == '[' && strncmp(text + 1, dot + 1, size - 1) == 0 &&
+          strcmp(text + size, "]") == 0);
+}
+
 Graph *program_graph(const Program *program, const char *name) {
   for (size_t i = 0; i < program->graph.length; i++)
     if (strcmp(program->graph.data[i]->name, name) == 0)

@@ -169,6 +169,9 @@ Program *program_new(Arena *arena, Interner *interner, Sources *sources,
  * is the arena's. NULL is fine. */
 void program_free(Program *program);
 Graph *program_graph(const Program *program, const char *name);
+/* Does `text`, as a command line has it, mean the entry `name`? Its name does;
+ * of one of several sizes, `f.64`, also `f[64]`, and `f`, which means all. */
+bool entry_is_called(const char *name, const char *text);
 Recipe *program_recipe(const Program *program, const char *name);
 int program_param(const Program *program, const char *name); /* -1: none */
 /* 64-bit hash over parameter names, shapes and state flags: what a checkpoint

@@ -127,6 +127,7 @@ typedef struct SgirReader {
   WordMap param_nodes; /* by the parameter's name */
   int phase;           /* -1 before the first `phase` */
   int64_t kernels;     /* stated count, or -1 */
+  Minimize *minimize;  /* the last one */
   bool in_region;
   unsigned errors_before; /* the entry */
   bool poisoned; /* the entry reads a parameter whose declaration failed */
@@ -202,6 +203,9 @@ void read_default_recipes(SgirReader *reader);
 /* ---- read_entry.c -------------------------------------------------------- */
 
 void read_entry(SgirReader *reader, Span span, EntryKind kind, Word name);
+/* `%x : f32[] = 1.0`: an argument that may be left out. */
+void read_input_default(SgirReader *reader, Word name, TypeText *type,
+                        const Operand *number);
 void read_input(SgirReader *reader, Word name, TypeText *type, Word source,
                 Word column);
 void read_run_setting(SgirReader *reader, Word name, Operand *value);

@@ -91,13 +91,11 @@ static bool check_source(SgirReader *reader, Input *input, const Type *type,
   return false;
 }
 
-/* An input whose text is wrong still defines its name, as poison. */
-void read_input(SgirReader *reader, Word name, TypeText *text, Word source,
-                Word column) {
-  Scale scale;
-  const Type *type = read_type(reader, text, &scale);
-  Input input = {.name = name.text, .source = SOURCE_ARGUMENT};
-  if (!type || !check_source(reader, &input, type, source, column)) {
+/* An input whose text is wrong (`type` NULL) still defines its name, as
+ * poison. */
+static void add_input(SgirReader *reader, Word name, Input input,
+                      const Type *type, Scale scale) {
+  if (!type) {
     define_value(reader, name, POISON);
     return;
   }
@@ -116,6 +114,36 @@ void read_input(SgirReader *reader, Word name, TypeText *text, Word source,
   define_value(reader, name, input.value);
 }
 
+void read_input(SgirReader *reader, Word name, TypeText *text, Word source,
+                Word column) {
+  Scale scale;
+  const Type *type = read_type(reader, text, &scale);
+  Input input = {.name = name.text, .source = SOURCE_ARGUMENT};
+  if (type && !check_source(reader, &input, type, source, column))
+    type = NULL;
+  add_input(reader, name, input, type, scale);
+}
+
+void read_input_default(SgirReader *reader, Word name, TypeText *text,
+                        const Operand *number) {
+  Scale scale;
+  const Type *type = read_type(reader, text, &scale);
+  Input input = {.name = name.text,
+                 .source = SOURCE_ARGUMENT,
+                 .has_default = true,
+                 .default_value = number->number};
+  if (type && !(number->whole || type_is_real(type))) {
+    read_error(reader, number->span, "E0805", "%%%s is no real number",
+               name.text);
+    type = NULL;
+  } else if (type && !format_holds(type->format, number->number)) {
+    read_error(reader, number->span, "E0805", "%%%s cannot be %.17g", name.text,
+               number->number);
+    type = NULL;
+  }
+  add_input(reader, name, input, type, scale);
+}
+
 /* ---- run settings ------------------------------------------------------- */
 
 /* Where a numeric run setting is kept; NULL if there is none of that name. */
@@ -123,14 +151,11 @@ static int64_t *run_number(RunSettings *run, const char *name) {
   const struct {
     const char *name;
     int64_t *value;
-  } table[] = {{"epochs", &run->epochs},
-               {"steps", &run->steps},
-               {"log_every", &run->log_every},
-               {"save_every", &run->save_every},
-               {"eval_every", &run->eval_every},
-               {"seed", &run->seed},
-               {"batch", &run->batch},
-               {"accumulate", &run->accumulate}};
+  } table[] = {
+      {"epochs", &run->epochs},         {"steps", &run->steps},
+      {"log_every", &run->log_every},   {"save_every", &run->save_every},
+      {"eval_every", &run->eval_every}, {"seed", &run->seed},
+      {"batch", &run->batch},           {"accumulate", &run->accumulate}};
   for (size_t i = 0; i < sizeof table / sizeof *table; i++)
     if (strcmp(table[i].name, name) == 0)
       return table[i].value;
@@ -187,18 +212,37 @@ void read_phase(SgirReader *reader, Word name) {
     return;
   }
   read_error(reader, name.span, "E0803",
-             "`%s` is not a phase: forward, backward, accumulate or update", name.text);
+             "`%s` is not a phase: forward, backward, accumulate or update",
+             name.text);
+}
+
+/* The gradients of a further loss take the operations once more. */
+static void count_loss(SgirReader *reader, Span span) {
+  int64_t most = reader->program->sources->limits.of[LIMIT_nodes];
+  reader->nodes += reader->graph->count;
+  if (reader->nodes > most && !reader->refused)
+    read_error_limit(reader, span, LIMIT_nodes,
+                     "more than %" PRId64 " operations, of which each loss "
+                     "takes all before it",
+                     most);
 }
 
 /* The pairs follow; a loss that is poison leaves 0 behind, but then reading has
  * failed. */
 void read_minimize(SgirReader *reader, Span span, Operand *loss) {
   Graph *graph = reader->graph;
-  if (graph->minimize)
-    read_error(reader, span, "E0801", "an entry has one `minimize`");
-  graph->minimize = NEW(graph->arena, Minimize);
+  Minimize *minimize = NEW(graph->arena, Minimize);
+  if (graph->minimize && graph->kind == ENTRY_TRAIN)
+    read_error(reader, span, "E0801", "a train has one `minimize`");
+  if (graph->minimize) {
+    count_loss(reader, span);
+    reader->minimize->next = minimize;
+  } else {
+    graph->minimize = minimize;
+  }
+  reader->minimize = minimize;
   ValueId value = read_operand(reader, loss);
-  graph->minimize->loss = value == POISON ? 0 : value;
+  minimize->loss = value == POISON ? 0 : value;
 }
 
 /* Adds one value to an array that grows in the arena. */
@@ -216,10 +260,10 @@ static ValueId *append(Arena *arena, ValueId *list, size_t count,
 }
 
 /* Defines the placeholder that the update phase reads. */
-void read_minimize_pair(SgirReader *reader, ValueId parameter,
-                        Word placeholder, TypeText *text) {
+void read_minimize_pair(SgirReader *reader, ValueId parameter, Word placeholder,
+                        TypeText *text) {
   Graph *graph = reader->graph;
-  Minimize *minimize = graph->minimize;
+  Minimize *minimize = reader->minimize;
   Scale scale;
   const Type *type = read_type(reader, text, &scale);
   if (!type || parameter == POISON) {

@@ -35,8 +35,8 @@ ValueId *graph_last_users(Arena *arena, const Graph *graph) {
   for (ValueId id = 1; id < graph->count; id++)
     if (graph_node(graph, id)->probe)
       mark_user(&mark, id);
-  if (graph->minimize)
-    mark_user(&mark, graph->minimize->loss);
+  for (const Minimize *m = graph->minimize; m; m = m->next)
+    mark_user(&mark, m->loss);
   return last_user;
 }
 

@@ -241,6 +241,9 @@ inputs: %empty | input_list;
 input_list: input | input_list "," input;
 input:
   VALUE ":" value_type { read_input(reader, $1, $3, no_word, no_word); }
+| VALUE ":" value_type "=" plain_number {
+    read_input_default(reader, $1, $3, $5);
+  }
 | VALUE ":" value_type "=" word column_reference {
     read_input(reader, $1, $3, $5, $6);
   }

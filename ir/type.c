@@ -5,7 +5,9 @@
  */
 #include "ir/ir.h"
 
+#include <float.h>
 #include <inttypes.h>
+#include <math.h>
 #include <string.h>
 
 enum { BUCKETS = 256 };
@@ -195,4 +197,30 @@ size_t type_bytes(const Type *type) {
 
 bool type_is_real(const Type *type) {
   return type->format == FORMAT_REAL || format_is_float(type->format);
+}
+
+bool format_holds(Format format, double value) {
+  const FormatInfo *info = format_info(format);
+  double exact = 0x1p53, low = 0, high = 1;
+  switch (info->kind) {
+  case KIND_SCALE:
+    return false;
+  case KIND_ABSTRACT:
+  case KIND_FLOAT:
+    high = format == FORMAT_F64
+               ? DBL_MAX
+               : format_max(format_is_float(format) ? format : FORMAT_F32);
+    return fabs(value) <= high;
+  case KIND_INT:
+    low = -ldexp(1, info->bits - 1);
+    high = -low - 1;
+    break;
+  case KIND_UINT:
+    high = ldexp(1, info->bits) - 1;
+    break;
+  case KIND_BOOL:
+    break;
+  }
+  return value >= low && value <= high && fabs(value) <= exact &&
+         value == floor(value);
 }

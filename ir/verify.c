@@ -123,10 +123,10 @@ static bool is_variable(const Node *node) {
 }
 
 /* A gradient is `real`, whatever the format that a parameter is pinned to. */
-static void check_pair(Verifier *verifier, size_t i) {
+static void check_pair(Verifier *verifier, const Minimize *minimize, size_t i) {
   const Graph *graph = verifier->graph;
-  ValueId parameter = graph->minimize->parameter[i];
-  ValueId placeholder = graph->minimize->placeholder[i];
+  ValueId parameter = minimize->parameter[i];
+  ValueId placeholder = minimize->placeholder[i];
   if (!is_value(graph, parameter) || !is_value(graph, placeholder) ||
       !is_variable(graph_node(graph, parameter)) ||
       !node_is_placeholder(graph_node(graph, placeholder))) {
@@ -153,20 +153,9 @@ static void check_gradient_readers(Verifier *verifier) {
   }
 }
 
-/* Placeholders exist only with minimize, and each is in one pair. */
-static void check_minimize(Verifier *verifier) {
+/* What is minimised, and by what. */
+static void check_loss(Verifier *verifier, const Minimize *minimize) {
   const Graph *graph = verifier->graph;
-  const Minimize *minimize = graph->minimize;
-  size_t placeholders = 0;
-  for (ValueId id = 1; id < graph->count; id++)
-    placeholders += node_is_placeholder(graph_node(graph, id));
-  if (placeholders != (minimize ? minimize->count : 0))
-    violation(verifier, 0, "%zu placeholders, but minimize pairs %zu",
-              placeholders, minimize ? minimize->count : 0);
-  if (!minimize)
-    return;
-  if (verifier->program->level != LEVEL_PLAIN)
-    violation(verifier, 0, "minimize is left after level plain");
   if (!is_value(graph, minimize->loss))
     violation(verifier, 0, "minimize has no loss");
   else if (graph_node(graph, minimize->loss)->type->rank != 0 ||
@@ -175,7 +164,30 @@ static void check_minimize(Verifier *verifier) {
   else if (graph_node(graph, minimize->loss)->phase != PHASE_FORWARD)
     violation(verifier, minimize->loss, "a loss is of phase forward");
   for (size_t i = 0; i < minimize->count; i++)
-    check_pair(verifier, i);
+    check_pair(verifier, minimize, i);
+}
+
+/* Placeholders exist only with minimize, and each is in one pair. A train has
+ * one loss. */
+static void check_minimize(Verifier *verifier) {
+  const Graph *graph = verifier->graph;
+  const Minimize *minimize = graph->minimize;
+  size_t placeholders = 0, pairs = 0;
+  for (ValueId id = 1; id < graph->count; id++)
+    placeholders += node_is_placeholder(graph_node(graph, id));
+  for (const Minimize *m = minimize; m; m = m->next)
+    pairs += m->count;
+  if (placeholders != pairs)
+    violation(verifier, 0, "%zu placeholders, but minimize pairs %zu",
+              placeholders, pairs);
+  if (!minimize)
+    return;
+  if (verifier->program->level != LEVEL_PLAIN)
+    violation(verifier, 0, "minimize is left after level plain");
+  if (minimize->next && graph->kind == ENTRY_TRAIN)
+    violation(verifier, 0, "a train minimizes one loss");
+  for (const Minimize *m = minimize; m; m = m->next)
+    check_loss(verifier, m);
   check_gradient_readers(verifier);
 }
 

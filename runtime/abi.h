@@ -12,7 +12,7 @@
 
 #include <stdint.h>
 
-enum { SG_ABI_VERSION = 1 };
+enum { SG_ABI_VERSION = 2 };
 
 /* A kernel does units [begin, end) of its outermost loop (rows, tiles or
  * blocks of elements). `pointer` holds its operands and results, `argument`
@@ -83,6 +83,8 @@ typedef struct {
   const int64_t *dim;
   int64_t bytes;
   int64_t limit; /* integer labels: values must lie in [0, limit); 0: any */
+  int64_t has_default; /* 1: where none is given every element is this one */
+  double default_value;
 } SgInput;
 
 enum { SG_IN_ARENA, SG_IN_PARAM, SG_IN_INPUT };

@@ -94,6 +94,8 @@ static void print_types(FILE *stream, const SgEntry *entry) {
     fprintf(
         stream, "%s%s: %s", separator, input->name,
         type_text(type, sizeof type, input->format, input->rank, input->dim));
+    if (input->has_default)
+      fprintf(stream, " = %.9g", input->default_value);
     separator = ", ";
   }
   for (int64_t i = 0; i < entry->result_count; i++) {

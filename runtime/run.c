@@ -123,6 +123,22 @@ static int check_arguments(const SgEntry *entry, const Arguments *arguments) {
   return EXIT_FINE;
 }
 
+/* An input that may be left out, and is. */
+static int fill_default(const SgInput *input, char *out) {
+  double value = input->default_value;
+  int64_t elements = 1;
+  for (int64_t i = 0; i < input->rank; i++)
+    elements *= input->dim[i];
+  bool fits = input->limit <= 0 || (value >= 0 && value < (double)input->limit);
+  for (int64_t i = 0; i < elements && fits; i++)
+    fits = store_value(input, value, i, out);
+  if (fits)
+    return EXIT_FINE;
+  complain("the default %.17g is not in the range of input %s", value,
+           input->name);
+  return EXIT_DATA;
+}
+
 /* Input number `i` from the file that the command line names for it. */
 static int load_input(const Run *run, int64_t i, const Arguments *arguments) {
   const SgInput *input = &run->entry->input[i];
@@ -131,6 +147,8 @@ static int load_input(const Run *run, int64_t i, const Arguments *arguments) {
     if (path)
       return load_array(input, path, run->input[i]);
   }
+  if (input->has_default)
+    return fill_default(input, run->input[i]);
   char wanted[128];
   complain(
       "%s needs %s=FILE.npy (%s)", run->entry->name, input->name,

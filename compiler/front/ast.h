@@ -301,6 +301,7 @@ struct Item {
   const char *weight; /* OPTIMIZER: the name after `for` */
   Formal *formals;
   Function function;
+  Formal *sizes;    /* ENTRY f[T in 64, 256]: T, the value its sizes; or NULL */
   Member *members;
   RuleExpr *rules;
   ColumnExpr *columns;

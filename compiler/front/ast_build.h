@@ -157,9 +157,12 @@ Item *item_from_file(Parser *parser, Span span, Text file, Name *names);
 Item *item_const(Parser *parser, Span span, Word name, TypeExpr *type,
                  Expr *value);
 Item *item_assert(Parser *parser, Span span, Expr *value, Text message);
-/* ITEM_FN, ITEM_ENTRY, ITEM_TRAIN and ITEM_EVAL. */
+/* ITEM_FN, ITEM_TRAIN and ITEM_EVAL. */
 Item *item_function(Parser *parser, Span span, ItemKind kind, Word name,
                     Function function);
+/* `sizes`: T, and as its value the sizes; NULL without. */
+Item *item_entry(Parser *parser, Span span, Word name, Formal *sizes,
+                 Function function);
 Item *item_module(Parser *parser, Span span, Word name, Formal *formals,
                   Member *members);
 Item *item_optimizer(Parser *parser, Span span, Word name, Formal *formals,

@@ -298,6 +298,13 @@ Item *item_function(Parser *parser, Span span, ItemKind kind, Word name,
   return item;
 }
 
+Item *item_entry(Parser *parser, Span span, Word name, Formal *sizes,
+                 Function function) {
+  Item *item = item_function(parser, span, ITEM_ENTRY, name, function);
+  item->sizes = sizes;
+  return item;
+}
+
 Item *item_module(Parser *parser, Span span, Word name, Formal *formals,
                   Member *members) {
   Item *item = item_new(parser, ITEM_MODULE, span, name);

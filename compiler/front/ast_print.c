@@ -388,6 +388,11 @@ static void print_function_item(Buffer *out, const Item *item) {
                      : item->kind == ITEM_TRAIN ? "train"
                                                 : "eval";
   buffer_printf(out, "%s %s", word, item->name);
+  if (item->sizes) {
+    buffer_printf(out, "[%s in ", item->sizes->name);
+    print_exprs(out, item->sizes->value);
+    buffer_char(out, ']');
+  }
   print_function(out, &item->function, 0);
 }
 

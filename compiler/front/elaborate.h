@@ -380,6 +380,11 @@ typedef struct {
   const char *base, *name;
 } SpareName;
 
+/* One grad(loss, x): x, and the leaf that stands for the gradient. */
+typedef struct {
+  ValueId loss, variable, placeholder;
+} GradientAsked;
+
 /* The value of an expression that is bound or returned. */
 typedef struct {
   Span span;
@@ -402,9 +407,7 @@ typedef struct {
   AliasTable alias;
   ValueId step;
   struct MinimizePlan *minimize; /* carried out after the body */
-  ValueId loss;                  /* of grad(loss, x); 0: none yet */
-  VEC(ValueId) variable;         /* the x of each, and its gradient */
-  VEC(ValueId) gradient;
+  VEC(GradientAsked) gradient;
   bool failed; /* a minimize or report was left out after an error */
 } Builder;
 
@@ -492,6 +495,17 @@ void assign_statement(Elaborator *e, const Stmt *stmt);
 /* At the end of an entry: the new values of states and weights are kept. */
 void states_store(Elaborator *e);
 void entries_elaborate(Elaborator *e, FileScope *file);
+bool item_is_entry(const Item *item); /* train, eval or entry (select.c) */
+/* The sizes of an entry in the order of the text, without those that are wrong;
+ * none: it has no sizes, or says them wrong. */
+size_t entry_sizes(Elaborator *e, FileScope *file, const Item *item,
+                   int64_t **out);
+/* The name of its graph: `f`, or `f.64` for one of several sizes. */
+const char *entry_name(Elaborator *e, const Item *item, const int64_t *size);
+/* Is it named by --entry, or is there no --entry? */
+bool entry_is_selected(const Elaborator *e, const char *name);
+/* --entry names what exists. */
+void selection_check(Elaborator *e, FileScope *file);
 void minimize_statement(Elaborator *e, const Stmt *stmt);
 /* The optimizer's nodes, after the body. */
 void minimize_finish(Elaborator *e);
@@ -500,6 +514,8 @@ void minimize_finish(Elaborator *e);
 ValueId gradient_placeholder(Elaborator *e, ValueId variable, Span span);
 /* What grad() asked for becomes the graph's pending `minimize`. */
 void gradients_finish(Elaborator *e);
+/* At the end of an entry: phases in order, whatever the order of the text. */
+void gradients_sort(Elaborator *e);
 /* Evaluates what an entry gives back, under the name `name`. */
 Value entry_output(Elaborator *e, const Expr *expr, const char *name);
 void report_statement(Elaborator *e, const Stmt *stmt);

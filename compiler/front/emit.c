@@ -172,6 +172,13 @@ static ValueId emit_node(Elaborator *e, Span span, Node node) {
   return add_node(e, &node, span);
 }
 
+/* What reads a gradient that grad() asked for is of phase update. */
+static bool waits_for_gradient(const Elaborator *e, ValueId operand) {
+  const Node *node = graph_node(e->builder->graph, operand);
+  return node_is_placeholder(node) ||
+         (!node_is_leaf(node) && node->phase == PHASE_UPDATE);
+}
+
 ValueId emit_many(Elaborator *e, Span span, Op op, const Type *type,
                   const Attributes *attributes, const ValueId *operand,
                   int count) {
@@ -180,6 +187,8 @@ ValueId emit_many(Elaborator *e, Span span, Op op, const Type *type,
     if (!operand[i])
       return 0;
     node.input[i] = operand[i];
+    if (node.phase == PHASE_FORWARD && waits_for_gradient(e, operand[i]))
+      node.phase = PHASE_UPDATE;
   }
   if (attributes)
     node.attr = *attributes;
@@ -226,7 +235,6 @@ void builder_free(Builder *builder) {
   vec_free(&builder->written);
   vec_free(&builder->written_at);
   vec_free(&builder->spare);
-  vec_free(&builder->variable);
   vec_free(&builder->gradient);
   alias_table_free(&builder->alias);
 }

@@ -9,11 +9,6 @@
 #include <inttypes.h>
 #include <string.h>
 
-static bool is_entry(const Item *item) {
-  return item->kind == ITEM_TRAIN || item->kind == ITEM_EVAL ||
-         item->kind == ITEM_ENTRY;
-}
-
 /* ---- parameters --------------------------------------------------------- */
 
 /* batch: digits[B] of train and eval. */
@@ -27,8 +22,6 @@ static Value batch_formal(Elaborator *e, const Item *item,
     return fail(e, type->span, "E0706",
                 "a parameter of %s is a batch of a dataset: `%s: DATASET[B]`",
                 item_kind_name(item->kind), formal->name);
-  if (builder->graph->run.batch)
-    return fail_unsupported(e, formal->span, "a second batch is");
   const Symbol *symbol = path_resolve(e, e->frame->file, &type->path,
                                       1u << ITEM_DATASET, "dataset");
   int dataset = symbol ? dataset_index(e, symbol) : -1;
@@ -45,9 +38,39 @@ static Value batch_formal(Elaborator *e, const Item *item,
     return fail(e, dim->span, "E0725",
                 "a batch has a whole number of at least 1 examples, not %s",
                 value_describe(e, size));
-  builder->graph->run.batch = size.as.integer;
+  if (!builder->graph->run.batch) /* what is timed and named by: the first */
+    builder->graph->run.batch = size.as.integer;
   return dataset_batch(e, dataset, formal->name, size.as.integer, size.origin,
                        formal->span);
+}
+
+/* What every element is where the caller gives nothing: `scale: real = 1.0`.
+ * False after a message. */
+static bool default_value(Elaborator *e, const Formal *formal, const Type *type,
+                          double *out) {
+  Value value = eval(e, formal->value);
+  if (value_is_poison(value))
+    return false;
+  bool real = type_is_real(type), truth = type->format == FORMAT_BOOL;
+  bool kind = truth  ? value.kind == VALUE_BOOL
+              : real ? value_is_number(value)
+                     : value.kind == VALUE_INT;
+  *out = truth && kind ? value.as.truth : kind ? value_number(value) : 0;
+  if (kind && format_holds(type->format, *out))
+    return true;
+  const char *what =
+      text_printf(e, "`%s` is %s", formal->name, type_text(e, type));
+  if (kind)
+    fail(e, formal->value->span, "E0742", "%s and cannot be %s", what,
+         value_text(e, value));
+  else
+    fail(e, formal->value->span, "E0742",
+         "%s: its default is %s known at compile time, not %s", what,
+         truth  ? "true or false"
+         : real ? "a number"
+                : "a whole number",
+         value_describe(e, value));
+  return false;
 }
 
 /* image: u8[1, 28, 28] of an entry. */
@@ -58,15 +81,25 @@ static Value tensor_formal(Elaborator *e, const Formal *formal) {
   Graph *graph = e->builder->graph;
   if (!type)
     return value_poison();
+  Input input = {.name = formal->name,
+                 .source = SOURCE_ARGUMENT,
+                 .dataset = -1,
+                 .column = -1,
+                 .has_default = formal->value != NULL};
+  if (formal->value && !default_value(e, formal, type, &input.default_value))
+    return value_poison();
   name_claim(e->builder->names, formal->name);
-  ValueId id =
+  input.value =
       emit_input(e, formal->name, type, (int)graph->input.length, formal->span);
-  vec_push(&graph->input, (Input){.name = formal->name,
-                                  .source = SOURCE_ARGUMENT,
-                                  .dataset = -1,
-                                  .column = -1,
-                                  .value = id});
-  return value_tensor(id, label);
+  vec_push(&graph->input, input);
+  return value_tensor(input.value, label);
+}
+
+static void fail_batch_default(Elaborator *e, const Item *item,
+                               const Formal *formal) {
+  fail(e, formal->value->span, "E0742",
+       "`%s` is a batch: it has no default, %s %s takes one a step",
+       formal->name, item_kind_name(item->kind), item->name);
 }
 
 /* Inputs of the graph come in the order of the parameters. */
@@ -75,9 +108,8 @@ static bool bind_formals(Elaborator *e, const Item *item) {
   for (const Formal *formal = item->function.formals; formal;
        formal = formal->next) {
     fine = fine && !scope_find(&e->frame->locals, formal->name);
-    if (formal->value)
-      fail_unsupported(e, formal->value->span,
-                       "a default for a parameter of an entry is");
+    if (formal->value && item->kind != ITEM_ENTRY)
+      fail_batch_default(e, item, formal);
     Value value = item->kind == ITEM_ENTRY ? tensor_formal(e, formal)
                                            : batch_formal(e, item, formal);
     scope_set(e, &e->frame->locals, formal->name, value, formal->span);
@@ -89,7 +121,8 @@ static bool bind_formals(Elaborator *e, const Item *item) {
 /* "train fit(batch: digits[128])" for the trace. */
 static const char *entry_text(Elaborator *e, const Item *item) {
   Buffer out = {0};
-  buffer_printf(&out, "%s %s(", item_kind_name(item->kind), item->name);
+  buffer_printf(&out, "%s %s(", item_kind_name(item->kind),
+                e->builder->graph->name);
   for (const Formal *f = item->function.formals; f; f = f->next) {
     const Variable *variable = scope_find(&e->frame->locals, f->name);
     Value value = variable ? variable->value : value_poison();
@@ -308,19 +341,26 @@ static EntryKind entry_kind(const Item *item) {
 }
 
 /* The graph joins the program even after an error: later checks look for it
- * by name. */
+ * by name. `size`: what the entry's size is in this graph, or NULL. */
 static void entry_elaborate(Elaborator *e, FileScope *file, const Item *item,
-                            const Item *train) {
+                            const int64_t *size, const Item *train) {
   Builder builder = {.phase = PHASE_FORWARD};
   Frame frame = {.file = file, .function = item};
   unsigned failures = e->failures;
-  builder.graph = graph_new(e->arena, entry_kind(item), item->name);
+  builder.graph =
+      graph_new(e->arena, entry_kind(item), entry_name(e, item, size));
   builder.graph->span = item->name_span;
   builder.names = name_table_new(e->scratch, e->interner, NULL);
   builder.regions = name_table_new(e->scratch, e->interner, NULL);
   e->builder = &builder;
   frame_push(e, &frame);
-  frame.what = text_printf(e, "%s %s", item_kind_name(item->kind), item->name);
+  frame.what =
+      text_printf(e, "%s %s", item_kind_name(item->kind), builder.graph->name);
+  if (size) {
+    Value value = value_int(*size);
+    value.origin = item->sizes->name;
+    scope_set(e, &frame.locals, item->sizes->name, value, item->sizes->span);
+  }
   run_settings(e, file, item, &builder.graph->run);
   builder.graph->recipe = recipe_of_entry(e, file, item, train);
   if (bind_formals(e, item)) {
@@ -329,6 +369,7 @@ static void entry_elaborate(Elaborator *e, FileScope *file, const Item *item,
     finish_entry(e, item, failures);
   }
   frame_pop(e);
+  gradients_sort(e);
   merge_aliases(e);
   keep_places(e);
   builder_free(&builder);
@@ -337,49 +378,6 @@ static void entry_elaborate(Elaborator *e, FileScope *file, const Item *item,
 }
 
 /* ---- the main file ------------------------------------------------------ */
-
-static bool is_selected(const Elaborator *e, const Item *item) {
-  const FrontOptions *options = e->options;
-  for (size_t i = 0; i < options->entry_count; i++)
-    if (strcmp(options->entry[i], item->name) == 0)
-      return true;
-  return options->entry_count == 0;
-}
-
-/* With the list: there are few entries, and each name tells. */
-static void fail_selection(Elaborator *e, const FileScope *file,
-                           const char *name) {
-  Candidates candidates = {0};
-  Buffer list = {0};
-  for (const Item *item = file->ast->items; item; item = item->next)
-    if (is_entry(item)) {
-      buffer_printf(&list, "%s%s", list.length ? ", " : "", item->name);
-      vec_push(&candidates, item->name);
-    }
-  const char *near = did_you_mean(e, name, &candidates);
-  Diagnostic error = error_begin(
-      e, (Span){0}, "E0707", "--entry=%s: there is no entry of that name%s%s",
-      name, near ? "; " : "", near ? near : "");
-  if (list.length)
-    error_note(e, &error, "entries: %s", list.data);
-  else
-    error_note(e, &error, "the program has no entries");
-  buffer_free(&list);
-  error_send(e, &error);
-}
-
-/* --entry names what exists. */
-static void check_selection(Elaborator *e, const FileScope *file) {
-  if (file->ast->lost)
-    return;
-  for (size_t i = 0; i < e->options->entry_count; i++) {
-    const char *name = e->options->entry[i];
-    const Entry *entry = file_find(file, intern(e->interner, name));
-    if (entry && is_entry(entry->symbol->item))
-      continue;
-    fail_selection(e, file, name);
-  }
-}
 
 /* The one train, whose recipe the other entries inherit. */
 static const Item *find_train(Elaborator *e, const FileScope *file) {
@@ -453,24 +451,43 @@ static void check_eval_selected(Elaborator *e) {
   }
 }
 
+/* One graph of an entry, if it is wanted. */
+static void size_elaborate(Elaborator *e, FileScope *file, const Item *item,
+                           const int64_t *size, const Item *train) {
+  if (!entry_is_selected(e, entry_name(e, item, size)) || e->stopped)
+    return;
+  int64_t most = limit_of(e, LIMIT_entries);
+  if ((int64_t)e->program->graph.length < most) {
+    entry_elaborate(e, file, item, size, train);
+    return;
+  }
+  fail_limit(e, item->name_span, LIMIT_entries, "more than %" PRId64 " entries",
+             most);
+  e->stopped = true;
+}
+
+/* One graph for each size, all with the same parameters and states. */
+static void item_elaborate(Elaborator *e, FileScope *file, const Item *item,
+                           const Item *train) {
+  int64_t *size;
+  size_t count = entry_sizes(e, file, item, &size);
+  if (!item->sizes)
+    size_elaborate(e, file, item, NULL, train);
+  for (size_t i = 0; i < count; i++)
+    size_elaborate(e, file, item, &size[i], train);
+}
+
 /* Only the main file has entries; an imported file lends its definitions. */
 void entries_elaborate(Elaborator *e, FileScope *file) {
   define_declarations(e, file);
   recipes_check(e, file);
   const Item *train = find_train(e, file);
-  check_selection(e, file);
-  int64_t most = limit_of(e, LIMIT_entries);
+  selection_check(e, file);
   for (const Item *item = file->ast->items; item && !e->stopped;
        item = item->next) {
     const Entry *entry = item->name ? file_find(file, item->name) : NULL;
-    if (!is_entry(item) || entry->symbol->item != item || !is_selected(e, item))
-      continue;
-    if (most-- == 0) {
-      fail_limit(e, item->name_span, LIMIT_entries,
-                 "more than %" PRId64 " entries", limit_of(e, LIMIT_entries));
-      break;
-    }
-    entry_elaborate(e, file, item, train);
+    if (item_is_entry(item) && entry->symbol->item == item)
+      item_elaborate(e, file, item, train);
   }
   check_eval_selected(e);
   if (e->failures == 0)

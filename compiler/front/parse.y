@@ -101,7 +101,7 @@ static void sg_error(const Span *span, Parser *parser, const char *message);
 %nterm <Attribute *> attributes attribute
 %nterm <Function> function
 %nterm <Body> body block
-%nterm <Formal *> formals formal_list formal module_formals
+%nterm <Formal *> formals formal_list formal module_formals sizes
 %nterm <TypeExpr *> type result type_list
 %nterm <Dim *> shape dims dim_list dim
 %nterm <Member *> members member_list member plain_member member_block
@@ -174,8 +174,8 @@ core:
 | "fn" ID function {
     $$ = item_function(parser, @$, ITEM_FN, word_at($2, @2), $3);
   }
-| "entry" ID function {
-    $$ = item_function(parser, @$, ITEM_ENTRY, word_at($2, @2), $3);
+| "entry" ID sizes function {
+    $$ = item_entry(parser, @$, word_at($2, @2), $3, $4);
   }
 | "train" ID "(" formals ")" body {
     $$ = item_function(parser, @$, ITEM_TRAIN, word_at($2, @2),
@@ -225,10 +225,11 @@ result:
   %empty { $$ = NULL; }
 | "->" type { $$ = $2; }
 ;
-body:
-  block
-| "=" expr { $$ = body_expr(@$, $2); }
+sizes:
+  %empty { $$ = NULL; }
+| "[" ID "in" exprs "]" { $$ = formal_new(parser, word_at($2, @2), NULL, $4); }
 ;
+body: block | "=" expr { $$ = body_expr(@$, $2); } ;
 block: "{" stmts "}" { $$ = body_block(@$, $2); } ;
 
 formals:

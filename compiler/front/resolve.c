@@ -288,6 +288,11 @@ static void check_parameters(Elaborator *e, const Item *item) {
     if (f->name == item->weight)
       fail_twice(e, f->name, f->span, item->name_span,
                  "its weight is called so too");
+  for (const Formal *f = item->sizes ? item->function.formals : NULL; f;
+       f = f->next)
+    if (f->name == item->sizes->name)
+      fail_twice(e, f->name, f->span, item->sizes->span,
+                 "the size is called so too");
 }
 
 /* ---- all items ---------------------------------------------------------- */

@@ -111,18 +111,6 @@ static bool slip_brace_first(const Misfit *misfit) {
   return true;
 }
 
-/* `entry f[T in 64, 256](..)`: part of the language, not of this version. */
-static bool slip_entry_sizes(const Misfit *misfit) {
-  const Token *token = recent(misfit, 0);
-  if (token->kind != TOKEN_LBRACKET || recent(misfit, 2)->kind != TOKEN_ENTRY)
-    return false;
-  syntax_report(misfit->parser, token->span, "E0790",
-                "write one entry for each size",
-                "several sizes of one entry are not supported by this version "
-                "yet");
-  return true;
-}
-
 /* ---- words of other languages -------------------------------------------- */
 
 static const struct {
@@ -323,7 +311,7 @@ bool syntax_slip_report(const Misfit *misfit) {
       slip_foreign_word,
       slip_star_argument,      slip_assign_for_colon, slip_colon_for_assign,
       slip_chained_comparison, slip_update,           slip_assign_for_equal,
-      slip_call_statement,     slip_conditional,      slip_entry_sizes};
+      slip_call_statement,     slip_conditional};
   for (size_t i = 0; i < sizeof slips / sizeof *slips; i++)
     if (slips[i](misfit))
       return true;

@@ -71,8 +71,8 @@ static bool emit_program(Emit *emit, const char *source_name) {
 
 /* What a program may say and executables do not do yet: never left out
  * silently. */
-static bool native_refuse(Diagnostics *diagnostics, Span span,
-                          const char *what, const char *name) {
+static bool native_refuse(Diagnostics *diagnostics, Span span, const char *what,
+                          const char *name) {
   diagnose_error(diagnostics, span, "E0790",
                  "no code for %s `%s`: executables of this version do not %s",
                  what, name,
@@ -82,8 +82,35 @@ static bool native_refuse(Diagnostics *diagnostics, Span span,
   return false;
 }
 
+/* Executables draw one batch a step: examples of one dataset, of one number. */
+static bool one_batch(const Graph *graph, Diagnostics *diagnostics) {
+  const Input *first = NULL;
+  for (size_t i = 0; i < graph->input.length; i++) {
+    const Input *input = &graph->input.data[i];
+    if (input->source != SOURCE_COLUMN)
+      continue;
+    const Type *type = graph_node(graph, input->value)->type;
+    bool again = false;
+    for (size_t k = 0; k < i; k++)
+      again |= graph->input.data[k].source == SOURCE_COLUMN &&
+               graph->input.data[k].column == input->column;
+    first = first ? first : input;
+    if (!again && input->dataset == first->dataset &&
+        type->dim[0] == graph_node(graph, first->value)->type->dim[0])
+      continue;
+    diagnose_error(diagnostics, graph_node(graph, input->value)->span, "E0790",
+                   "no code for the second batch of %s (%s): executables of "
+                   "this version take one a step",
+                   graph->name, input->name);
+    return false;
+  }
+  return true;
+}
+
 static bool native_supports(const Program *program, Diagnostics *diagnostics) {
   bool fine = true;
+  for (size_t i = 0; i < program->graph.length; i++)
+    fine &= one_batch(program->graph.data[i], diagnostics);
   for (size_t i = 0; i < program->dataset.length; i++) {
     const Dataset *dataset = &program->dataset.data[i];
     for (size_t c = 0; c < dataset->column.length; c++) {

@@ -180,6 +180,8 @@ static void add_inputs(Record *entry, const Graph *graph) {
     add_type(&record, type);
     add_integer(&record, (int64_t)type_bytes(type));
     add_integer(&record, graph_label_limit(graph, input->value));
+    add_integer(&record, input->has_default);
+    add_double(&record, input->default_value);
     table_add(&table, &record);
   }
   add_table(entry, &table, "sg.input");

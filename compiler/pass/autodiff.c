@@ -157,28 +157,46 @@ static NameTable *names_in_use(PassContext *context, const Graph *old) {
   return names;
 }
 
-/* `gradient` is the gradient of forward value `id`. */
+/* `gradient` is the gradient of forward value `id`. Of several losses (not
+ * `alone`) the next one's is %d.v'2, and none has second names. */
 static void name_final(Tape *tape, NameTable *names, ValueId id,
-                       ValueId gradient) {
+                       ValueId gradient, bool alone) {
   Program *program = tape->context->program;
   const char *base = graph_node(tape->graph, id)->name;
   Node *node = graph_node(tape->graph, gradient);
-  if (node->op == OP_CONST)
+  if (node->op == OP_CONST || (!alone && (node->name || name_is_helper(base))))
     return;
-  if (!node->name)
+  const char *name = intern_printf(program->interner, "d.%s", base);
+  if (!alone)
+    node->name = name_rebinding(names, name);
+  else if (!node->name)
     node->name = name_gradient(names, base);
   else if (!name_is_helper(base))
-    alias_rename(&program->alias, intern_printf(program->interner, "d.%s", base),
-              node->name);
+    alias_rename(&program->alias, name, node->name);
 }
 
 /* From the loss down; gradients of named values before those of helpers. */
-static void name_finals(Tape *tape, NameTable *names) {
+static void name_finals(Tape *tape, NameTable *names, bool alone) {
   for (int helpers = 0; helpers < 2; helpers++)
     for (ValueId id = tape->forward; id-- > 1;)
       if (tape->gradient[id] &&
           name_is_helper(graph_node(tape->graph, id)->name) == helpers)
-        name_final(tape, names, id, tape->gradient[id]);
+        name_final(tape, names, id, tape->gradient[id], alone);
+}
+
+/* With several losses, what was asked for keeps the names of its placeholders:
+ * the text may have asked in another order than that of the losses. */
+static void name_asked(Tape *tape, NameTable *names, const Graph *old,
+                       const Minimize *asked, const Minimize *minimize) {
+  for (size_t i = 0; i < minimize->count; i++) {
+    Node *node =
+        graph_node(tape->graph, tape->gradient[minimize->parameter[i]]);
+    const char *name = graph_node(old, asked->placeholder[i])->name;
+    if (node->name)
+      alias_rename(&tape->context->program->alias, name, node->name);
+    else if (name_claim_interned(names, name))
+      node->name = name;
+  }
 }
 
 static void name_helpers(Tape *tape, NameTable *names) {
@@ -192,12 +210,6 @@ static void name_helpers(Tape *tape, NameTable *names) {
         node->again ? name_suffixed(names, node->again, "r")
                     : name_helper(names, intern_printf(interner, "d.%s", base));
   }
-}
-
-static void name_gradients(Tape *tape, const Graph *old) {
-  NameTable *names = names_in_use(tape->context, old);
-  name_finals(tape, names);
-  name_helpers(tape, names);
 }
 
 /* ---- the graph round it -------------------------------------------------- */
@@ -229,9 +241,9 @@ static void copy_rest(GraphCopy *copy) {
 
 /* `minimize` with the ids of the copy; parameters that nothing has read yet
  * are copied here. */
-static Minimize mapped_minimize(Arena *arena, GraphCopy *copy) {
-  const Minimize *old = copy->old->minimize;
-  Minimize minimize = {copy->map[old->loss], old->count, NULL, NULL};
+static Minimize mapped_minimize(Arena *arena, GraphCopy *copy,
+                                const Minimize *old) {
+  Minimize minimize = {.loss = copy->map[old->loss], .count = old->count};
   minimize.parameter = NEW_ARRAY(arena, ValueId, old->count);
   for (size_t i = 0; i < old->count; i++) {
     ValueId id = old->parameter[i];
@@ -241,8 +253,9 @@ static Minimize mapped_minimize(Arena *arena, GraphCopy *copy) {
   return minimize;
 }
 
-static bool check_loss(PassContext *context, const Graph *graph) {
-  const Node *loss = graph_node(graph, graph->minimize->loss);
+static bool check_loss(PassContext *context, const Graph *graph,
+                       const Minimize *minimize) {
+  const Node *loss = graph_node(graph, minimize->loss);
   if (loss->type->rank == 0 && type_is_real(loss->type))
     return true;
   Buffer type = {0};
@@ -255,21 +268,34 @@ static bool check_loss(PassContext *context, const Graph *graph) {
 }
 
 /* Derives into the copy and points the placeholders at the gradients. */
-static bool derive_graph(PassContext *context, GraphCopy *copy) {
-  Minimize minimize = mapped_minimize(context->arena, copy);
+static bool derive_loss(PassContext *context, GraphCopy *copy,
+                        const Minimize *old, NameTable *names) {
+  bool alone = copy->old->minimize->next == NULL;
+  Minimize minimize = mapped_minimize(context->arena, copy, old);
   Tape tape = tape_new(context, copy->new, &minimize);
   bool fine = check_rules(&tape);
   if (fine) {
     derive(&tape, minimize.loss);
     derive_parameters(&tape, &minimize);
-    name_gradients(&tape, copy->old);
+    if (!alone)
+      name_asked(&tape, names, copy->old, old, &minimize);
+    name_finals(&tape, names, alone);
+    name_helpers(&tape, names);
     fine = !tape.failed;
   }
   for (size_t i = 0; fine && i < minimize.count; i++)
-    copy->map[copy->old->minimize->placeholder[i]] =
-        tape.gradient[minimize.parameter[i]];
+    copy->map[old->placeholder[i]] = tape.gradient[minimize.parameter[i]];
   vec_free(&tape.owner);
   return fine;
+}
+
+/* One loss after the other: what is derived for one is no part of the next. */
+static bool derive_graph(PassContext *context, GraphCopy *copy) {
+  NameTable *names = names_in_use(context, copy->old);
+  for (const Minimize *m = copy->old->minimize; m; m = m->next)
+    if (!derive_loss(context, copy, m, names))
+      return false;
+  return true;
 }
 
 /* Without its regions, which mean nothing from here on, and dead values. */
@@ -280,8 +306,9 @@ static Graph *finished(PassContext *context, Graph *graph) {
 }
 
 static Graph *differentiated(PassContext *context, const Graph *graph) {
-  if (!check_loss(context, graph))
-    return NULL;
+  for (const Minimize *m = graph->minimize; m; m = m->next)
+    if (!check_loss(context, graph, m))
+      return NULL;
   GraphCopy copy = graph_copy_begin(context->arena, graph);
   copy_forward(&copy);
   if (!derive_graph(context, &copy)) {

@@ -22,12 +22,11 @@ static void mark_roots(const Graph *graph, bool *live) {
     live[graph->result.data[i].value] = true;
   for (size_t i = 0; i < graph->input.length; i++)
     live[graph->input.data[i].value] = true;
-  const Minimize *minimize = graph->minimize;
-  if (!minimize)
-    return;
-  live[minimize->loss] = true;
-  for (size_t i = 0; i < minimize->count; i++)
-    live[minimize->parameter[i]] = live[minimize->placeholder[i]] = true;
+  for (const Minimize *m = graph->minimize; m; m = m->next) {
+    live[m->loss] = true;
+    for (size_t i = 0; i < m->count; i++)
+      live[m->parameter[i]] = live[m->placeholder[i]] = true;
+  }
 }
 
 bool *graph_live(Arena *arena, const Graph *graph) {

@@ -169,6 +169,17 @@ def regions_in_regions():
     )
 
 
+@bomb("--max-entries")
+def many_sizes():
+    return "entry f[T in %s](x: [T]) -> [T] = x\n" % ", ".join("%d" % i for i in range(1, 10**5))
+
+
+@bomb("--max-nodes")
+def many_losses():
+    lines = ["  x%d = sum(y + %d)\n  z = z + grad(x%d, x)" % (i, i, i) for i in range(5000)]
+    return entry("  y = x\n  z = x\n  repeat 100 { y = y * x }\n" + "\n".join(lines))
+
+
 # ---- sizes -------------------------------------------------------------------
 
 

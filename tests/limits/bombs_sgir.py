@@ -40,6 +40,13 @@ def sgir_params_and_entries():
     return TOP + params + "".join("entry @f%d(%%x : real[4]) {\n} -> (%%x : real[4])\n" % i for i in range(900))
 
 
+@sgir("--max-nodes")
+def sgir_many_losses():
+    lines = ["%%y%d : real[4] = relu(%%x)" % i for i in range(1000)] + ['%l : real[] = sum(%x, "b ->")']
+    pairs = ["minimize %%l (%%x -> %%d%d : real[4])" % i for i in range(10**4)]
+    return sgir_entry("\n".join(lines + pairs))
+
+
 @sgir("E08")
 def sgir_huge_type():
     return sgir_entry("%y : real[2147483648,2147483648,4] = relu(%x)")

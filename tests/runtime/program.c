@@ -231,23 +231,23 @@ static const SgDataset datasets[] = {
 
 static const SgInput fit_inputs[] = {
     {"batch.image", INPUT_COLUMN, 0, 0, FORMAT_U8, 2, dim_batch, BATCH *POINTS,
-     0},
-    {"batch.label", INPUT_COLUMN, 0, 1, FORMAT_U8, 1, dim_batch, BATCH,
-     CLASSES},
-    {"step", INPUT_STEP, 0, 0, FORMAT_F32, 0, NULL, 4, 0},
+     0, 0, 0},
+    {"batch.label", INPUT_COLUMN, 0, 1, FORMAT_U8, 1, dim_batch, BATCH, CLASSES,
+     0, 0},
+    {"step", INPUT_STEP, 0, 0, FORMAT_F32, 0, NULL, 4, 0, 0, 0},
 };
 static const SgInput test_inputs[] = {
     {"batch.image", INPUT_COLUMN, 1, 0, FORMAT_U8, 2, dim_eval,
-     EVAL_BATCH *POINTS, 0},
+     EVAL_BATCH *POINTS, 0, 0, 0},
     {"batch.label", INPUT_COLUMN, 1, 1, FORMAT_U8, 1, dim_eval, EVAL_BATCH,
-     CLASSES},
+     CLASSES, 0, 0},
 };
 static const SgInput classify_inputs[] = {
-    {"x", INPUT_ARGUMENT, 0, 0, FORMAT_U8, 2, dim_two, 2 * POINTS, 0},
+    {"x", INPUT_ARGUMENT, 0, 0, FORMAT_U8, 2, dim_two, 2 * POINTS, 0, 0, 0},
 };
 static const SgInput widen_inputs[] = {
-    {"n", INPUT_ARGUMENT, 0, 0, FORMAT_I64, 1, dim_two, 16, 0},
-    {"x", INPUT_ARGUMENT, 0, 0, FORMAT_F32, 0, NULL, 4, 0},
+    {"n", INPUT_ARGUMENT, 0, 0, FORMAT_I64, 1, dim_two, 16, 0, 0, 0},
+    {"x", INPUT_ARGUMENT, 0, 0, FORMAT_F32, 0, NULL, 4, 0, 0, 0},
 };
 
 #define LOSS                                                                   \

@@ -49,7 +49,7 @@ static void results_and_batches_have_no_limit(void **state) {
   static unsigned char labels[2 * LARGE_BATCH], file[2 * LARGE_BATCH + 8];
   static const int64_t dim[] = {LARGE_BATCH};
   const SgInput input = {"batch.label", INPUT_COLUMN, 1, 1, FORMAT_U8, 1,
-                         dim,           LARGE_BATCH,  0};
+                         dim,           LARGE_BATCH,  0, 0, 0};
   const uint32_t size[] = {2 * LARGE_BATCH};
   (void)state;
   for (int i = 0; i < MANY; i++) {
