@@ -57,8 +57,8 @@ typedef struct {
 struct Value {
   ValueKind kind;
   /* INT: the expression that a message prints beside the number (`768 = D`);
-   * ARRAY: that of its length. Where that is a name of the function's own (`inner`), the caller knows it
-   * as `given`, or as the bare number. */
+   * ARRAY: that of its length. Where that is a name of the function's own
+   * (`inner`), the caller knows it as `given`, or as the bare number. */
   const char *origin, *given;
   bool inner;
   union {

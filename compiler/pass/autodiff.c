@@ -17,19 +17,19 @@
 
 /* ---- what needs a gradient ----------------------------------------------- */
 
-static void mark_dependents(const Graph *graph, bool *depends) {
-  for (ValueId id = 1; id < graph->count; id++) {
-    const Node *node = graph_node(graph, id);
+static void mark_dependents(const Tape *tape, bool *depends) {
+  for (ValueId id = 1; id < tape->forward; id++) {
+    const Node *node = graph_node(tape->graph, id);
     for (int i = 0; i < node_inputs(node); i++)
       if (gradient_reaches(node, i) && depends[node->input[i]])
         depends[id] = true;
   }
 }
 
-static void mark_sources(const Graph *graph, ValueId loss, bool *matters) {
+static void mark_sources(const Tape *tape, ValueId loss, bool *matters) {
   matters[loss] = true;
-  for (ValueId id = graph->count; id-- > 1;) {
-    const Node *node = graph_node(graph, id);
+  for (ValueId id = tape->forward; id-- > 1;) {
+    const Node *node = graph_node(tape->graph, id);
     for (int i = 0; matters[id] && i < node_inputs(node); i++)
       if (gradient_reaches(node, i))
         matters[node->input[i]] = true;
@@ -42,8 +42,8 @@ static bool *active_values(const Tape *tape, const Minimize *minimize) {
   bool *matters = NEW_ARRAY(arena, bool, tape->forward);
   for (size_t i = 0; i < minimize->count; i++)
     active[minimize->parameter[i]] = true;
-  mark_dependents(tape->graph, active);
-  mark_sources(tape->graph, minimize->loss, matters);
+  mark_dependents(tape, active);
+  mark_sources(tape, minimize->loss, matters);
   for (ValueId id = 1; id < tape->forward; id++)
     active[id] = active[id] && matters[id];
   return active;
@@ -76,13 +76,14 @@ static bool check_rules(const Tape *tape) {
 
 /* ---- deriving ------------------------------------------------------------ */
 
-static Tape tape_new(PassContext *context, Graph *graph,
+static Tape tape_new(PassContext *context, Graph *graph, uint32_t forward,
                      const Minimize *minimize) {
-  Tape tape = {.context = context, .graph = graph, .forward = graph->count};
+  Tape tape = {.context = context, .graph = graph, .forward = forward};
+  tape.added = graph->count;
   tape.rewrite = rewrite_begin(context->program, context->arena, graph);
-  tape.given = NEW_ARRAY(context->arena, Contributions, graph->count);
-  tape.gradient = NEW_ARRAY(context->arena, ValueId, graph->count);
-  tape.again = NEW_ARRAY(context->arena, Again *, graph->count);
+  tape.given = NEW_ARRAY(context->arena, Contributions, forward);
+  tape.gradient = NEW_ARRAY(context->arena, ValueId, forward);
+  tape.again = NEW_ARRAY(context->arena, Again *, forward);
   tape.active = active_values(&tape, minimize);
   return tape;
 }
@@ -202,7 +203,7 @@ static void name_asked(Tape *tape, NameTable *names, const Graph *old,
 static void name_helpers(Tape *tape, NameTable *names) {
   Interner *interner = tape->context->program->interner;
   for (size_t i = 0; i < tape->owner.length; i++) {
-    Node *node = graph_node(tape->graph, tape->forward + (ValueId)i);
+    Node *node = graph_node(tape->graph, tape->added + (ValueId)i);
     if (node->name || node->op == OP_CONST)
       continue;
     const char *base = graph_node(tape->graph, tape->owner.data[i])->name;
@@ -239,18 +240,22 @@ static void copy_rest(GraphCopy *copy) {
       graph_copy_node(copy, id);
 }
 
-/* `minimize` with the ids of the copy; parameters that nothing has read yet
- * are copied here. */
-static Minimize mapped_minimize(Arena *arena, GraphCopy *copy,
+/* `minimize` with the ids of the copy. */
+static Minimize mapped_minimize(Arena *arena, const GraphCopy *copy,
                                 const Minimize *old) {
   Minimize minimize = {.loss = copy->map[old->loss], .count = old->count};
   minimize.parameter = NEW_ARRAY(arena, ValueId, old->count);
-  for (size_t i = 0; i < old->count; i++) {
-    ValueId id = old->parameter[i];
-    minimize.parameter[i] =
-        copy->map[id] ? copy->map[id] : graph_copy_node(copy, id);
-  }
+  for (size_t i = 0; i < old->count; i++)
+    minimize.parameter[i] = copy->map[old->parameter[i]];
   return minimize;
+}
+
+/* Parameters that nothing has read yet. */
+static void copy_parameters(GraphCopy *copy) {
+  for (const Minimize *m = copy->old->minimize; m; m = m->next)
+    for (size_t i = 0; i < m->count; i++)
+      if (!copy->map[m->parameter[i]])
+        graph_copy_node(copy, m->parameter[i]);
 }
 
 static bool check_loss(PassContext *context, const Graph *graph,
@@ -268,11 +273,11 @@ static bool check_loss(PassContext *context, const Graph *graph,
 }
 
 /* Derives into the copy and points the placeholders at the gradients. */
-static bool derive_loss(PassContext *context, GraphCopy *copy,
+static bool derive_loss(PassContext *context, GraphCopy *copy, uint32_t forward,
                         const Minimize *old, NameTable *names) {
   bool alone = copy->old->minimize->next == NULL;
   Minimize minimize = mapped_minimize(context->arena, copy, old);
-  Tape tape = tape_new(context, copy->new, &minimize);
+  Tape tape = tape_new(context, copy->new, forward, &minimize);
   bool fine = check_rules(&tape);
   if (fine) {
     derive(&tape, minimize.loss);
@@ -292,8 +297,9 @@ static bool derive_loss(PassContext *context, GraphCopy *copy,
 /* One loss after the other: what is derived for one is no part of the next. */
 static bool derive_graph(PassContext *context, GraphCopy *copy) {
   NameTable *names = names_in_use(context, copy->old);
+  uint32_t forward = copy->new->count;
   for (const Minimize *m = copy->old->minimize; m; m = m->next)
-    if (!derive_loss(context, copy, m, names))
+    if (!derive_loss(context, copy, forward, m, names))
       return false;
   return true;
 }
@@ -311,6 +317,7 @@ static Graph *differentiated(PassContext *context, const Graph *graph) {
       return NULL;
   GraphCopy copy = graph_copy_begin(context->arena, graph);
   copy_forward(&copy);
+  copy_parameters(&copy);
   if (!derive_graph(context, &copy)) {
     graph_free(copy.new);
     return NULL;

@@ -30,6 +30,7 @@ typedef struct {
   Graph *graph; /* forward nodes, followed by what the rules add */
   Rewrite rewrite;
   uint32_t forward;     /* ids below are forward values; the arrays' length */
+  uint32_t added;       /* ids from here on: backward nodes of this loss */
   bool *active;         /* depends on a parameter and the loss on it */
   Contributions *given; /* by forward value */
   ValueId *gradient;    /* by forward value, once all is given */

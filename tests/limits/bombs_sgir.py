@@ -47,6 +47,15 @@ def sgir_many_losses():
     return sgir_entry("\n".join(lines + pairs))
 
 
+@sgir(r"^$", status=OK)
+def sgir_losses_within_bounds():
+    lines = ["%%y%d : real[4] = relu(%%%s)" % (i, "y%d" % (i - 1) if i else "x") for i in range(100)]
+    lines += ['%l : real[] = sum(%y99, "b ->")']
+    pairs = ["minimize %%l (%%x -> %%d%d : real[4])" % i for i in range(400)]
+    results = ", ".join("%%d%d : real[4]" % i for i in range(400))
+    return "%sentry @f(%%x : real[4]) -> (%s) {\nphase forward\n%s\n}\n" % (TOP, results, "\n".join(lines + pairs))
+
+
 @sgir("E08")
 def sgir_huge_type():
     return sgir_entry("%y : real[2147483648,2147483648,4] = relu(%x)")

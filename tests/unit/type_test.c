@@ -297,8 +297,49 @@ static void settings_print_as_in_a_rule(void **state) {
                             "subnormals = false");
 }
 
+static void formats_hold_numbers(void **state) {
+  (void)state;
+  assert_true(format_holds(FORMAT_REAL, 0.1));
+  assert_true(format_holds(FORMAT_REAL, -0x1.fffffep127));
+  assert_false(format_holds(FORMAT_REAL, 1e39));
+  assert_true(format_holds(FORMAT_F64, 1e300));
+  assert_false(format_holds(FORMAT_F64, INFINITY));
+  assert_false(format_holds(FORMAT_F32, NAN));
+  assert_true(format_holds(FORMAT_E4M3, 448));
+  assert_false(format_holds(FORMAT_E4M3, 449));
+  assert_true(format_holds(FORMAT_U8, 255));
+  assert_false(format_holds(FORMAT_U8, 256));
+  assert_false(format_holds(FORMAT_U8, -1));
+  assert_false(format_holds(FORMAT_I32, 0.5));
+  assert_true(format_holds(FORMAT_I32, -2147483648.0));
+  assert_false(format_holds(FORMAT_I32, 2147483648.0));
+  assert_true(format_holds(FORMAT_I64, 0x1p53));
+  assert_false(format_holds(FORMAT_I64, 0x1p62));
+  assert_true(format_holds(FORMAT_BOOL, 1));
+  assert_false(format_holds(FORMAT_BOOL, 2));
+  assert_false(format_holds(FORMAT_I32, NAN));
+}
+
+static void entries_are_called_by_their_sizes(void **state) {
+  (void)state;
+  assert_true(entry_is_called("f", "f"));
+  assert_true(entry_is_called("f.64", "f.64"));
+  assert_true(entry_is_called("f.64", "f[64]"));
+  assert_true(entry_is_called("f.64", "f"));
+  assert_false(entry_is_called("f.64", "f[6]"));
+  assert_false(entry_is_called("f.64", "f[64"));
+  assert_false(entry_is_called("f.64", "f[640]"));
+  assert_false(entry_is_called("f.64", "f[64]]"));
+  assert_false(entry_is_called("f.64", "f."));
+  assert_false(entry_is_called("f.64", "g"));
+  assert_false(entry_is_called("f.64", ""));
+  assert_false(entry_is_called("f", "f[64]"));
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(formats_hold_numbers),
+      cmocka_unit_test(entries_are_called_by_their_sizes),
       cmocka_unit_test(equal_types_are_one_pointer),
       cmocka_unit_test(many_types_stay_apart),
       cmocka_unit_test(sizes_are_bounded),
