@@ -273,7 +273,7 @@ static sg_status check_prints(sg_context *sg, Stage stage) {
   bool prints =
       (stage >= STAGE_IR && stage <= STAGE_PLAN) ||
       option->print_before.length || option->print_after.length ||
-      (option->print_diff && !option->fold_layers && stage > STAGE_AST);
+      (option->print_diff && stage > STAGE_AST);
   if (!name || prints)
     return SG_OK;
   context_message(sg, SG_ERROR,
