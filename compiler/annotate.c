@@ -52,7 +52,7 @@ static void print_value(Buffer *out, const Graph *graph, const Type *type,
   if (scale.kind == SCALE_NONE)
     return;
   buffer_char(out, ' ');
-  scale_print(out, graph, scale);
+  value_scale_print(out, graph, type, scale);
 }
 
 static LineFacts *line_of(Annotation *annotation, Span span) {

@@ -114,7 +114,7 @@ static void print_operand(Buffer *out, const Tree *tree, const Node *node,
     if (operand->scale.kind == SCALE_NONE)
       buffer_text(out, "2^0");
     else
-      scale_print(out, tree->graph, operand->scale);
+      value_scale_print(out, tree->graph, operand->type, operand->scale);
     buffer_text(out, squared ? ")" : "");
     return;
   }
@@ -138,7 +138,7 @@ static void print_factor(Buffer *out, const Tree *tree, ValueId id) {
                      : isinf(node->estimate.log2_rms) ? "zeros"
                                                       : "1");
   else if (node_is_leaf(node))
-    scale_print(out, tree->graph, node->scale);
+    value_scale_print(out, tree->graph, node->type, node->scale);
   else if (shift.plus || shift.minus)
     buffer_text(out, "(run-time)");
   else
@@ -192,7 +192,7 @@ static bool is_fixed_elsewhere(const Tree *tree, const Node *node) {
 /* " = 2^-1, f 0.30" */
 static void print_result(Buffer *out, const Tree *tree, const Node *node) {
   buffer_text(out, " = ");
-  scale_print(out, tree->graph, node->scale);
+  value_scale_print(out, tree->graph, node->type, node->scale);
   if (!tree->edge->estimates)
     return;
   if (isinf(node->estimate.log2_rms))
@@ -322,11 +322,11 @@ static void print_step(Buffer *out, const Tree *tree, const TreeLine *step,
   buffer_pad(out, line, name_width + 2 + shape_width + 2);
   switch (step->kind) {
   case STEP_AGAIN:
-    scale_print(out, tree->graph, node->scale);
+    value_scale_print(out, tree->graph, node->type, node->scale);
     buffer_text(out, ", see above\n");
     return;
   case STEP_PHASE:
-    scale_print(out, tree->graph, node->scale);
+    value_scale_print(out, tree->graph, node->type, node->scale);
     buffer_printf(out, ", of phase %s\n", phase_name(node->phase));
     return;
   case STEP_FULL:

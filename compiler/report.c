@@ -195,7 +195,7 @@ static const char *format_cell(const Report *report, const Node *node) {
 
 static const char *scale_cell(const Report *report, const Node *node) {
   Buffer text = {0};
-  scale_print(&text, report->graph, node->scale);
+  value_scale_print(&text, report->graph, node->type, node->scale);
   return cell(report, &text);
 }
 

@@ -80,9 +80,9 @@ sg_status sg_format(sg_context *sg, const char *path, int *changed);
 
 /* Compares two loaded programs, value by value, and writes a table of what
  * differs to `path`. `stage` is that of both, "ir" to "plan"; NULL: .sg files at
- * "ir", .sgir files as they are. Of one text under two recipes only parameters and
- * values are compared. *different: was there anything? Messages go to
- * the context they belong to. */
+ * "ir", .sgir files as they are. Of one text under two recipes only
+ * parameters and values are compared. *different: was there anything? Messages
+ * go to the context they belong to. */
 sg_status sg_diff(sg_context *a, sg_context *b, const char *stage,
                   const char *path, int *different);
 

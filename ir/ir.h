@@ -11,6 +11,7 @@
 #include "ir/base/base.h"
 #include "ir/codec.h"
 #include "ir/recipe.h"
+#include "ir/type.h"
 
 /* ---- levels ------------------------------------------------------------- */
 
@@ -24,62 +25,6 @@ typedef enum {
 
 const char *level_name(Level level);
 bool level_named(const char *text, Level *out);
-
-/* ---- types (type.c) ------------------------------------------------------ */
-
-enum { MAX_RANK = 8 };
-
-/* Element format and shape. Interned: equal types are the same pointer. */
-typedef struct {
-  Format format;
-  int rank;
-  int64_t dim[MAX_RANK];
-  int64_t elements; /* product of dim; checked when made */
-} Type;
-
-typedef struct TypeTable TypeTable;
-
-TypeTable *type_table_new(Arena *arena);
-/* The interner that axis patterns of shape rules use. */
-Interner *type_table_words(TypeTable *types);
-/* NULL if the rank is above MAX_RANK, a size is negative, or the elements would
- * take more than 2^47 bytes in the widest format (so that a change of format
- * never fails). */
-const Type *type_make(TypeTable *types, Format format, int rank,
-                      const int64_t *dim);
-const Type *type_with_format(TypeTable *types, const Type *type,
-                             Format format);
-const Type *type_scalar(TypeTable *types, Format format);
-bool type_same_shape(const Type *a, const Type *b);
-/* "f16[128,512]"; `real` prints its word too: "real[128,512]", "f32[]". */
-void type_print(Buffer *out, const Type *type);
-size_t type_bytes(const Type *type);
-/* Are the elements real numbers: `real` or a float format? */
-bool type_is_real(const Type *type);
-/* Can an element be this number, rounded to the format where it is real? Only
- * finite ones, and whole numbers that binary64 holds exactly. */
-bool format_holds(Format format, double value);
-
-/* Which elements of a tensor share one exponent: blocks of block[i] elements
- * along axis i. The whole axis where its exponents do not differ along it: 1
- * and the length of a row make one exponent a row. Interned beside the types:
- * equal ones are the same pointer; one for the whole tensor is NULL. */
-typedef struct {
-  int rank;
-  int64_t block[MAX_RANK];
-} Granularity;
-
-/* `block` has a number for each axis of `type`. False with *error set to one
- * line if a block is not from 1 to the length of its axis or does not divide
- * it; else *out, which is NULL if all elements share one exponent. */
-bool granularity_make(TypeTable *types, const Type *type, const int64_t *block,
-                      const Granularity **out, const char **error);
-/* Does it fit a tensor of this type? NULL fits all. */
-bool granularity_fits(const Granularity *granularity, const Type *type);
-/* "[128,1]", "[128,512/32]": how many exponents there are along each axis, a
- * block of more than one element as the axis and its length. */
-void granularity_print(Buffer *out, const Granularity *granularity,
-                       const Type *type);
 
 /* ---- scales (scale.c) ---------------------------------------------------- */
 
@@ -574,6 +519,9 @@ void value_type_print(Buffer *out, const Graph *graph, const Type *type,
 /* "2^-5", "2^$d.logits", "2^($d.logits + 3)", "zero", "any"; nothing for
  * SCALE_NONE. */
 void scale_print(Buffer *out, const Graph *graph, Scale scale);
+/* The same with the granularity of a value of this type: "2^-5[128,1]". */
+void value_scale_print(Buffer *out, const Graph *graph, const Type *type,
+                       Scale scale);
 /* The exponent alone: "-5", "$d.logits", "($d.logits + 3)". */
 void exponent_print(Buffer *out, const Graph *graph, Scale scale);
 /* Reads .sgir at any level; NULL after errors were diagnosed. `source` is a
@@ -648,6 +596,9 @@ bool shift_is_zero(Shift shift);
 bool op_is_aligned(Op op, int operand);
 /* Does the op halve its operand's exponent, which must then be static? */
 bool op_needs_parity(Op op);
+/* Does each element of the result come from one of operand 0, at its exponent?
+ * Then blocks of the operand are blocks of the result. */
+bool op_keeps_blocks(Op op);
 /* "-4", "$a", "($a - 1)", "(-$b + 3)", "($a - $b + 3)". */
 void shift_print(Buffer *out, const Graph *graph, Shift shift);
 

@@ -14,7 +14,13 @@ void value_type_print(Buffer *out, const Graph *graph, const Type *type,
   if (scale.kind == SCALE_NONE)
     return;
   buffer_text(out, " * ");
+  value_scale_print(out, graph, type, scale);
+}
+
+void value_scale_print(Buffer *out, const Graph *graph, const Type *type,
+                       Scale scale) {
   scale_print(out, graph, scale);
+  granularity_print(out, scale.granularity, type);
 }
 
 /* Built-in files matter to locations alone. */
@@ -126,7 +132,7 @@ static void print_parameter(Lines *lines, const Parameter *param) {
   lines_type(lines);
   type_print(&lines->text, param->type);
   lines_scale(lines);
-  scale_print(&lines->text, NULL, param->scale);
+  value_scale_print(&lines->text, NULL, param->type, param->scale);
   lines_body(lines);
   print_init(&lines->text, param->init);
   if (param->pinned)

@@ -233,7 +233,7 @@ static void print_op(GraphPrinter *printer, ValueId id, unsigned block,
   if (!node_defines_exponent(node)) {
     type_print(printer->out, node->type);
     lines_scale(printer->lines);
-    scale_print(printer->out, printer->graph, node->scale);
+    value_scale_print(printer->out, printer->graph, node->type, node->scale);
   } else {
     lines_scale(printer->lines);
   }

@@ -118,8 +118,23 @@ Format read_format(SgirReader *reader, Word word) {
   return FORMAT_NONE;
 }
 
+BlocksText *blocks_text_new(SgirReader *reader) {
+  return NEW(reader->scratch, BlocksText);
+}
+
+/* As type_text_dim. */
+void blocks_text_axis(BlocksText *blocks, int64_t count, int64_t block) {
+  if (blocks->rank < MAX_RANK) {
+    blocks->count[blocks->rank] = count;
+    blocks->block[blocks->rank] = block;
+  }
+  if (blocks->rank <= MAX_RANK)
+    blocks->rank++;
+}
+
 /* Symbols must be defined above: a scale may use no later exponent. */
-bool read_scale(SgirReader *reader, const ScaleText *text, Scale *scale) {
+static bool read_exponent(SgirReader *reader, const ScaleText *text,
+                          Scale *scale) {
   *scale = scale_make(text->kind, 0, (int32_t)text->exponent);
   if (text->exponent < -EXPONENT_LIMIT || text->exponent > EXPONENT_LIMIT) {
     read_error(reader, text->span, "E0806", "the exponent is out of range");
@@ -136,11 +151,45 @@ bool read_scale(SgirReader *reader, const ScaleText *text, Scale *scale) {
   return scale->symbol != 0;
 }
 
+bool read_scale(SgirReader *reader, const ScaleText *text, Scale *scale) {
+  if (text->blocks) {
+    read_error(reader, text->blocks->span, "E0806",
+               "a number has one exponent, and no blocks");
+    return false;
+  }
+  return read_exponent(reader, text, scale);
+}
+
+/* `[128,1]` of real[128,512]: an axis of its whole length, or of 1 where one
+ * exponent holds along it. */
+static bool read_blocks(SgirReader *reader, const BlocksText *text,
+                        const Type *type, Scale *scale) {
+  int64_t block[MAX_RANK];
+  bool fits = text->rank == type->rank;
+  for (int i = 0; fits && i < type->rank; i++) {
+    bool shared = text->count[i] == 1 && text->block[i] == 1;
+    fits = shared || text->count[i] == type->dim[i];
+    block[i] = shared ? type->dim[i] : text->block[i];
+  }
+  if (!fits || !granularity_make(reader->program->types, type, block,
+                                 &scale->granularity)) {
+    read_error(reader, text->span, "E0806",
+               "the blocks of a scale have, for each axis of the tensor, its "
+               "length, its length / a divisor of it, or 1");
+    return false;
+  }
+  if (!scale->granularity || !scale->symbol)
+    return true;
+  read_error(reader, text->span, "E0810",
+             "a run-time exponent is one for the tensor in this version");
+  return false;
+}
+
 /* The only way from text to Type; everything that is wrong is said here. */
 const Type *read_type(SgirReader *reader, const TypeText *text, Scale *scale) {
   Format format = read_format(reader, text->format);
   Scale unused;
-  bool scaled = read_scale(reader, &text->scale, scale ? scale : &unused);
+  bool scaled = read_exponent(reader, &text->scale, scale ? scale : &unused);
   if (format == FORMAT_NONE || !scaled)
     return NULL;
   if (!scale && text->scale.kind != SCALE_NONE) {
@@ -155,6 +204,9 @@ const Type *read_type(SgirReader *reader, const TypeText *text, Scale *scale) {
     read_error(reader, text->span, "E0805",
                text->rank > MAX_RANK ? "a tensor has at most 8 axes"
                                      : "the tensor is too large");
+  if (type && text->scale.blocks &&
+      !read_blocks(reader, text->scale.blocks, type, scale))
+    return NULL;
   return type;
 }
 
@@ -278,6 +330,11 @@ void read_param(SgirReader *reader, bool state, Word name, TypeText *type,
                 Word init, size_t init_arguments) {
   Parameter param = {.name = name.text, .state = state, .span = name.span};
   param.type = read_type(reader, type, &param.scale);
+  if (param.type && param.scale.granularity) {
+    read_error(reader, type->scale.blocks->span, "E0810",
+               "a parameter has one exponent in this version");
+    param.type = NULL;
+  }
   read_init(reader, init, init_arguments, &param.init);
   for (size_t i = init_arguments; i < reader->argument.length; i++)
     read_param_attribute(reader, &param, &reader->argument.data[i]);

@@ -20,11 +20,21 @@ typedef struct {
   Span span;
 } Word;
 
+/* `[128,512/32]` behind an exponent: how long each axis is or, where elements
+ * along it share the exponent, 1; and behind `/` the length of a block, else 1.
+ */
+typedef struct {
+  int rank; /* MAX_RANK + 1: too many axes */
+  int64_t count[MAX_RANK], block[MAX_RANK];
+  Span span;
+} BlocksText;
+
 /* `* 2^($s + 3)`, `* zero`, or nothing (SCALE_NONE). */
 typedef struct {
   ScaleKind kind;
   Word symbol; /* text NULL: static */
   int64_t exponent;
+  BlocksText *blocks; /* NULL: one exponent */
   Span span;
 } ScaleText;
 
@@ -162,8 +172,11 @@ Operand *operand_new(SgirReader *reader, OperandKind kind, Span span,
                      Word word);
 TypeText *type_text_new(SgirReader *reader, Word format, Span span);
 void type_text_dim(TypeText *type, int64_t dim);
+BlocksText *blocks_text_new(SgirReader *reader);
+void blocks_text_axis(BlocksText *blocks, int64_t count, int64_t block);
 /* NULL after an error; scale may be NULL when `type` may carry none. */
 const Type *read_type(SgirReader *reader, const TypeText *type, Scale *scale);
+/* The exponent; blocks belong to a type and are an error here. */
 bool read_scale(SgirReader *reader, const ScaleText *text, Scale *scale);
 /* The format called `word`, or FORMAT_NONE after an error. */
 Format read_format(SgirReader *reader, Word word);

@@ -11,7 +11,8 @@ bool scale_equal(Scale a, Scale b) {
   if (a.kind != b.kind)
     return false;
   return a.kind != SCALE_NORMAL ||
-         (a.symbol == b.symbol && a.exponent == b.exponent);
+         (a.symbol == b.symbol && a.exponent == b.exponent &&
+          a.granularity == b.granularity);
 }
 
 bool shift_is_zero(Shift shift) {
@@ -237,6 +238,13 @@ static bool rule_needs_parity(ExponentRule *rule) {
 
 bool op_needs_parity(Op op) {
   return rule_needs_parity(exponent_rule[op]);
+}
+
+/* Splat, accumulate and store are of one exponent for other reasons. */
+bool op_keeps_blocks(Op op) {
+  return exponent_rule[op] == exponent_first && op_info(op)->inputs == 1 &&
+         op_kernel_form(op) == KERNEL_FUSED && op != OP_SPLAT &&
+         op != OP_ACCUMULATE && op != OP_STORE && op != OP_REBALANCE;
 }
 
 /* Is any scale at all in sight of this node? */

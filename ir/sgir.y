@@ -63,6 +63,7 @@ static const Word no_word;
   result_value term_in_parens run_value
 %type <TypeText *> type dims value_type
 %type <ScaleText> scale exponent
+%type <BlocksText *> blocks
 %type <bool> param_kind
 %type <EntryKind> entry_kind
 %type <size_t> init_arguments
@@ -417,7 +418,11 @@ scale:
     if ($1 != 2)
       read_error(reader, @1, "E0806", "scales are powers of two");
   }
-| INT "^" exponent granularity { $$ = (ScaleText){.span = @$}; }
+| INT "^" exponent blocks "]" {
+    $$ = $3; $$.span = @$; $$.blocks = $4; $4->span = span_join(@4, @5);
+    if ($1 != 2)
+      read_error(reader, @1, "E0806", "scales are powers of two");
+  }
 | EXPONENT {
     $$ = (ScaleText){.span = @$};
     read_error(reader, @1, "E0810",
@@ -443,15 +448,12 @@ exponent:
     $$ = (ScaleText){.kind = SCALE_NORMAL, .symbol = $2, .exponent = $3};
   }
 ;
-granularity:
-  "[" granularity_axes "]" {
-    read_error(reader, @$, "E0810",
-               "a scale for parts of a tensor is not supported: one exponent "
-               "per tensor in this version");
-  }
+blocks:
+  "[" INT { $$ = blocks_text_new(reader); blocks_text_axis($$, $2, 1); }
+| "[" INT "/" INT { $$ = blocks_text_new(reader); blocks_text_axis($$, $2, $4); }
+| blocks "," INT { $$ = $1; blocks_text_axis($$, $3, 1); }
+| blocks "," INT "/" INT { $$ = $1; blocks_text_axis($$, $3, $5); }
 ;
-granularity_axes: granularity_axis | granularity_axes "," granularity_axis;
-granularity_axis: INT | INT "/" INT;
 
 number: plain_number
 | "inf" { $$ = operand_new(reader, OPERAND_NUMBER, @$, no_word);

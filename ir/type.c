@@ -141,14 +141,11 @@ static const Granularity *granularity_intern(TypeTable *types, int rank,
 }
 
 bool granularity_make(TypeTable *types, const Type *type, const int64_t *block,
-                      const Granularity **out, const char **error) {
+                      const Granularity **out) {
   bool whole = true;
   for (int i = 0; i < type->rank; i++) {
-    if (block[i] < 1 || block[i] > type->dim[i] ||
-        type->dim[i] % block[i] != 0) {
-      *error = "a block of a scale divides the axis it lies along";
+    if (block[i] < 1 || block[i] > type->dim[i] || type->dim[i] % block[i] != 0)
       return false;
-    }
     whole &= block[i] == type->dim[i];
   }
   *out = whole ? NULL : granularity_intern(types, type->rank, block);

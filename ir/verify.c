@@ -468,6 +468,8 @@ static void verify_parameter(Verifier *verifier, NameTable *names,
     return;
   if (program->level == LEVEL_PLAIN)
     violation(verifier, id, "it has a scale at level plain");
+  if (scale.granularity)
+    violation(verifier, id, "it has blocks with exponents of their own");
   if (scale.kind != SCALE_NORMAL || scale.symbol || !real ||
       scale.exponent < EXPONENT_MIN || scale.exponent > EXPONENT_MAX)
     violation(verifier, id, "its exponent is not static and in range");

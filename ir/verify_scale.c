@@ -67,7 +67,8 @@ static void check_store(Verifier *verifier, ValueId id) {
   if (node->op != OP_STORE)
     return;
   Scale param = verifier->program->param.data[node->attr.index].scale;
-  if (!same_exponent(operand_scale(verifier, node, 0), param))
+  if (!same_exponent(operand_scale(verifier, node, 0), param) ||
+      !scale_equal(node->scale, param))
     violation(verifier, id, "its exponent is not that of the parameter");
 }
 
@@ -81,6 +82,32 @@ static void check_exponent_op(Verifier *verifier, ValueId id) {
   for (int i = 0; node->op == OP_MAX_EXPONENT && i < 2; i++)
     if (node->attr.term[i].kind != SCALE_NORMAL)
       violation(verifier, id, "term %d is no exponent", i + 1);
+}
+
+/* Blocks with exponents of their own stand where an exponent is given (inputs,
+ * rebalance) and behind ops that keep elements in their place; what is measured
+ * at run time is one exponent for a tensor. */
+static void check_blocks(Verifier *verifier, ValueId id) {
+  const Node *node = graph_node(verifier->graph, id);
+  const Granularity *own = node->scale.granularity;
+  bool keeps = op_keeps_blocks(node->op);
+  if (own && !granularity_fits(own, node->type))
+    violation(verifier, id, "the blocks of its scale do not fit its shape");
+  if (own && (node->scale.kind != SCALE_NORMAL || node->scale.symbol))
+    violation(verifier, id, "blocks have static exponents");
+  if (own && !keeps && node->op != OP_INPUT && node->op != OP_REBALANCE)
+    violation(verifier, id, "%s gives a tensor with one exponent",
+              op_info(node->op)->text);
+  for (int i = 0; i < node_inputs(node); i++) {
+    const Granularity *read = operand_scale(verifier, node, i).granularity;
+    if (node->op == OP_REBALANCE || (keeps && read == own))
+      continue;
+    if (keeps)
+      violation(verifier, id, "its scale has other blocks than its operand's");
+    else if (read)
+      violation(verifier, id, "%s reads tensors with one exponent each",
+                op_info(node->op)->text);
+  }
 }
 
 void verify_scales(Verifier *verifier, ValueId id) {
@@ -98,6 +125,7 @@ void verify_scales(Verifier *verifier, ValueId id) {
   if (node_is_leaf(node) && node->scale.symbol)
     violation(verifier, id, "a leaf has a static exponent");
   check_range(verifier, id, node->scale);
+  check_blocks(verifier, id);
   check_aligned(verifier, id);
   check_shift(verifier, id);
   check_store(verifier, id);

@@ -116,19 +116,24 @@ static void check_names(Check *check, const Rule *rule) {
 /* ---- settings ------------------------------------------------------------ */
 
 /* Every refusal names the recipe and the rule, which may be the library's. */
-static void report_setting(Check *check, const Rule *rule, Span span,
-                           const char *what) {
+static void report_coded(Check *check, const Rule *rule, Span span,
+                         const char *code, const char *what) {
   Buffer selectors = {0};
   for (size_t i = 0; i < rule->selector.length; i++) {
     if (i > 0)
       buffer_text(&selectors, ", ");
     selector_print(&selectors, &rule->selector.data[i]);
   }
-  diagnose_error(check->context->diagnostics, span, "E0503",
+  diagnose_error(check->context->diagnostics, span, code,
                  "recipe %s, rule `%s`: %s", check->recipe->name,
                  selectors.data ? selectors.data : "", what);
   buffer_free(&selectors);
   check->fine = false;
+}
+
+static void report_setting(Check *check, const Rule *rule, Span span,
+                           const char *what) {
+  report_coded(check, rule, span, "E0503", what);
 }
 
 /* Formats that no recipe may choose: whole numbers, `real`, scales, f64. */
@@ -262,8 +267,22 @@ static const char *check_amax(Check *check, const Rule *rule) {
   return NULL;
 }
 
+/* Types can say that rows, columns or blocks have exponents of their own; the
+ * rules of scalify carry one exponent for each tensor. */
+static bool propagates(Check *check, const Rule *rule) {
+  const char *blocks = rule->settings.amax_granularity;
+  if (!blocks || strcmp(blocks, "tensor") == 0)
+    return true;
+  report_coded(check, rule, rule->span, "E0516",
+               "scalify propagates one exponent for each tensor, not one for "
+               "each row, column or group");
+  return false;
+}
+
 static void check_settings(Check *check, const Rule *rule) {
   const char *what = check_amax(check, rule);
+  if (what && !propagates(check, rule))
+    return;
   if (!what)
     what = unsupported_setting(&rule->settings);
   if (what)

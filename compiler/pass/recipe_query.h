@@ -20,8 +20,8 @@ typedef struct {
 } Vote;
 typedef VEC(Vote) Votes;
 /* The rules that speak of its format, the one that decides last; what the text
- * pins and that single numbers are f32 overrules them all. Added to *votes, which
- * the caller frees. */
+ * pins and that single numbers are f32 overrules them all. Added to *votes,
+ * which the caller frees. */
 void recipe_value_votes(const Program *program, const Graph *graph, ValueId id,
                         Votes *votes);
 void recipe_operand_votes(const Program *program, const Graph *graph,

@@ -71,7 +71,8 @@ bool node_contributes(const Node *node);
 void scaler_keep(Scaler *scaler, Node *node, double drift, bool nonnegative);
 /* Notes what the rule multiplied by, for those who ask where an exponent comes
  * from: F of the rule's arithmetic in scale_rules.def. A text that begins with
- * `=` stands for name and arithmetic of the rule. Called when scale and estimate are set. */
+ * `=` stands for name and arithmetic of the rule. Called when scale and
+ * estimate are set. */
 void scaler_factor(const Scaler *scaler, Node *node, double log2_factor,
                    const char *format, ...) SG_PRINTF(4, 5);
 /* The same of sums over `count` independent summands: r(count), or all of it

@@ -29,6 +29,61 @@ static int tear_down(void **state) {
 
 /* ---- types -------------------------------------------------------------- */
 
+static void equal_blocks_are_one_pointer(void **state) {
+  (void)state;
+  TypeTable *types = type_table_new(arena);
+  int64_t shape[] = {128, 512};
+  const Type *type = type_make(types, FORMAT_E4M3, 2, shape);
+  const Granularity *rows, *again, *blocks, *tensor;
+  assert_true(granularity_make(types, type, (int64_t[]){1, 512}, &rows));
+  assert_true(granularity_make(types, type, (int64_t[]){1, 512}, &again));
+  assert_true(granularity_make(types, type, (int64_t[]){1, 32}, &blocks));
+  assert_true(granularity_make(types, type, shape, &tensor));
+  assert_ptr_equal(rows, again);
+  assert_ptr_not_equal(rows, blocks);
+  assert_null(tensor);
+  assert_false(granularity_make(types, type, (int64_t[]){1, 33}, &rows));
+  assert_false(granularity_make(types, type, (int64_t[]){0, 512}, &rows));
+  assert_false(granularity_make(types, type, (int64_t[]){256, 512}, &rows));
+  assert_false(granularity_make(types, type, (int64_t[]){-1, 512}, &rows));
+}
+
+static void blocks_fit_shapes(void **state) {
+  (void)state;
+  TypeTable *types = type_table_new(arena);
+  const Type *type = type_make(types, FORMAT_E4M3, 2, (int64_t[]){128, 512});
+  const Type *turned = type_make(types, FORMAT_E4M3, 2, (int64_t[]){512, 48});
+  const Type *flat = type_make(types, FORMAT_E4M3, 1, (int64_t[]){512});
+  const Granularity *blocks;
+  assert_true(granularity_make(types, type, (int64_t[]){1, 32}, &blocks));
+  assert_true(granularity_fits(blocks, type));
+  assert_false(granularity_fits(blocks, turned));
+  assert_false(granularity_fits(blocks, flat));
+  assert_true(granularity_fits(NULL, flat));
+}
+
+static void blocks_print_as_counts(void **state) {
+  (void)state;
+  static const struct {
+    int64_t block[2];
+    const char *text;
+  } row[] = {{{1, 512}, "[128,1]"},
+             {{128, 1}, "[1,512]"},
+             {{1, 32}, "[128,512/32]"},
+             {{1, 1}, "[128,512]"},
+             {{4, 16}, "[128/4,512/16]"}};
+  TypeTable *types = type_table_new(arena);
+  const Type *type = type_make(types, FORMAT_E4M3, 2, (int64_t[]){128, 512});
+  for (size_t i = 0; i < sizeof row / sizeof row[0]; i++) {
+    const Granularity *granularity;
+    Buffer text = {0};
+    assert_true(granularity_make(types, type, row[i].block, &granularity));
+    granularity_print(&text, granularity, type);
+    assert_string_equal(text.data, row[i].text);
+    buffer_free(&text);
+  }
+}
+
 static void equal_types_are_one_pointer(void **state) {
   (void)state;
   TypeTable *types = type_table_new(arena);
@@ -341,6 +396,9 @@ int main(void) {
       cmocka_unit_test(formats_hold_numbers),
       cmocka_unit_test(entries_are_called_by_their_sizes),
       cmocka_unit_test(equal_types_are_one_pointer),
+      cmocka_unit_test(equal_blocks_are_one_pointer),
+      cmocka_unit_test(blocks_fit_shapes),
+      cmocka_unit_test(blocks_print_as_counts),
       cmocka_unit_test(many_types_stay_apart),
       cmocka_unit_test(sizes_are_bounded),
       cmocka_unit_test(types_print_format_and_sizes),

@@ -287,12 +287,14 @@ static void param_out_of_range(void) {
   node("%w~1")->scale.exponent = 127;
   node("%w~1")->scale.kind = SCALE_ZERO;
   node("%e")->scale.exponent = 0;
+  store_node()->scale.exponent = 127;
 }
 
 static void param_node_scale(void) {
   text->program->param.data[0].scale.exponent = -3;
   node("%w~1")->scale.exponent = -3;
   node("%w~1")->op = OP_REBALANCE;
+  store_node()->scale.exponent = -3;
 }
 
 static void parameters_have_static_exponents(void **state) {
@@ -300,7 +302,9 @@ static void parameters_have_static_exponents(void **state) {
   EXPECT(
       scaled_text,
       {param_out_of_range, "@w: its exponent is not static and in range\n"
-                           "f: @w: exponent 127 is not in [-126, 126]\n"},
+                           "f: @w: exponent 127 is not in [-126, 126]\n"
+                           "f: store @w: exponent 127 is not in [-126, "
+                           "126]\n"},
       {param_node_scale, "f: @w: its exponent is not that of the parameter\n"});
 }
 
@@ -410,6 +414,38 @@ static void symbol_without_scale(void) {
   node("%r")->op = OP_REBALANCE;
 }
 
+/* One exponent for each row of a value of the shape of `like`. */
+static const Granularity *rows_of(const char *like) {
+  const Type *type = node(like)->type;
+  const Granularity *rows = NULL;
+  int64_t block[] = {1, type->dim[1]};
+  granularity_make(text->program->types, type, block, &rows);
+  return rows;
+}
+
+static void blocks_at_run_time(void) {
+  node("%a")->scale.granularity = rows_of("%a");
+}
+
+static void blocks_of_a_product(void) {
+  node("%e")->scale.granularity = rows_of("%e");
+}
+
+static void blocks_of_another_shape(void) {
+  const Granularity *columns = NULL;
+  granularity_make(text->program->types, node("@w")->type, (int64_t[]){3, 1},
+                   &columns);
+  node("%q")->scale.granularity = columns;
+}
+
+static void blocks_of_a_parameter(void) {
+  node("%w~1")->scale.granularity = rows_of("@w");
+}
+
+static void store_of_another_exponent(void) {
+  store_node()->scale.exponent++;
+}
+
 static void scales_are_consistent(void **state) {
   (void)state;
   EXPECT(
@@ -425,6 +461,21 @@ static void scales_are_consistent(void **state) {
        "f: %r: sqrt cannot shift, but its exponents imply -1\n"},
       {store_unaligned,
        "f: store @w: its exponent is not that of the parameter\n"},
+      {store_of_another_exponent,
+       "f: store @w: its exponent is not that of the parameter\n"},
+      {blocks_at_run_time,
+       "f: %a: blocks have static exponents\n"
+       "f: %b: its scale has other blocks than its operand's\n"
+       "f: %y: add reads tensors with one exponent each\n"},
+      {blocks_of_a_product,
+       "f: %e: einsum gives a tensor with one exponent\n"
+       "f: %best: argmax reads tensors with one exponent each\n"},
+      {blocks_of_another_shape,
+       "f: %q: the blocks of its scale do not fit its shape\n"
+       "f: %r: sqrt reads tensors with one exponent each\n"},
+      {blocks_of_a_parameter,
+       "f: %w~1: its scale has other blocks than its operand's\n"
+       "f: store @w: store reads tensors with one exponent each\n"},
       {root_of_symbol, "f: %r: sqrt needs a static exponent\n"},
       {term_of_nothing, "f: $m: term 2 is no exponent\n"},
       {too_many_symbols, "f: %e: its shift has too many run-time exponents\n"},
