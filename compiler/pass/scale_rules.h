@@ -37,10 +37,11 @@ typedef struct {
  * not alike, and nothing has been done (scale_again.c). */
 bool scaler_again(Scaler *scaler, ValueId id);
 
+/* A rule that ops.def names and scale_rules.def has not is not declared, so an
+ * op without one does not compile. */
 typedef void ScaleRule(Scaler *scaler, ValueId old, Node *node);
-#define OP(id, text, inputs, attributes, class, shape, exponent, scale, ...)   \
-  ScaleRule scale_##scale;
-#include "ir/ops.def"
+#define RULE(id, ...) ScaleRule scale_##id;
+#include "compiler/pass/scale_rules.def"
 
 /* The rule in the `scale` column of ops.def. */
 ScaleRule *scale_rule(Op op);
