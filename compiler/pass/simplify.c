@@ -91,13 +91,12 @@ static ValueId simplify_node(Simplify *simplify, ValueId old) {
     return keep_node(simplify, &node);
   ValueId same = rewrite_node(&simplify->rewrite, &node);
   const Node *now = same ? graph_node(simplify->copy.new, same) : &node;
-  if (must_stay(simplify, old, now))
+  bool probed_leaf = same && before->probe && node_is_leaf(now);
+  if (probed_leaf || must_stay(simplify, old, now))
     return graph_add(simplify->copy.new, &copied);
   simplify->changed |= same || rewritten(&copied, &node);
   if (!same)
     return keep_node(simplify, &node);
-  if (before->probe && node_is_leaf(now))
-    return graph_add(simplify->copy.new, &copied);
   graph_node(simplify->copy.new, same)->probe |= before->probe;
   join_regions(simplify, before, same);
   hand_name_over(simplify, before, same);
