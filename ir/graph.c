@@ -55,6 +55,13 @@ Node node_make(Op op, Phase phase, const Type *type, ValueId a, ValueId b,
   return node;
 }
 
+Phase graph_phase(const Graph *graph) {
+  ValueId id = graph->count - 1;
+  while (id > 0 && node_is_leaf(graph_node(graph, id)))
+    id--;
+  return id > 0 ? graph_node(graph, id)->phase : PHASE_FORWARD;
+}
+
 int node_inputs(const Node *node) {
   const OpInfo *info = op_info(node->op);
   int count = info->inputs;

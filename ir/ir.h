@@ -352,6 +352,9 @@ static inline Node *graph_node(const Graph *graph, ValueId id) {
 /* A node with op, phase, type, inputs set; everything else neutral. */
 Node node_make(Op op, Phase phase, const Type *type, ValueId a, ValueId b,
                ValueId c);
+/* The phase of a node to come that may stand at the end of the graph: that of
+ * the last operation, whatever leaves follow it. */
+Phase graph_phase(const Graph *graph);
 /* How many operands it has: fixed by the op, but for those with ATTR_MANY. */
 int node_inputs(const Node *node);
 /* The last node that reads each value, as operand or as exponent symbol; 0 if

@@ -316,6 +316,7 @@ static void bridge_param(Scaler *scaler, ValueId old, bool scaled) {
   Scale target =
       scaled ? scale_static(initial_exponent(param, &unset)) : scale_none();
   Node reader = *node;
+  reader.phase = graph_phase(scaler->copy.new);
   scaler->copy.map[old] = add_rebalance(scaler, &reader, id, target);
 }
 
