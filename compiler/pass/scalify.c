@@ -320,6 +320,16 @@ static void bridge_param(Scaler *scaler, ValueId old, bool scaled) {
   scaler->copy.map[old] = add_rebalance(scaler, &reader, id, target);
 }
 
+/* Structure keeps its operand's format (a narrow input's, say). Where a helper
+ * in f32 has taken the operand's place, the format stays as a pin. */
+static void keep_format(const Scaler *scaler, Node *node) {
+  if (op_info(node->op)->class != CLASS_structural || node->input[0] == 0 ||
+      !type_is_real(node->type) || node->type->format == FORMAT_REAL)
+    return;
+  Format from = graph_node(scaler->copy.new, node->input[0])->type->format;
+  node->pinned |= from != node->type->format;
+}
+
 /* One node of a scaled entry: the rule of its op, with the rounding mode that
  * the recipe has for this value. */
 static void scale_node(Scaler *scaler, const Graph *old, ValueId id) {
@@ -330,6 +340,7 @@ static void scale_node(Scaler *scaler, const Graph *old, ValueId id) {
   scaler->rounding =
       recipe_value_settings(scaler->context->program, old, id).scale_rounding;
   scale_rule(node.op)(scaler, id, &node);
+  keep_format(scaler, &node);
   scaler->copy.map[id] = graph_add(scaler->copy.new, &node);
   bridge_param(scaler, id, true);
 }
