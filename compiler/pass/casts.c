@@ -15,7 +15,8 @@
  * The value's name stays with what most readers see. Copies stand right after
  * the definition of what they copy, so that fusion can make them there. The
  * copy of a view is a view of the copy of what owns the memory, for the same
- * reason. Values that nothing reads any more are dropped.
+ * reason. A result that is the old value of what the step stores is copied.
+ * Values that nothing reads any more are dropped.
  */
 #include "compiler/pass/rewrite.h"
 #include "compiler/pass/storage.h"
@@ -286,6 +287,38 @@ static void cast_node(Caster *caster, ValueId id) {
   add_copies(caster, id);
 }
 
+/* ---- results ------------------------------------------------------------ */
+
+static bool is_stored(const Graph *graph, int32_t param) {
+  for (ValueId id = 1; id < graph->count; id++) {
+    const Node *node = graph_node(graph, id);
+    if (node->op == OP_STORE && node->attr.index == param)
+      return true;
+  }
+  return false;
+}
+
+/* A result is the old value of a parameter, or a view of it, and the step
+ * stores a new one: it needs memory of its own. The cast changes no bit. */
+static void detach_result(Caster *caster, Result *result) {
+  Graph *graph = caster->copy.new;
+  Node value = *graph_node(graph, result->value);
+  const Node *base = &value;
+  while (base->op == OP_RESHAPE)
+    base = graph_node(graph, base->input[0]);
+  if (base->op != OP_PARAM || !type_is_real(value.type) ||
+      !is_stored(graph, base->attr.index))
+    return;
+  Node cast =
+      node_make(OP_CAST, graph_phase(graph), value.type, result->value, 0, 0);
+  cast.attr.overflow = OVERFLOW_INF;
+  cast.name = name_helper(caster->names, value.name);
+  cast.span = value.span;
+  cast.scale = value.scale;
+  cast.estimate = value.estimate;
+  result->value = graph_add(graph, &cast);
+}
+
 static Graph *cast_graph(PassContext *context, const Graph *old) {
   Caster caster = {.context = context, .old = old};
   caster.plan = NEW_ARRAY(context->arena, Plan, old->count);
@@ -300,6 +333,8 @@ static Graph *cast_graph(PassContext *context, const Graph *old) {
   for (ValueId id = 1; id < old->count; id++)
     cast_node(&caster, id);
   graph_copy_finish(&caster.copy);
+  for (size_t i = 0; i < caster.copy.new->result.length; i++)
+    detach_result(&caster, &caster.copy.new->result.data[i]);
   Graph *swept = graph_swept(context->arena, caster.copy.new);
   graph_free(caster.copy.new);
   return swept;
