@@ -184,7 +184,7 @@ static bool is_fixed_elsewhere(const Tree *tree, const Node *node) {
   if (node->op != OP_PARAM || !tree->edge->estimates)
     return false;
   int32_t own = node->estimate.factor
-                    ? level_exponent(node->estimate.log2_factor, SCALE_DOWN)
+                    ? level_exponent(node->estimate.log2_factor, SCALE_DOWN, 0)
                     : 0;
   return own != node->scale.exponent;
 }

@@ -88,12 +88,24 @@ void plain_print(Buffer *out, const PlainAttribute *plain,
   }
 }
 
+void rounding_copy(Attributes *to, const Attributes *from) {
+  to->round = from->round;
+  to->overflow = from->overflow;
+  to->flush = from->flush;
+}
+
+bool rounding_is_plain(const Attributes *attr) {
+  return attr->round == ROUND_NEAREST && attr->overflow == OVERFLOW_SATURATE &&
+         !attr->flush;
+}
+
 bool attributes_equal(const Attributes *a, const Attributes *b) {
   for (int i = 0; i < PLAIN_COUNT; i++)
     if (!plain_equal(&table[i], a, b))
       return false;
   return a->index == b->index && a->pattern == b->pattern && a->by == b->by &&
-         a->round == b->round && a->overflow == b->overflow &&
+         a->why == b->why && a->round == b->round &&
+         a->overflow == b->overflow && a->flush == b->flush &&
          scale_equal(a->term[0], b->term[0]) &&
          scale_equal(a->term[1], b->term[1]) &&
          memcmp(&a->value, &b->value, sizeof a->value) == 0;

@@ -248,6 +248,27 @@ uint32_t codec_encode_stochastic(Format format, float x, uint32_t random,
   return with_sign(codes, code, bits);
 }
 
+/* Infinities are no finite overflow: they go where the policy says. */
+uint32_t codec_encode_down(Format format, float x, Overflow overflow) {
+  uint32_t bits = f32_bits(x);
+  if (format == FORMAT_F32)
+    return bits;
+  Codes codes = format_codes(format);
+  uint32_t magnitude = bits & ~F32_SIGN;
+  if (magnitude >= F32_INFINITY)
+    return encode_nearest(codes, bits, overflow_code(codes, overflow));
+  Split split = split_magnitude(codes, magnitude);
+  int dropped = split.dropped < 31 ? split.dropped : 31;
+  uint32_t code = split.base + (split.significand >> dropped);
+  return with_sign(codes, code > codes.max ? codes.max : code, bits);
+}
+
+float codec_flush(Format format, float x) {
+  if (format == FORMAT_F32 || !(fabs((double)x) < format_min_normal(format)))
+    return x;
+  return format_codes(format).one_zero ? 0.0f : copysignf(0.0f, x);
+}
+
 /* The bits of a finite unsigned code as binary32. Never touches a binary32
  * subnormal as a float, so flush-to-zero modes cannot change it. */
 static inline uint32_t decode_finite(Codes codes, uint32_t code) {

@@ -50,9 +50,15 @@ typedef struct {
  * INF: they become +-infinity, or NaN in a format without infinities.
  * A FINITE format saturates under both, and NaN becomes +-max, its sign kept.
  */
-typedef enum { OVERFLOW_SATURATE, OVERFLOW_INF } Overflow;
+typedef enum { OVERFLOW_SATURATE, OVERFLOW_INF, OVERFLOW_COUNT } Overflow;
 
-typedef enum { ROUND_NEAREST, ROUND_STOCHASTIC } Rounding;
+/* DOWN is toward zero. */
+typedef enum {
+  ROUND_NEAREST,
+  ROUND_STOCHASTIC,
+  ROUND_DOWN,
+  ROUNDING_COUNT
+} Rounding;
 
 const FormatInfo *format_info(Format format);
 /* The format called `text` (not NUL-terminated), or FORMAT_NONE. */
@@ -86,6 +92,14 @@ uint32_t codec_encode(Format format, float x, Overflow overflow);
  */
 uint32_t codec_encode_stochastic(Format format, float x, uint32_t random,
                                  Overflow overflow);
+/* Rounding toward zero: the dropped bits are dropped. A finite x beyond the
+ * largest finite value becomes that value under both policies, as in IEEE 754;
+ * zero, infinities and NaN as codec_encode. Not for SCALE formats. */
+uint32_t codec_encode_down(Format format, float x, Overflow overflow);
+/* What `subnormals = false` does after a rounding: x, a value of the FLOAT
+ * format, or zero of its sign (+0 in an FNUZ format) where it is below the
+ * smallest normal value. NaN, and every value of f32, pass unchanged. */
+float codec_flush(Format format, float x);
 /* decode(encode(x)): x rounded to the grid of `format`; identity for f32. */
 float codec_round(Format format, float x, Overflow overflow);
 

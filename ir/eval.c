@@ -162,7 +162,8 @@ static void param_start(Evaluator *evaluator, const Parameter *param,
   for (size_t i = 0; i < n; i++)
     tensor->data[i] = (double)start[i];
   start_align(evaluator, param, tensor);
-  RoundingRule rule = {format, ROUND_NEAREST, OVERFLOW_SATURATE, param->name};
+  RoundingRule rule = {format, ROUND_NEAREST, OVERFLOW_SATURATE, false,
+                       param->name};
   if (evaluator->rounds && format_is_narrow(format))
     data_round(evaluator, rule, tensor->data, tensor->data, n);
   if (format_is_discrete(format))

@@ -212,7 +212,7 @@ const double *contraction_operand(const Frame *frame, int operand) {
   const double *data = value->raw != NULL ? value->raw : value->tensor.data;
   size_t n = type_count(value->tensor.type);
   double *rounded = frame_doubles(frame, n);
-  RoundingRule rule = {as, ROUND_NEAREST, OVERFLOW_SATURATE, ""};
+  RoundingRule rule = {as, ROUND_NEAREST, OVERFLOW_SATURATE, false, ""};
   int before = flags_raised();
   data_round(frame->evaluator, rule, data, rounded, n);
   flags_restore(before);

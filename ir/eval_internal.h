@@ -106,6 +106,7 @@ typedef struct {
   Format format;
   Rounding round;
   Overflow overflow;
+  bool flush;
   const char *key;
 } RoundingRule;
 

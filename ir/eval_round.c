@@ -61,12 +61,24 @@ static void round_stochastic(const Evaluator *evaluator, RoundingRule rule,
   }
 }
 
+static void round_down(RoundingRule rule, const double *in, double *out,
+                       size_t n) {
+  for (size_t i = 0; i < n; i++) {
+    uint32_t code = codec_encode_down(rule.format, (float)in[i], rule.overflow);
+    out[i] = (double)codec_decode(rule.format, code);
+  }
+}
+
 void data_round(const Evaluator *evaluator, RoundingRule rule, const double *in,
                 double *out, size_t n) {
   if (rule.round == ROUND_STOCHASTIC)
     round_stochastic(evaluator, rule, in, out, n);
+  else if (rule.round == ROUND_DOWN)
+    round_down(rule, in, out, n);
   else
     round_nearest(rule, in, out, n);
+  for (size_t i = 0; rule.flush && i < n; i++)
+    out[i] = (double)codec_flush(rule.format, (float)out[i]);
 }
 
 uint64_t data_beyond(Format format, const double *data, size_t n) {
@@ -100,6 +112,12 @@ static void round_in_place(Frame *frame, RoundingRule rule) {
              type_count(frame->node->type));
 }
 
+static RoundingRule rounding_rule(Format format, const Node *node,
+                                  const char *key) {
+  return (RoundingRule){format, node->attr.round, node->attr.overflow,
+                        node->attr.flush, key ? key : ""};
+}
+
 static void store_round(Frame *frame) {
   Evaluator *evaluator = frame->evaluator;
   const Node *node = frame->node;
@@ -109,8 +127,7 @@ static void store_round(Frame *frame) {
     return;
   evaluator->counts.saturated +=
       data_beyond(format, frame->out, type_count(param->type));
-  round_in_place(frame, (RoundingRule){format, node->attr.round,
-                                       node->attr.overflow, param->name});
+  round_in_place(frame, rounding_rule(format, node, param->name));
 }
 
 static void value_round(Frame *frame, double **raw) {
@@ -118,8 +135,8 @@ static void value_round(Frame *frame, double **raw) {
   size_t n = type_count(node->type);
   *raw = frame->out;
   frame->out = frame_doubles(frame, n);
-  RoundingRule rule = {node->type->format, node->attr.round,
-                       node->attr.overflow, node->name ? node_key(node) : ""};
+  RoundingRule rule = rounding_rule(node->type->format, node,
+                                    node->name ? node_key(node) : NULL);
   data_round(frame->evaluator, rule, *raw, frame->out, n);
 }
 
@@ -134,10 +151,11 @@ void frame_round(Frame *frame, double **raw) {
   Format format = node->type->format;
   if (!format_is_narrow(format))
     return;
-  RoundingRule rule = {format, node->attr.round, node->attr.overflow,
-                       node->name ? node_key(node) : ""};
+  RoundingRule rule =
+      rounding_rule(format, node, node->name ? node_key(node) : NULL);
   if (node->op == OP_PARAM || node->op == OP_INPUT) {
     rule.round = ROUND_NEAREST;
+    rule.flush = false;
     rule.overflow = OVERFLOW_INF; /* an infinity of the format is a code */
     round_in_place(frame, rule);
   } else if (node->op == OP_CAST || node->op == OP_CONST) {

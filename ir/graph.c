@@ -79,7 +79,7 @@ unsigned node_attributes(Level level, const Node *node) {
   bool computed = !node_is_leaf(node) && node->op != OP_STORE &&
                   !node_defines_exponent(node);
   return op_info(node->op)->attributes |
-         (rounds ? ATTR_ROUND | ATTR_OVERFLOW : ATTR_NONE) |
+         (rounds ? ATTR_ROUND | ATTR_OVERFLOW | ATTR_SUBNORMALS : ATTR_NONE) |
          (computed ? ATTR_REMAT | ATTR_AGAIN : ATTR_NONE);
 }
 

@@ -58,6 +58,16 @@ static inline Scale scale_static(int32_t exponent) {
 bool scale_equal(Scale a, Scale b);
 /* Exponents at which a static clamp applies: [-126, 126]. */
 enum { EXPONENT_MIN = -126, EXPONENT_MAX = 126 };
+/* The power of two that stands for |value|, clamped: for the DOWN of m * 2^e
+ * with 1 <= m < 2 it is 2^e, and 2^(e + 1) for UP unless m = 1, for NEAREST if
+ * m > sqrt(2), and for STOCHASTIC if draw / 2^32 < log2 m. ZERO for 0, ANY for
+ * infinities and NaN. In integers alone, subnormals included. */
+Scale scale_of_number(double value, ScaleRounding rounding, uint32_t draw);
+/* A level, log2 of such a number that is not there itself, as an exponent: its
+ * floor, its ceiling, the nearest, or either, with the fraction as above. A
+ * level within 2^-20 of a whole number is that: libraries that compute
+ * logarithms do not agree about the last bits. Finite; not clamped. */
+int32_t level_exponent(double level, ScaleRounding rounding, uint32_t draw);
 
 /* The static estimate beside an exponent (numerics.md 1.10): log2 of the
  * predicted root mean square of the *data*. -INFINITY: starts as all zero. */
@@ -95,11 +105,13 @@ enum {
   ATTR_ROUND = 64,
   ATTR_OVERFLOW = 128,
   ATTR_TERMS = 256,
-#define ATTRIBUTE(bit, ...) ATTR_##bit = 512 << PLAIN_##bit,
+  ATTR_SUBNORMALS = 512,
+  ATTR_WHY = 1024,
+#define ATTRIBUTE(bit, ...) ATTR_##bit = 2048 << PLAIN_##bit,
 #include "ir/attributes.def"
   /* Of any computed value: the fields of Node. */
-  ATTR_REMAT = 512 << PLAIN_COUNT,
-  ATTR_AGAIN = 512 << (PLAIN_COUNT + 1)
+  ATTR_REMAT = 2048 << PLAIN_COUNT,
+  ATTR_AGAIN = 2048 << (PLAIN_COUNT + 1)
 };
 
 typedef enum {
@@ -134,6 +146,20 @@ bool op_is_random(Op op);
 typedef enum { NORM_L1, NORM_L2, NORM_MAX, NORM_COUNT } Norm;
 const char *norm_name(Norm norm);
 
+/* What placed a rescale: the program's own text, a rule for losses, norms, the
+ * update or a name, or the estimate: its value is read in a format whose range
+ * it is expected to leave. */
+typedef enum {
+  WHY_TEXT,
+  WHY_LOSS,
+  WHY_NORM,
+  WHY_UPDATE,
+  WHY_RULE,
+  WHY_RANGE,
+  WHY_COUNT
+} Why;
+const char *why_name(Why why);
+
 /* forward, backward and accumulate run once for each micro-batch of a step,
  * update once a step (RunSettings.accumulate). */
 typedef enum {
@@ -157,8 +183,10 @@ typedef struct {
   int32_t index;       /* PARAM, STORE: Program.param; INPUT: Graph.input, or
                           -1 for a placeholder (see Minimize) */
   Norm by;             /* RESCALE, NORM_EXPONENT */
+  Why why;             /* RESCALE, NORM_EXPONENT */
   Rounding round;      /* CAST, STORE */
   Overflow overflow;   /* CAST, STORE */
+  bool flush;          /* CAST, STORE: `subnormals = false` */
   double value;        /* CONST: the data, exactly; real or integer */
   const char *pattern; /* EINSUM, SUM, MEAN, TRANSPOSE, BROADCAST (interned) */
   union {
@@ -187,6 +215,10 @@ typedef struct {
 } PlainAttribute;
 const PlainAttribute *plain_attribute(int index); /* 0 .. PLAIN_COUNT - 1 */
 Attributes attributes_neutral(void);
+/* The three attributes that say how a cast or store rounds. */
+void rounding_copy(Attributes *to, const Attributes *from);
+/* To nearest, saturating, subnormals kept: what is not printed. */
+bool rounding_is_plain(const Attributes *attr);
 /* Same value? Numbers by their bits, so that 0 and -0 differ. */
 bool plain_equal(const PlainAttribute *plain, const Attributes *a,
                  const Attributes *b);

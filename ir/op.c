@@ -85,6 +85,12 @@ const char *norm_name(Norm norm) {
   return norm_text[norm];
 }
 
+const char *why_name(Why why) {
+  static const char *const name[] = {"text",   "loss", "norm",
+                                     "update", "rule", "range"};
+  return name[why];
+}
+
 const char *sample_name(SampleKind kind) {
   return sample_text[kind];
 }

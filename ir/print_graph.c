@@ -74,7 +74,7 @@ static const char *param_name(const Program *program, int32_t index) {
 
 /* ---- one operation ------------------------------------------------------ */
 
-/* The defaults, nearest and saturate, are not printed. */
+/* The defaults, nearest, saturate and subnormals, are not printed. */
 static void print_rounding(GraphPrinter *printer, const Node *node) {
   if (node->attr.round != ROUND_NEAREST)
     buffer_printf(printer->out, ", round = %s",
@@ -82,6 +82,8 @@ static void print_rounding(GraphPrinter *printer, const Node *node) {
   if (node->attr.overflow != OVERFLOW_SATURATE)
     buffer_printf(printer->out, ", overflow = %s",
                   overflow_name(node->attr.overflow));
+  if (node->attr.flush)
+    buffer_text(printer->out, ", subnormals = false");
 }
 
 static void print_terms(GraphPrinter *printer, const Node *node) {
@@ -123,8 +125,8 @@ static void print_remat(GraphPrinter *printer, const Node *node) {
     buffer_printf(printer->out, ", again = %%%s", node->again);
 }
 
-/* In a fixed order: pattern, plain attributes, by, rounding, terms, pinned,
- * probe, remat, again, shift. */
+/* In a fixed order: pattern, plain attributes, by, why, rounding, terms,
+ * pinned, probe, remat, again, shift. */
 static void print_attributes(GraphPrinter *printer, ValueId id) {
   const Node *node = graph_node(printer->graph, id);
   unsigned attributes = node_attributes(printer->program->level, node);
@@ -137,6 +139,8 @@ static void print_attributes(GraphPrinter *printer, ValueId id) {
   print_plain(printer, node, attributes);
   if (attributes & ATTR_BY)
     buffer_printf(out, ", by = %s", norm_name(node->attr.by));
+  if ((attributes & ATTR_WHY) && node->attr.why != WHY_TEXT)
+    buffer_printf(out, ", why = %s", why_name(node->attr.why));
   if (attributes & ATTR_ROUND)
     print_rounding(printer, node);
   if (attributes & ATTR_TERMS)

@@ -310,18 +310,19 @@ static void read_param_attribute(SgirReader *reader, Parameter *param,
                                  const Argument *argument) {
   const char *name = argument->name.text;
   const char *value = argument->value ? argument->value->word.text : NULL;
-  if (strcmp(name, "pinned") == 0 && !value)
+  if (strcmp(name, "pinned") == 0 && !value) {
     param->pinned = true;
-  else if (strcmp(name, "round") == 0 && value &&
-           strcmp(value, rounding_name(ROUND_STOCHASTIC)) == 0)
-    param->round = ROUND_STOCHASTIC;
-  else if (strcmp(name, "round") == 0 && value &&
-           strcmp(value, rounding_name(ROUND_NEAREST)) == 0)
-    param->round = ROUND_NEAREST;
-  else
-    read_error(reader, argument->name.span, "E0803",
-               "a parameter has the attributes `pinned` and `round = nearest` "
-               "or `stochastic`");
+    return;
+  }
+  for (int i = 0; value && strcmp(name, "round") == 0 && i < ROUNDING_COUNT;
+       i++)
+    if (strcmp(value, rounding_name((Rounding)i)) == 0) {
+      param->round = (Rounding)i;
+      return;
+    }
+  read_error(reader, argument->name.span, "E0803",
+             "a parameter has the attributes `pinned` and `round = nearest`, "
+             "`stochastic` or `down`");
 }
 
 /* A parameter whose type is wrong becomes poison, so that its uses are silent.

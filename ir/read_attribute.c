@@ -12,30 +12,66 @@ bool attribute_word(const Operand *value, const char *word) {
   return value->kind == OPERAND_WORD && strcmp(value->word.text, word) == 0;
 }
 
-static void set_by(OpText *op, const Operand *value) {
-  for (int norm = 0; norm < NORM_COUNT; norm++) {
-    if (!attribute_word(value, norm_name((Norm)norm)))
-      continue;
-    op->node->attr.by = (Norm)norm;
-    return;
+/* The word's place in a list, or an error that gives the list. */
+static int word_at(OpText *op, const Operand *value, const char *what,
+                   int count, const char *(*name)(int)) {
+  Buffer list = {0};
+  for (int i = 0; i < count; i++) {
+    if (attribute_word(value, name(i))) {
+      buffer_free(&list);
+      return i;
+    }
+    buffer_printf(&list, "%s%s",
+                  i == 0          ? ""
+                  : i + 1 < count ? ", "
+                                  : " or ",
+                  name(i));
   }
-  read_error(op->reader, value->span, "E0803", "`by` is l1, l2 or max");
+  read_error(op->reader, value->span, "E0803", "`%s` is %s", what, list.data);
+  buffer_free(&list);
+  return 0;
+}
+
+static const char *norm_at(int i) {
+  return norm_name((Norm)i);
+}
+
+static void set_by(OpText *op, const Operand *value) {
+  op->node->attr.by = (Norm)word_at(op, value, "by", NORM_COUNT, norm_at);
+}
+
+static const char *why_at(int i) {
+  return why_name((Why)i);
+}
+
+static void set_why(OpText *op, const Operand *value) {
+  op->node->attr.why = (Why)word_at(op, value, "why", WHY_COUNT, why_at);
+}
+
+static const char *rounding_at(int i) {
+  return rounding_name((Rounding)i);
 }
 
 static void set_round(OpText *op, const Operand *value) {
-  if (attribute_word(value, rounding_name(ROUND_STOCHASTIC)))
-    op->node->attr.round = ROUND_STOCHASTIC;
-  else if (!attribute_word(value, rounding_name(ROUND_NEAREST)))
-    read_error(op->reader, value->span, "E0803",
-               "`round` is nearest or stochastic");
+  op->node->attr.round =
+      (Rounding)word_at(op, value, "round", ROUNDING_COUNT, rounding_at);
+}
+
+static const char *overflow_at(int i) {
+  return overflow_name((Overflow)i);
 }
 
 static void set_overflow(OpText *op, const Operand *value) {
-  if (attribute_word(value, overflow_name(OVERFLOW_INF)))
-    op->node->attr.overflow = OVERFLOW_INF;
-  else if (!attribute_word(value, overflow_name(OVERFLOW_SATURATE)))
-    read_error(op->reader, value->span, "E0803",
-               "`overflow` is saturate or inf");
+  op->node->attr.overflow =
+      (Overflow)word_at(op, value, "overflow", OVERFLOW_COUNT, overflow_at);
+}
+
+static const char *truth_at(int i) {
+  return i ? "false" : "true";
+}
+
+static void set_subnormals(OpText *op, const Operand *value) {
+  op->node->attr.flush = word_at(op, value, "subnormals", 2, truth_at) != 0;
 }
 
 /* Kept as text until the node is there to compare with. */
@@ -76,8 +112,10 @@ static const struct {
   void (*set)(OpText *op, const Operand *value);
 } attribute[] = {
     {"by", ATTR_BY, set_by},
+    {"why", ATTR_WHY, set_why},
     {"round", ATTR_ROUND, set_round},
     {"overflow", ATTR_OVERFLOW, set_overflow},
+    {"subnormals", ATTR_SUBNORMALS, set_subnormals},
     {"shift", ATTR_SHIFT, set_shift},
     {"remat", ATTR_REMAT, set_remat},
     {"again", ATTR_AGAIN, set_again},

@@ -125,8 +125,8 @@ static void set_scaling(SgirReader *reader, Settings *settings,
     } else if (settings->scaling == SCALING_FIXED && !argument->name.text) {
       set_fixed(reader, settings, argument->value);
     } else if (settings->scaling == SCALING_PROPAGATE && !argument->name.text) {
-      int rounding =
-          choose(reader, argument->value, "propagate", 3, scale_rounding_at);
+      int rounding = choose(reader, argument->value, "propagate",
+                            SCALE_ROUNDING_COUNT, scale_rounding_at);
       settings->scale_rounding = (ScaleRounding)(rounding < 0 ? 0 : rounding);
     } else {
       read_error(reader, argument->value->span, "E0803",
@@ -150,6 +150,23 @@ static void set_every(SgirReader *reader, Settings *settings,
     settings->every = (int32_t)number;
 }
 
+enum { RESCALE_WORDS = NORM_COUNT + 2 };
+
+static const char *rescale_at(int i) {
+  return i < NORM_COUNT    ? norm_name((Norm)i)
+         : i == NORM_COUNT ? "none"
+                           : "auto";
+}
+
+static void set_rescale(SgirReader *reader, Settings *settings,
+                        const Operand *value) {
+  int word = choose(reader, value, "rescale", RESCALE_WORDS, rescale_at);
+  if (word >= NORM_COUNT)
+    settings->rescale_auto = word - NORM_COUNT;
+  else
+    settings->rescale = word;
+}
+
 /* `name = value`; false if there is no such setting. */
 static bool set_named(SgirReader *reader, Settings *settings,
                       const SettingText *text) {
@@ -164,15 +181,16 @@ static bool set_named(SgirReader *reader, Settings *settings,
   else if (strcmp(name, "dgrad") == 0)
     set_format(reader, &settings->dgrad, value);
   else if (strcmp(name, "rescale") == 0)
-    settings->rescale = choose(reader, value, name, NORM_COUNT, norm_at);
+    set_rescale(reader, settings, value);
   else if (strcmp(name, "rescale_grad") == 0)
     settings->rescale_grad = choose(reader, value, name, NORM_COUNT, norm_at);
   else if (strcmp(name, "every") == 0)
     set_every(reader, settings, value);
   else if (strcmp(name, "round") == 0)
-    settings->round = choose(reader, value, name, 2, rounding_at);
+    settings->round = choose(reader, value, name, ROUNDING_COUNT, rounding_at);
   else if (strcmp(name, "overflow") == 0)
-    settings->overflow = choose(reader, value, name, 2, overflow_at);
+    settings->overflow =
+        choose(reader, value, name, OVERFLOW_COUNT, overflow_at);
   else if (strcmp(name, "subnormals") == 0)
     settings->subnormals = choose(reader, value, name, 2, truth_at);
   else

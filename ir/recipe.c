@@ -17,6 +17,7 @@ Settings settings_unset(void) {
                     .dgrad = FORMAT_NONE,
                     .rescale = -1,
                     .rescale_grad = -1,
+                    .rescale_auto = -1,
                     .round = -1,
                     .overflow = -1,
                     .subnormals = -1};
@@ -179,8 +180,9 @@ static const char *const scaling_word[] = {[SCALING_UNSET] = "",
                                            [SCALING_FIXED] = "fixed",
                                            [SCALING_RMS] = "rms",
                                            [SCALING_AMAX] = "amax"};
-static const char *const scale_rounding_word[] = {"down", "nearest", "up"};
-static const char *const rounding_word[] = {"nearest", "stochastic"};
+static const char *const scale_rounding_word[] = {"down", "nearest", "up",
+                                                  "stochastic"};
+static const char *const rounding_word[] = {"nearest", "stochastic", "down"};
 static const char *const overflow_word[] = {"saturate", "inf"};
 
 const char *scaling_name(Scaling scaling) {
@@ -276,6 +278,8 @@ void settings_print(Buffer *out, const Settings *settings) {
   print_format(out, start, "wgrad", settings->wgrad);
   print_format(out, start, "dgrad", settings->dgrad);
   print_scaling(out, start, settings);
+  if (settings->rescale_auto >= 0)
+    print_word(out, start, "rescale", settings->rescale_auto ? "auto" : "none");
   if (settings->rescale >= 0)
     print_word(out, start, "rescale", norm_name((Norm)settings->rescale));
   if (settings->rescale_grad >= 0)

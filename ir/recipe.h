@@ -41,7 +41,17 @@ typedef enum {
   SCALING_AMAX
 } Scaling;
 
-typedef enum { SCALE_DOWN, SCALE_NEAREST, SCALE_UP } ScaleRounding;
+/* How the level of a value, log2 of its predicted root mean square, becomes a
+ * whole exponent. Powers of two stay what they are. NEAREST: 2^e below
+ * sqrt(2) * 2^e. STOCHASTIC: up with a probability of the fraction of the
+ * level, drawn when the program is compiled. */
+typedef enum {
+  SCALE_DOWN,
+  SCALE_NEAREST,
+  SCALE_UP,
+  SCALE_STOCHASTIC,
+  SCALE_ROUNDING_COUNT
+} ScaleRounding;
 
 /* The settings of one rule. Unset fields leave earlier rules in force; a rule
  * that names one format sets both directions to it. */
@@ -55,6 +65,7 @@ typedef struct {
   const char *amax_granularity; /* "tensor", "row", ...; NULL: unset */
   int32_t amax_group, amax_history;
   int rescale, rescale_grad; /* Norm, or -1: unset */
+  int rescale_auto;          /* `rescale = auto`: 1, `none`: 0, or -1 */
   int32_t every;             /* 0: unset */
   int round;                 /* Rounding, or -1 */
   int overflow;              /* Overflow, or -1 */

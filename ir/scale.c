@@ -7,6 +7,9 @@
  */
 #include "ir/ir.h"
 
+#include <math.h>
+#include <string.h>
+
 bool scale_equal(Scale a, Scale b) {
   if (a.kind != b.kind)
     return false;
@@ -17,6 +20,85 @@ bool scale_equal(Scale a, Scale b) {
 
 bool shift_is_zero(Shift shift) {
   return shift.exponent == 0 && shift.plus == 0 && shift.minus == 0;
+}
+
+/* ---- powers of two ------------------------------------------------------ */
+
+enum { F64_BITS = 52, F64_BIAS = 1023, F64_LAST = 2047 };
+
+/* sqrt(2), which no significand equals, less 1 and rounded down. */
+static const uint64_t sqrt2_fraction = UINT64_C(0x6A09E667F3BCC);
+
+/* The upper half of x * x. */
+static uint64_t square_high(uint64_t x) {
+  uint64_t low = x & UINT32_MAX, high = x >> 32;
+  uint64_t middle = high * low, carry = (low * low) >> 32;
+  carry += (middle & UINT32_MAX) * 2;
+  return high * high + (middle >> 32) * 2 + (carry >> 32);
+}
+
+/* The first 32 bits of log2 (1 + fraction / 2^52), one for each squaring that
+ * passes 2. What a squaring drops has grown to a unit of bit 31 at the end. */
+static uint32_t log2_fraction(uint64_t fraction) {
+  uint64_t x = (UINT64_C(1) << F64_BITS | fraction) << (63 - F64_BITS);
+  uint32_t bits = 0;
+  for (int i = 0; i < 32; i++) {
+    x = square_high(x); /* in [1, 4) at 2^62 */
+    bool passes = x >> 63;
+    bits = bits << 1 | passes;
+    x = passes ? x : x << 1;
+  }
+  return bits;
+}
+
+static bool fraction_rounds_up(uint64_t fraction, ScaleRounding rounding,
+                               uint32_t draw) {
+  switch (rounding) {
+  case SCALE_NEAREST:
+    return fraction > sqrt2_fraction;
+  case SCALE_UP:
+    return fraction != 0;
+  case SCALE_STOCHASTIC:
+    return draw < log2_fraction(fraction);
+  default:
+    return false;
+  }
+}
+
+Scale scale_of_number(double value, ScaleRounding rounding, uint32_t draw) {
+  uint64_t bits, all = (UINT64_C(1) << F64_BITS) - 1;
+  memcpy(&bits, &value, sizeof bits);
+  uint64_t fraction = bits & all;
+  int field = (int)(bits >> F64_BITS) & F64_LAST;
+  if (field == F64_LAST)
+    return scale_make(SCALE_ANY, 0, 0);
+  if (field == 0 && fraction == 0)
+    return scale_make(SCALE_ZERO, 0, 0);
+  int exponent = field - F64_BIAS;
+  if (field == 0) {
+    int up = __builtin_clzll(fraction) - (63 - F64_BITS);
+    fraction = (fraction << up) & all;
+    exponent = 1 - F64_BIAS - up;
+  }
+  exponent += fraction_rounds_up(fraction, rounding, draw);
+  return scale_static(exponent < EXPONENT_MIN   ? EXPONENT_MIN
+                      : exponent > EXPONENT_MAX ? EXPONENT_MAX
+                                                : exponent);
+}
+
+int32_t level_exponent(double level, ScaleRounding rounding, uint32_t draw) {
+  const double slack = 0x1p-20; /* far above the error of a long chain */
+  double whole = floor(level + slack), part = level - whole;
+  switch (rounding) {
+  case SCALE_NEAREST:
+    return (int32_t)floor(level + 0.5 + slack);
+  case SCALE_UP:
+    return (int32_t)ceil(level - slack);
+  case SCALE_STOCHASTIC:
+    return (int32_t)whole + (part > slack && draw * 0x1p-32 < part);
+  default:
+    return (int32_t)whole;
+  }
 }
 
 /* ---- sums of exponents -------------------------------------------------- */

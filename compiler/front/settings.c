@@ -120,12 +120,15 @@ static bool fixed_argument(Elaborator *e, const Arg *arg, Settings *out) {
 }
 
 static bool propagate_argument(Elaborator *e, const Arg *arg, Settings *out) {
-  static const char *const direction[] = {"down", "nearest", "up"};
+  const char *direction[SCALE_ROUNDING_COUNT];
+  for (int i = 0; i < SCALE_ROUNDING_COUNT; i++)
+    direction[i] = scale_rounding_name((ScaleRounding)i);
   if (arg->name || arg->next) {
     fail(e, arg->value->span, "E0508", "`propagate` takes one direction");
     return false;
   }
-  int i = word_index(e, arg->value, "direction", direction, 3);
+  int i =
+      word_index(e, arg->value, "direction", direction, SCALE_ROUNDING_COUNT);
   if (i >= 0)
     out->scale_rounding = (ScaleRounding)i;
   return i >= 0;
@@ -176,7 +179,14 @@ static bool norm_word(Elaborator *e, const Expr *expr, int *out) {
   return *out >= 0;
 }
 
+/* A norm, or `auto` and `none`, which speak of no norm. */
 static bool set_rescale(Elaborator *e, const Expr *expr, Settings *out) {
+  static const char *const automatic[] = {"none", "auto"};
+  for (int i = 0; i < 2 && expr->kind == EXPR_NAME; i++)
+    if (strcmp(expr->text, automatic[i]) == 0) {
+      out->rescale_auto = i;
+      return true;
+    }
   return norm_word(e, expr, &out->rescale);
 }
 
@@ -188,23 +198,20 @@ static bool set_every(Elaborator *e, const Expr *expr, Settings *out) {
   return positive_int(e, expr, "every", &out->every);
 }
 
-/* `down` is reserved for scales here. */
 static bool set_round(Elaborator *e, const Expr *expr, Settings *out) {
-  static const char *const word[] = {"nearest", "stochastic", "down"};
-  int i = word_index(e, expr, "rounding", word, 3);
-  if (i == 2)
-    fail_unsupported(e, expr->span, "`round = down` is");
-  else if (i >= 0)
-    out->round = i == 0 ? ROUND_NEAREST : ROUND_STOCHASTIC;
-  return i >= 0 && i < 2;
+  const char *word[ROUNDING_COUNT];
+  for (int i = 0; i < ROUNDING_COUNT; i++)
+    word[i] = rounding_name((Rounding)i);
+  out->round = word_index(e, expr, "rounding", word, ROUNDING_COUNT);
+  return out->round >= 0;
 }
 
 static bool set_overflow(Elaborator *e, const Expr *expr, Settings *out) {
-  static const char *const word[] = {"saturate", "inf"};
-  int i = word_index(e, expr, "overflow", word, 2);
-  if (i >= 0)
-    out->overflow = i == 0 ? OVERFLOW_SATURATE : OVERFLOW_INF;
-  return i >= 0;
+  const char *word[OVERFLOW_COUNT];
+  for (int i = 0; i < OVERFLOW_COUNT; i++)
+    word[i] = overflow_name((Overflow)i);
+  out->overflow = word_index(e, expr, "overflow", word, OVERFLOW_COUNT);
+  return out->overflow >= 0;
 }
 
 static bool set_subnormals(Elaborator *e, const Expr *expr, Settings *out) {

@@ -178,6 +178,13 @@ LLVMValueRef emit_encode(Emit *emit, Format format, LLVMValueRef x,
 LLVMValueRef emit_encode_stochastic(Emit *emit, Format format, LLVMValueRef x,
                                     LLVMValueRef random, unsigned lanes,
                                     Overflow overflow);
+/* As codec_encode_down. */
+LLVMValueRef emit_encode_down(Emit *emit, Format format, LLVMValueRef x,
+                              unsigned lanes, Overflow overflow);
+/* Codes whose values are below the smallest normal one become zeros of their
+ * sign, as codec_flush has it. */
+LLVMValueRef emit_flush(Emit *emit, Format format, LLVMValueRef given,
+                        unsigned lanes);
 
 /* ---- vector math (vecmath.c) --------------------------------------------- */
 

@@ -455,3 +455,48 @@ LLVMValueRef emit_encode_stochastic(Emit *emit, Format format, LLVMValueRef x,
   code = LLVMBuildAdd(b, code, LLVMBuildZExt(b, away, l.i32, ""), "code");
   return finish_code(&l, format, overflow, bits, code);
 }
+
+/* ---- rounding toward zero, and without subnormals -------------------------
+ */
+
+/* A finite overflow stops at the largest value whatever the policy. */
+LLVMValueRef emit_encode_down(Emit *emit, Format format, LLVMValueRef x,
+                              unsigned lanes, Overflow overflow) {
+  Lanes l = lanes_of(emit, lanes);
+  LLVMBuilderRef b = l.builder;
+  LLVMValueRef bits = lanes_bits(&l, x);
+  if (format == FORMAT_F32)
+    return bits;
+  Codes codes = codes_of(format);
+  LLVMValueRef magnitude =
+      LLVMBuildAnd(b, bits, lanes_word(&l, ~SIGN), "magnitude");
+  Split split = split_magnitude(&l, codes, magnitude);
+  LLVMValueRef count =
+      lanes_pair(&l, "llvm.umin", split.dropped, lanes_word(&l, 31));
+  LLVMValueRef code = LLVMBuildLShr(b, split.significand, count, "whole");
+  code = LLVMBuildAdd(b, code, split.base, "code");
+  LLVMValueRef finite = LLVMBuildICmp(b, LLVMIntULT, magnitude,
+                                      lanes_word(&l, INFINITY_BITS), "finite");
+  LLVMValueRef held =
+      lanes_pair(&l, "llvm.umin", code, lanes_word(&l, codes.max));
+  code = LLVMBuildSelect(b, finite, held, code, "code");
+  return finish_code(&l, format, overflow, bits, code);
+}
+
+LLVMValueRef emit_flush(Emit *emit, Format format, LLVMValueRef given,
+                        unsigned lanes) {
+  if (format == FORMAT_F32)
+    return given;
+  Lanes l = lanes_of(emit, lanes);
+  Codes codes = codes_of(format);
+  LLVMTypeRef element = emit_code_type(emit, format);
+  LLVMValueRef magnitude = LLVMBuildAnd(
+      l.builder, given, lanes_same(&l, element, codes.sign - 1), "magnitude");
+  LLVMValueRef zero = LLVMBuildAnd(l.builder, given,
+                                   lanes_same(&l, element, codes.sign), "zero");
+  uint32_t first_normal = UINT32_C(1) << codes.mantissa_bits;
+  LLVMValueRef below =
+      LLVMBuildICmp(l.builder, LLVMIntULT, magnitude,
+                    lanes_same(&l, element, first_normal), "below");
+  return LLVMBuildSelect(l.builder, below, zero, given, "flushed");
+}

@@ -193,7 +193,8 @@ static void describe_attributes(Buffer *key, const Emit *emit,
   if (uses & ATTR_BY)
     buffer_printf(key, "by %d ", (int)attr->by);
   if (uses & ATTR_ROUND)
-    buffer_printf(key, "round %d %d ", (int)attr->round, (int)attr->overflow);
+    buffer_printf(key, "round %d %d %d ", (int)attr->round, (int)attr->overflow,
+                  (int)attr->flush);
   if (node->op == OP_STORE)
     type_print(key, emit->program->param.data[attr->index].type);
 }

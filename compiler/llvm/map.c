@@ -413,15 +413,20 @@ static MapValue round_value(const Frame *frame, MapValue x) {
   unsigned lanes = frame->point->lanes;
   if (format == FORMAT_F32 || !format_is_float(format))
     return x;
-  if (attr->round == ROUND_NEAREST)
-    return (MapValue){
-        format, NULL,
-        emit_encode(emit, format, x.value, lanes, attr->overflow)};
-  LLVMValueRef random = emit_random(emit, member->key[0], member->key[1],
-                                    point_flat(emit, frame->point), lanes);
-  return (MapValue){format, NULL,
-                    emit_encode_stochastic(emit, format, x.value, random, lanes,
-                                           attr->overflow)};
+  LLVMValueRef code;
+  if (attr->round == ROUND_STOCHASTIC) {
+    LLVMValueRef random = emit_random(emit, member->key[0], member->key[1],
+                                      point_flat(emit, frame->point), lanes);
+    code = emit_encode_stochastic(emit, format, x.value, random, lanes,
+                                  attr->overflow);
+  } else if (attr->round == ROUND_DOWN) {
+    code = emit_encode_down(emit, format, x.value, lanes, attr->overflow);
+  } else {
+    code = emit_encode(emit, format, x.value, lanes, attr->overflow);
+  }
+  if (attr->flush)
+    code = emit_flush(emit, format, code, lanes);
+  return (MapValue){format, NULL, code};
 }
 
 /* Shift, then rounding. */

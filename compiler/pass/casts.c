@@ -64,16 +64,11 @@ static bool node_rounds(const Caster *caster, ValueId id) {
          !type_rounds(old_node(caster, node->input[0])->type);
 }
 
-static bool rounds_to_nearest(const Node *node) {
-  return node->attr.round == ROUND_NEAREST &&
-         node->attr.overflow == OVERFLOW_SATURATE;
-}
-
 /* A view that rounds like a copy is a view of a copy. */
 static bool is_view_of_copy(const Caster *caster, ValueId id) {
   const Node *node = old_node(caster, id);
   return node->op == OP_RESHAPE && node_rounds(caster, id) &&
-         rounds_to_nearest(node);
+         rounding_is_plain(&node->attr);
 }
 
 static void find_source(Caster *caster, ValueId id) {
@@ -222,17 +217,15 @@ static void add_rounded(Caster *caster, ValueId id, Node *node) {
   Node cast = *node;
   node->name = name_helper(caster->names, node->name);
   node->type = type_with_format(types, node->type, FORMAT_F32);
-  node->attr.round = ROUND_NEAREST;
-  node->attr.overflow = OVERFLOW_SATURATE;
+  Attributes attr = node->attr, plain = attributes_neutral();
+  rounding_copy(&node->attr, &plain);
   node->pinned = node->probe = false;
   node->again = raw_again(caster, id);
   ValueId raw = graph_add(caster->copy.new, node);
   caster->plan[id].raw = raw;
   cast.op = OP_CAST;
-  Attributes attr = cast.attr;
-  cast.attr = node_make(OP_CAST, cast.phase, cast.type, 0, 0, 0).attr;
-  cast.attr.round = attr.round;
-  cast.attr.overflow = attr.overflow;
+  cast.attr = plain;
+  rounding_copy(&cast.attr, &attr);
   for (int i = 0; i < MAX_INPUTS; i++)
     cast.input[i] = i == 0 ? raw : 0;
   caster->copy.map[id] = graph_add(caster->copy.new, &cast);

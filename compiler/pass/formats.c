@@ -25,23 +25,42 @@
  * Then the owner is split: its op keeps f32 under a helper's name, and the
  * owner's name goes to a view of it that carries the rounding; the other views
  * look at the unrounded helper and round for themselves, to the same bits.
+ *
+ * `as` is to nearest and saturating. Where the recipe rounds an operand
+ * otherwise, the copy is a cast of its own behind the definition, shared by all
+ * contractions that read the value so; it is made from the unrounded value too,
+ * so an owner that rounds is split.
  */
 #include "compiler/pass/range.h"
 #include "compiler/pass/rewrite.h"
 #include "compiler/pass/storage.h"
+
+/* A format and how it is rounded to; FORMAT_NONE: not at all. */
+typedef struct {
+  Format format;
+  Rounding round;
+  Overflow overflow;
+  bool flush;
+} Conversion;
+
+/* One more form of a value: a cast of what owns the memory, a view of that. */
+typedef struct Copy {
+  struct Copy *next;
+  Conversion how;
+  ValueId value; /* in the new graph, once it is there */
+} Copy;
 
 /* What is known about each value of the old graph. */
 typedef struct {
   ValueId owner;   /* itself, or what a view is a view of */
   bool read_later; /* by the backward pass, other than by rules 1 and masks */
   bool is_result;
-  bool needs_raw; /* a contraction or a mask reads it unrounded */
-  bool split;     /* owners: see the top of the file */
-  bool settled;   /* owners: `format` is what it will be */
-  Format format;  /* owners: of the value and its views */
-  Rounding round;
-  Overflow overflow;
-  Format as[MAX_INPUTS];
+  bool needs_raw;   /* a contraction or a mask reads it unrounded */
+  bool split;       /* owners: see the top of the file */
+  bool settled;     /* owners: `store` is what it will be */
+  Conversion store; /* owners: of the value and its views */
+  Conversion as[MAX_INPUTS];
+  Copy *copy; /* what its contractions read that `as` cannot say */
 } Choice;
 
 typedef struct {
@@ -54,15 +73,46 @@ typedef struct {
   ValueId *raw; /* per old owner: the unrounded helper, where split */
 } Formatter;
 
+/* ---- conversions --------------------------------------------------------- */
+
+static Conversion conversion_none(void) {
+  return (Conversion){FORMAT_NONE, ROUND_NEAREST, OVERFLOW_SATURATE, false};
+}
+
+/* Into the format of the settings, where that rounds. */
+static Conversion conversion_of(const Settings *settings) {
+  if (settings->forward == FORMAT_NONE || !format_rounds(settings->forward))
+    return conversion_none();
+  return (Conversion){settings->forward, settings_rounding(settings),
+                      settings_overflow(settings), settings->subnormals == 0};
+}
+
+static bool conversion_equal(Conversion a, Conversion b) {
+  return a.format == b.format && a.round == b.round &&
+         a.overflow == b.overflow && a.flush == b.flush;
+}
+
+/* Does `as` say all of it? */
+static bool conversion_is_plain(Conversion how) {
+  Conversion plain = conversion_none();
+  plain.format = how.format;
+  return conversion_equal(how, plain);
+}
+
+static void conversion_set(Attributes *attr, Conversion how) {
+  attr->round = how.round;
+  attr->overflow = how.overflow;
+  attr->flush = how.flush;
+}
+
 /* ---- rule 1: contraction operands --------------------------------------- */
 
-static Format operand_format(const Formatter *formatter, ProductKind kind,
-                             ValueId id, int operand) {
+static Conversion operand_conversion(const Formatter *formatter,
+                                     ProductKind kind, ValueId id,
+                                     int operand) {
   Settings settings = recipe_operand_settings(
       formatter->context->program, formatter->old, kind, id, operand);
-  return settings.forward != FORMAT_NONE && format_rounds(settings.forward)
-             ? settings.forward
-             : FORMAT_NONE;
+  return conversion_of(&settings);
 }
 
 static void choose_operands(Formatter *formatter) {
@@ -74,15 +124,15 @@ static void choose_operands(Formatter *formatter) {
     bool contracts = class == CLASS_matmul || class == CLASS_conv;
     for (int i = 0; i < MAX_INPUTS; i++)
       choice->as[i] = contracts && i < 2
-                          ? operand_format(formatter, kind[id], id, i)
-                          : FORMAT_NONE;
+                          ? operand_conversion(formatter, kind[id], id, i)
+                          : conversion_none();
   }
 }
 
 /* Does the node read this operand as it was before its own rounding? */
 static bool reads_raw(const Formatter *formatter, ValueId id, int operand) {
   const Node *node = graph_node(formatter->old, id);
-  return formatter->choice[id].as[operand] != FORMAT_NONE ||
+  return formatter->choice[id].as[operand].format != FORMAT_NONE ||
          (node->op == OP_RELU_GRAD && operand == 1);
 }
 
@@ -94,7 +144,7 @@ static void find_owners(Formatter *formatter) {
     const Node *node = graph_node(graph, id);
     formatter->choice[id].owner =
         node->op == OP_RESHAPE ? formatter->choice[node->input[0]].owner : id;
-    formatter->choice[id].format = FORMAT_NONE;
+    formatter->choice[id].store = conversion_none();
   }
 }
 
@@ -123,16 +173,12 @@ static bool may_round(const Node *node) {
          node->op != OP_CAST && node->op != OP_STORE;
 }
 
-static void set_format(Choice *owner, Format format, Rounding round,
-                       Overflow overflow) {
-  if (owner->settled || format == FORMAT_NONE)
+/* The first to settle it wins, f32 included. */
+static void set_store(Choice *owner, const Settings *settings) {
+  if (owner->settled || settings->forward == FORMAT_NONE)
     return;
   owner->settled = true;
-  if (!format_rounds(format))
-    return;
-  owner->format = format;
-  owner->round = round;
-  owner->overflow = overflow;
+  owner->store = conversion_of(settings);
 }
 
 /* The store format of the recipe, where rule 2 or a pin asks for one. */
@@ -149,8 +195,7 @@ static void choose_store(Formatter *formatter, ValueId id) {
   bool kept = (saved || choice->is_result) && node->type->rank > 0;
   if (!kept && !node->pinned)
     return;
-  set_format(owner, settings.forward, settings_rounding(&settings),
-             settings_overflow(&settings));
+  set_store(owner, &settings);
 }
 
 /* A new value of a parameter that others read too has the format of the
@@ -167,8 +212,9 @@ static void choose_stored(Formatter *formatter, const uint32_t *users,
     return;
   Settings settings = recipe_param_settings(
       program, graph_recipe(program, formatter->old), param);
-  set_format(&formatter->choice[owner], param->type->format, param->round,
-             settings_overflow(&settings));
+  settings.forward = param->type->format;
+  settings.round = (int)param->round;
+  set_store(&formatter->choice[formatter->choice[value].owner], &settings);
 }
 
 /* What is computed again rounds where its original does, and only there: its
@@ -186,9 +232,7 @@ static void choose_again(Formatter *formatter) {
     const Choice *first =
         &formatter->choice[formatter->choice[original[id]].owner];
     choice->settled = first->settled;
-    choice->format = first->format;
-    choice->round = first->round;
-    choice->overflow = first->overflow;
+    choice->store = first->store;
   }
 }
 
@@ -205,7 +249,7 @@ static void choose_formats(Formatter *formatter) {
     const Choice *choice = &formatter->choice[id];
     Choice *owner = &formatter->choice[choice->owner];
     owner->split |= choice->owner != id && choice->needs_raw &&
-                    owner->format != FORMAT_NONE;
+                    owner->store.format != FORMAT_NONE;
   }
 }
 
@@ -223,27 +267,108 @@ static Format final_format(const Formatter *formatter, ValueId id) {
         node->op == OP_STORE ? node->attr.index : owner_node->attr.index;
     return program->param.data[index].type->format;
   }
-  if (owner->format != FORMAT_NONE)
-    return owner->format;
+  if (owner->store.format != FORMAT_NONE)
+    return owner->store.format;
   bool given = owner_node->op == OP_CAST || node_is_leaf(owner_node);
   return given && owner_node->type->format != FORMAT_REAL
              ? owner_node->type->format
              : FORMAT_F32;
 }
 
-/* The operand formats that remain: where the value is already stored in that
- * format, rounded the same way, reading it gives the same bits. */
+/* ---- operands that are rounded in a way of their own --------------------- */
+
+static Copy *find_copy(const Choice *choice, Conversion how) {
+  Copy *copy = choice->copy;
+  while (copy && !conversion_equal(copy->how, how))
+    copy = copy->next;
+  return copy;
+}
+
+static void ask_for_copy(Formatter *formatter, ValueId id, Conversion how) {
+  Choice *choice = &formatter->choice[id];
+  if (find_copy(choice, how))
+    return;
+  Copy *copy = NEW(formatter->context->arena, Copy);
+  *copy = (Copy){NULL, how, 0};
+  Copy **last = &choice->copy;
+  while (*last)
+    last = &(*last)->next;
+  *last = copy;
+}
+
+/* Is the value stored as the contraction reads it? A leaf and a cast of the
+ * text are what they are. */
+static bool is_stored_as(const Formatter *formatter, ValueId id,
+                         Conversion how) {
+  ValueId owner = formatter->choice[id].owner;
+  return final_format(formatter, id) == how.format &&
+         (!may_round(graph_node(formatter->old, owner)) ||
+          conversion_equal(formatter->choice[owner].store, how));
+}
+
+/* Leaves to each edge what is left to do: nothing, `as`, or a copy. */
+static void choose_copies(Formatter *formatter) {
+  for (ValueId id = 1; id < formatter->old->count; id++)
+    for (int i = 0; i < node_inputs(graph_node(formatter->old, id)); i++) {
+      ValueId operand = graph_node(formatter->old, id)->input[i];
+      Conversion *as = &formatter->choice[id].as[i];
+      if (as->format == FORMAT_NONE)
+        continue;
+      if (is_stored_as(formatter, operand, *as))
+        *as = conversion_none();
+      else if (!conversion_is_plain(*as)) {
+        ValueId owner = formatter->choice[operand].owner;
+        ask_for_copy(formatter, owner, *as);
+        ask_for_copy(formatter, operand, *as);
+        formatter->choice[owner].split |=
+            formatter->choice[owner].store.format != FORMAT_NONE;
+      }
+    }
+}
+
+/* The name of the copy that the original of `id` has in the same form, by which
+ * this one draws; NULL: it has none, or `id` is an original. */
+static const char *copy_again(const Formatter *formatter, ValueId id,
+                              Conversion how) {
+  ValueId first = formatter->original[id];
+  const Copy *copy = first ? find_copy(&formatter->choice[first], how) : NULL;
+  return copy ? graph_node(formatter->copy.new, copy->value)->name : NULL;
+}
+
+/* %x.q, the others %x.e4m3. */
+static void add_copies(Formatter *formatter, ValueId id) {
+  TypeTable *types = formatter->context->program->types;
+  const Choice *choice = &formatter->choice[id];
+  const Node *old = graph_node(formatter->old, id);
+  bool is_owner = choice->owner == id;
+  for (Copy *copy = choice->copy; copy; copy = copy->next) {
+    ValueId from = choice->split ? formatter->raw[id] : formatter->copy.map[id];
+    if (!is_owner)
+      from = find_copy(&formatter->choice[choice->owner], copy->how)->value;
+    Node node = node_make(is_owner ? OP_CAST : OP_RESHAPE, old->phase,
+                          type_with_format(types, old->type, copy->how.format),
+                          from, 0, 0);
+    node.name = name_suffixed(
+        formatter->names, old->name,
+        copy == choice->copy ? "q" : format_info(copy->how.format)->text);
+    node.again = copy_again(formatter, id, copy->how);
+    node.span = old->span;
+    node.scale = graph_node(formatter->copy.new, from)->scale;
+    node.estimate = graph_node(formatter->copy.new, from)->estimate;
+    if (is_owner)
+      conversion_set(&node.attr, copy->how);
+    copy->value = graph_add(formatter->copy.new, &node);
+  }
+}
+
+/* What contractions read: the copy, or the value `as` a format. */
 static void set_operands(const Formatter *formatter, ValueId id, Node *node) {
-  for (int i = 0; i < MAX_INPUTS; i++) {
-    Format as = formatter->choice[id].as[i];
-    node->as[i] = as;
-    if (as == FORMAT_NONE)
-      continue;
-    const Node *operand = graph_node(formatter->copy.new, node->input[i]);
-    bool plain = operand->attr.round == ROUND_NEAREST &&
-                 operand->attr.overflow == OVERFLOW_SATURATE;
-    if (operand->type->format == as && (plain || node_is_leaf(operand)))
-      node->as[i] = FORMAT_NONE;
+  const Node *old = graph_node(formatter->old, id);
+  for (int i = 0; i < node_inputs(old); i++) {
+    Conversion as = formatter->choice[id].as[i];
+    node->as[i] = conversion_is_plain(as) ? as.format : FORMAT_NONE;
+    if (!conversion_is_plain(as))
+      node->input[i] = find_copy(&formatter->choice[old->input[i]], as)->value;
   }
 }
 
@@ -253,17 +378,15 @@ static void add_split(Formatter *formatter, ValueId id, Node *node) {
   Node raw = *node;
   raw.name = name_helper(formatter->names, node->name);
   raw.type = type_with_format(types, node->type, FORMAT_F32);
-  raw.attr.round = ROUND_NEAREST;
-  raw.attr.overflow = OVERFLOW_SATURATE;
+  Attributes attr = node->attr, plain = attributes_neutral();
+  rounding_copy(&raw.attr, &plain);
   raw.pinned = raw.probe = false;
   ValueId first = formatter->raw[formatter->original[id]];
   raw.again = first ? graph_node(formatter->copy.new, first)->name : NULL;
   formatter->raw[id] = graph_add(formatter->copy.new, &raw);
-  Attributes attr = node->attr;
   node->op = OP_RESHAPE;
-  node->attr = node_make(OP_RESHAPE, node->phase, node->type, 0, 0, 0).attr;
-  node->attr.round = attr.round;
-  node->attr.overflow = attr.overflow;
+  node->attr = plain;
+  rounding_copy(&node->attr, &attr);
   for (int i = 0; i < MAX_INPUTS; i++) {
     node->input[i] = i == 0 ? formatter->raw[id] : 0;
     node->as[i] = FORMAT_NONE;
@@ -277,16 +400,15 @@ static void format_node(Formatter *formatter, ValueId id) {
   if (type_is_real(node.type))
     node.type = type_with_format(program->types, node.type,
                                  final_format(formatter, id));
-  if (may_round(graph_node(formatter->old, id)) && type_rounds(node.type)) {
-    node.attr.round = owner->round;
-    node.attr.overflow = owner->overflow;
-  }
+  if (may_round(graph_node(formatter->old, id)) && type_rounds(node.type))
+    conversion_set(&node.attr, owner->store);
   if (node.op == OP_STORE) {
     const Parameter *param = &program->param.data[node.attr.index];
     Settings settings = recipe_param_settings(
         program, graph_recipe(program, formatter->old), param);
-    node.attr.round = param->round;
-    node.attr.overflow = settings_overflow(&settings);
+    conversion_set(&node.attr, (Conversion){param->type->format, param->round,
+                                            settings_overflow(&settings),
+                                            settings.subnormals == 0});
   }
   set_operands(formatter, id, &node);
   if (node.op == OP_RESHAPE && owner->split)
@@ -294,6 +416,7 @@ static void format_node(Formatter *formatter, ValueId id) {
   else if (owner->split)
     add_split(formatter, id, &node);
   formatter->copy.map[id] = graph_add(formatter->copy.new, &node);
+  add_copies(formatter, id);
 }
 
 static bool formats_are_possible(PassContext *context, const Graph *graph) {
@@ -319,6 +442,7 @@ static Graph *format_graph(PassContext *context, const Graph *old) {
   choose_operands(&formatter);
   find_readers(&formatter);
   choose_formats(&formatter);
+  choose_copies(&formatter);
   formatter.copy = graph_copy_begin(arena, old);
   formatter.names = name_table_new(arena, context->program->interner, old);
   for (ValueId id = 1; id < old->count; id++)
@@ -334,8 +458,8 @@ static void format_param(const Program *program, const Recipe *recipe,
                          Parameter *param) {
   if (!type_is_real(param->type))
     return;
-  Settings settings = recipe ? recipe_param_settings(program, recipe, param)
-                             : settings_unset();
+  Settings settings =
+      recipe ? recipe_param_settings(program, recipe, param) : settings_unset();
   param->round = settings_rounding(&settings);
   if (param->pinned && param->type->format != FORMAT_REAL)
     return;

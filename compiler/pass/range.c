@@ -13,8 +13,10 @@
 
 #include <math.h>
 
-/* A share below these is the format's ordinary loss. */
-static const double underflow_share = 0.25, saturation_share = 0.01;
+/* A quarter of normal variates lie within 0.3186 sigma, a hundredth beyond
+ * 2.576 sigma. Less is the format's ordinary loss. As log2 of sigma: above half
+ * of the smallest value; below the largest. */
+static const double above_smallest = 0.65000359, below_largest = 1.36503710;
 
 typedef struct {
   Span span;
@@ -29,13 +31,22 @@ typedef struct {
 
 /* ---- what a format holds ------------------------------------------------- */
 
-static double min_subnormal(Format format) {
+double format_min_subnormal(Format format) {
   return ldexp(format_min_normal(format), -format_info(format)->mantissa_bits);
+}
+
+static bool underflows(Format format, double log2_rms) {
+  return log2_rms < log2(format_min_subnormal(format)) + above_smallest;
+}
+
+bool format_covers(Format format, double log2_rms) {
+  return !underflows(format, log2_rms) &&
+         log2_rms < log2(format_max(format)) - below_largest;
 }
 
 /* The share of normal data of rms 2^log2_rms that rounds to zero. */
 static double share_below(Format format, double log2_rms) {
-  return erf(min_subnormal(format) / 2 / exp2(log2_rms) / sqrt(2));
+  return erf(format_min_subnormal(format) / 2 / exp2(log2_rms) / sqrt(2));
 }
 
 static double share_above(Format format, double log2_rms) {
@@ -57,27 +68,27 @@ static Finding *finding_at(Ranges *ranges, Span span) {
 
 static void find(Ranges *ranges, Span span, const char *what, Format format,
                  double log2_rms) {
-  double below = share_below(format, log2_rms);
-  double above = share_above(format, log2_rms);
-  Arena *arena = ranges->context->arena;
-  if (below < underflow_share && above < saturation_share)
+  if (format_covers(format, log2_rms))
     return;
+  Arena *arena = ranges->context->arena;
   Finding *old = finding_at(ranges, span);
   if (old) {
     old->more++;
     return;
   }
-  bool low = below >= underflow_share;
+  bool low = underflows(format, log2_rms);
+  double share =
+      low ? share_below(format, log2_rms) : share_above(format, log2_rms);
   Finding finding = {.span = span};
   finding.warning = (Diagnostic){.severity = SEVERITY_WARNING, .code = "W0511"};
   finding.warning.message = arena_printf(
       arena, "%s in %s: %.0f %% of its elements are expected to %s", what,
-      format_info(format)->text, 100 * (low ? below : above),
-      low ? "underflow" : "saturate");
+      format_info(format)->text, 100 * share, low ? "underflow" : "saturate");
   finding.warning.label[0] = (Label){
-      span, arena_printf(arena, "data of about 2^%.0f; %s holds 2^%.0f .. %g",
-                         log2_rms, format_info(format)->text,
-                         log2(min_subnormal(format)), format_max(format))};
+      span,
+      arena_printf(arena, "data of about 2^%.0f; %s holds 2^%.0f .. %g",
+                   log2_rms, format_info(format)->text,
+                   log2(format_min_subnormal(format)), format_max(format))};
   finding.warning.label_count = 1;
   vec_push(&ranges->finding, finding);
 }
@@ -113,11 +124,16 @@ static Span place_of(const Program *program, const Graph *graph, Span span) {
   return library ? graph->span : span;
 }
 
+/* A copy for products that `formats` made: no cast of the text. */
+static bool is_copy(const Node *node) {
+  return node->op == OP_CAST && !node->pinned;
+}
+
 static void check_value(Ranges *ranges, const Graph *graph, ValueId id) {
   const Program *program = ranges->context->program;
   const Node *node = graph_node(graph, id);
   if (!type_rounds(node->type) || node_is_leaf(node) || node->op == OP_STORE ||
-      !is_estimated(node))
+      is_copy(node) || !is_estimated(node))
     return;
   const Rule *rule = node->pinned ? NULL : deciding_rule(program, graph, id);
   find(ranges,
@@ -152,10 +168,10 @@ static void check_operands(Ranges *ranges, const Graph *graph, ValueId id) {
   const Rule *rule = product_rule(program, graph, node);
   for (int i = 0; i < node_inputs(node); i++) {
     const Node *operand = graph_node(graph, node->input[i]);
-    if (node->as[i] != FORMAT_NONE && is_estimated(operand) &&
-        operand->op != OP_CONST)
+    Format as = is_copy(operand) ? operand->type->format : node->as[i];
+    if (as != FORMAT_NONE && is_estimated(operand) && operand->op != OP_CONST)
       find(ranges, rule ? rule->span : place_of(program, graph, node->span),
-           operand->name, node->as[i], operand->estimate.log2_rms);
+           operand->name, as, operand->estimate.log2_rms);
   }
 }
 

@@ -149,10 +149,10 @@ static const char *unsupported_setting(const Settings *settings) {
   if (settings->every > 0)
     return "`every` is not carried out by this version: a rescale happens at "
            "each step";
-  if (settings->subnormals == 0)
-    return "`subnormals = false` is not carried out by this version";
   if (settings->accumulate != FORMAT_NONE && settings->accumulate != FORMAT_F32)
-    return "accumulation is in f32 in this version";
+    return "`acc` is f32: all arithmetic is in f32, only casts and stores "
+           "round "
+           "below";
   if (is_unusable(settings->forward) || is_unusable(settings->gradient) ||
       is_unusable(settings->wgrad) || is_unusable(settings->dgrad))
     return "values are stored and read in floating-point formats of up to 32 "
@@ -189,8 +189,23 @@ static const char *misplaced_rescale(const Program *program,
   }
 }
 
+/* `rescale = auto` and `none` are for values wherever they are read. */
+static void check_automatic(Check *check, const Rule *rule) {
+  for (size_t i = 0; i < rule->selector.length; i++)
+    if (rule->selector.data[i].kind != SELECT_DEFAULT)
+      report_setting(check, rule, rule->selector.data[i].span,
+                     "`rescale = auto` and `rescale = none` are for `default`");
+  if (rule->own && rule->settings.rescale_auto > 0 &&
+      recipe_is_unscaled(check->recipe))
+    report_setting(check, rule, rule->span,
+                   "a rescale needs scales, and the recipe says `scale = "
+                   "none`");
+}
+
 static void check_rescale(Check *check, const Rule *rule) {
   const Settings *settings = &rule->settings;
+  if (settings->rescale_auto >= 0)
+    check_automatic(check, rule);
   if (settings->rescale < 0 && settings->rescale_grad < 0)
     return;
   for (size_t i = 0; i < rule->selector.length; i++) {

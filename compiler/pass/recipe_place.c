@@ -4,7 +4,7 @@
  * not go together in this version, or NULL. The table behind it (semantics.md,
  * Recipes): classes and roles speak of storage, matmul of operands, a path of
  * both; parameters and states have fixed scales, computed values those that
- * follow from their operands; operands are copies, rounded to nearest.
+ * follow from their operands.
  */
 #include "compiler/pass/recipe_query.h"
 
@@ -124,17 +124,11 @@ static const char *misplaced_format(SelectorKind kind,
 
 static const char *misplaced_rounding(SelectorKind kind,
                                       const Settings *settings) {
-  if (settings->round < 0 && settings->overflow < 0)
+  if (settings->round < 0 && settings->overflow < 0 && settings->subnormals < 0)
     return NULL;
-  if (selects_operands(kind))
-    return settings->round >= 0
-               ? "`round` of an operand is not carried out by this version: "
-                 "copies for a product round to nearest"
-               : "`overflow` of an operand is not carried out by this version: "
-                 "copies for a product saturate";
   return kind == SELECT_UPDATE
-             ? "`round` and `overflow` of `update` are not carried out by this "
-               "version: the update is computed in f32"
+             ? "`round`, `overflow` and `subnormals` of `update` are not "
+               "carried out by this version: the update is computed in f32"
              : NULL;
 }
 

@@ -68,6 +68,7 @@ static void settings_apply(Settings *settings, const Settings *over) {
   set_scaling(settings, over);
   set_number(&settings->rescale, over->rescale);
   set_number(&settings->rescale_grad, over->rescale_grad);
+  set_number(&settings->rescale_auto, over->rescale_auto);
   set_number(&settings->round, over->round);
   set_number(&settings->overflow, over->overflow);
   set_number(&settings->subnormals, over->subnormals);

@@ -7,6 +7,8 @@
  *   update : rescale          the gradients that enter the optimizer
  *   grad(x) : rescale         the gradient of x
  *   x : rescale, rescale_grad the computed value x, its gradient
+ *   default : rescale = auto  what is expected to leave the range of a format
+ *                             in which it is read (rescale_range.c)
  *
  * A rescale is the identity here; scalify makes it measure a norm. Forward
  * scales are static predictions; in the backward pass magnitudes drift from
@@ -15,7 +17,7 @@
  * value becomes its helper, so rules and traces mean the rescaled value.
  */
 #include "compiler/pass/recipe_query.h"
-#include "compiler/pass/rewrite.h"
+#include "compiler/pass/rescale.h"
 
 #include <assert.h>
 
@@ -79,8 +81,15 @@ static int selected_norm(const Rescale *rescale, ValueId id,
              : -1;
 }
 
+static Why why_of(SelectorKind kind) {
+  return kind == SELECT_LOSS     ? WHY_LOSS
+         : kind == SELECT_NORM   ? WHY_NORM
+         : kind == SELECT_UPDATE ? WHY_UPDATE
+                                 : WHY_RULE;
+}
+
 /* The norm by which value `id` is rescaled, or -1: the last match wins. */
-static int wanted_norm(const Rescale *rescale, ValueId id) {
+static int wanted_norm(const Rescale *rescale, ValueId id, Why *why) {
   const Node *node = graph_node(rescale->graph, id);
   int norm = -1;
   if (node_is_leaf(node) || node->op == OP_STORE || !type_is_real(node->type))
@@ -91,6 +100,7 @@ static int wanted_norm(const Rescale *rescale, ValueId id) {
       int selected =
           selected_norm(rescale, id, &rule->selector.data[j], &rule->settings);
       norm = selected >= 0 ? selected : norm;
+      *why = selected >= 0 ? why_of(rule->selector.data[j].kind) : *why;
     }
   }
   return norm;
@@ -146,14 +156,14 @@ static const char *helper_again(const GraphCopy *copy, ValueId original) {
                                 : node->name;
 }
 
-/* `first` is what the value computes again, or 0. */
-static void insert_rescale(GraphCopy *copy, NameTable *names, ValueId old,
-                           ValueId first, Norm norm) {
+void rescale_insert(GraphCopy *copy, NameTable *names, ValueId old,
+                    ValueId first, Norm norm, Why why) {
   ValueId value = copy->map[old];
   Node *original = graph_node(copy->new, value);
   Node node =
       node_make(OP_RESCALE, original->phase, original->type, value, 0, 0);
   node.attr.by = norm;
+  node.attr.why = why;
   node.name = original->name;
   node.pinned = original->pinned;
   node.probe = original->probe;
@@ -178,9 +188,10 @@ static Graph *rescaled(PassContext *context, const Graph *graph) {
   GraphCopy copy = graph_copy_begin(context->arena, graph);
   for (ValueId id = 1; id < graph->count; id++) {
     graph_copy_node(&copy, id);
-    int norm = scaled ? wanted_norm(&rescale, id) : -1;
+    Why why = WHY_TEXT;
+    int norm = scaled ? wanted_norm(&rescale, id, &why) : -1;
     if (norm >= 0)
-      insert_rescale(&copy, names, id, first[id], (Norm)norm);
+      rescale_insert(&copy, names, id, first[id], (Norm)norm, why);
   }
   graph_copy_finish(&copy);
   return copy.new;
@@ -195,5 +206,6 @@ bool pass_rescale(PassContext *context) {
     graph_replace(program, i, rescaled(context, swept));
     graph_free(swept);
   }
+  rescale_ranges(context);
   return true;
 }

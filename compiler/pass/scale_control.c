@@ -63,6 +63,8 @@ static bool is_kept(const Graph *graph, ValueId id) {
 }
 
 static void hand_name_over(Scaler *scaler, const Node *lost, ValueId value) {
+  if (scaler->estimates)
+    return;
   Program *program = scaler->context->program;
   Node *node = graph_node(scaler->copy.new, value);
   if (name_is_helper(lost->name) || !node->name)

@@ -34,19 +34,6 @@ double node_level(const Node *node) {
   return node->scale.exponent + node->estimate.log2_rms;
 }
 
-int32_t level_exponent(double level, ScaleRounding rounding) {
-  const double slack = 0x1p-20; /* far above the error of a long chain */
-  switch (rounding) {
-  case SCALE_DOWN:
-    return (int32_t)floor(level + slack);
-  case SCALE_NEAREST:
-    return (int32_t)floor(level + 0.5 + slack);
-  case SCALE_UP:
-    return (int32_t)ceil(level - slack);
-  }
-  return 0;
-}
-
 /* ---- leaves ------------------------------------------------------------- */
 
 void node_set_unscaled(Node *node) {
@@ -113,8 +100,8 @@ void scale_leaf(Scaler *scaler, ValueId old, Node *node) {
   note_initial(scaler, node, param->init);
 }
 
-/* c = m * 2^k with 1 <= |m| < 2 holds exactly. Zero, infinities and NaN take
- * the exponent of what they meet. */
+/* c = m * 2^k holds exactly, with 1 <= |m| < 2 where exponents are rounded
+ * down. Zero, infinities and NaN take the exponent of what they meet. */
 void scale_constant(Scaler *scaler, ValueId old, Node *node) {
   (void)old;
   if (!type_is_real(node->type)) {
@@ -122,22 +109,13 @@ void scale_constant(Scaler *scaler, ValueId old, Node *node) {
     return;
   }
   double value = node->attr.value;
-  if (value == 0) {
-    node_set_scale(node, scale_make(SCALE_ZERO, 0, 0), -INFINITY, true);
+  Scale scale = scale_of_number(value, scaler->rounding, scaler->draw);
+  if (scale.kind != SCALE_NORMAL) {
+    node_set_scale(node, scale, -INFINITY, value >= 0);
     return;
   }
-  if (!isfinite(value)) {
-    node_set_scale(node, scale_make(SCALE_ANY, 0, 0), -INFINITY, value > 0);
-    return;
-  }
-  int exponent;
-  frexp(value, &exponent);
-  exponent = exponent - 1 < EXPONENT_MIN   ? EXPONENT_MIN
-             : exponent - 1 > EXPONENT_MAX ? EXPONENT_MAX
-                                           : exponent - 1;
-  node->attr.value = ldexp(value, -exponent);
-  node_set_scale(node, scale_static(exponent), log2(fabs(node->attr.value)),
-                 value > 0);
+  node->attr.value = ldexp(value, -scale.exponent);
+  node_set_scale(node, scale, log2(fabs(node->attr.value)), value > 0);
   scaler_factor(scaler, node, log2(fabs(value)), "%.9g", fabs(value));
 }
 
@@ -235,7 +213,9 @@ void scale_rescale(Scaler *scaler, ValueId old, Node *node) {
   bool nonnegative = scaler_operand(scaler, node, 0)->estimate.nonnegative;
   ValueId symbol = scaler_measure(scaler, node);
   node->op = OP_REBALANCE;
-  node->attr.by = NORM_L1; /* unused by rebalance: its neutral value */
+  Attributes neutral = attributes_neutral();
+  node->attr.by = neutral.by; /* rebalance has neither */
+  node->attr.why = neutral.why;
   node_set_scale(node, scale_make(SCALE_NORMAL, symbol, 0), 0, nonnegative);
 }
 

@@ -11,6 +11,15 @@
 
 #include "compiler/pass/pass.h"
 
+/* Is told each value of graph number `graph` as scalify would make it; true:
+ * take its data as rescaled, of unit rms, from here on. */
+typedef bool EstimateWatch(void *user, size_t graph, ValueId old,
+                           const Node *made);
+/* The estimate (semantics.md) of a program at level plain that has its
+ * gradients, which stays as it is: nothing where parameters have no scale that
+ * could be carried out (scalify.c). */
+void estimate_graphs(PassContext *context, EstimateWatch *watch, void *user);
+
 /* What a run-time exponent is expected to be: the level of what it measures. */
 typedef struct {
   ValueId symbol;
@@ -26,10 +35,11 @@ typedef struct {
   const ValueId *original; /* per old id: what it computes again, or 0 */
   VEC(Prediction) predicted;
   ScaleRounding rounding;    /* of the node in the making */
+  uint32_t draw;             /* its random number: of (seed, name) */
   size_t clamped;            /* exponents out of range so far */
   const char *clamped_first; /* the remark about the first one */
   Span clamped_span;
-  bool failed;
+  bool estimates; /* only asked for: names and program stay as they are */
 } Scaler;
 
 /* Gives the copy that computes old value `id` again the exponent that its
@@ -57,9 +67,6 @@ const ScaleRuleInfo *scale_rule_list(size_t *count);
 
 /* L of a value; -INFINITY where its data are known to be zero. */
 double node_level(const Node *node);
-/* L rounded to an exponent. Exact powers of two stay what they are although
- * their logarithms carry rounding errors. */
-int32_t level_exponent(double level, ScaleRounding rounding);
 
 /* ---- what rules are written with (scale_rules.c) ------------------------- */
 

@@ -19,6 +19,8 @@
 #include "compiler/pass/scale_rules.h"
 #include "compiler/pass/storage.h"
 
+#include "ir/rng.h"
+
 #include <math.h>
 
 /* ---- diagnostics -------------------------------------------------------- */
@@ -137,11 +139,11 @@ void scaler_make_static(Scaler *scaler, Node *node, int operand) {
  * 2^log2_rms at `scale`. Only where a rule needs a static exponent does this
  * matter, and there for precision alone, never for the value. */
 static void predict(Scaler *scaler, ValueId symbol, Scale scale,
-                    double log2_rms, ScaleRounding rounding) {
+                    double log2_rms) {
   double level = scaler_predicted(scaler, scale).exponent;
   if (!isinf(log2_rms))
     level += log2_rms;
-  Prediction prediction = {symbol, level_exponent(level, rounding)};
+  Prediction prediction = {symbol, level_exponent(level, SCALE_DOWN, 0)};
   vec_push(&scaler->predicted, prediction);
 }
 
@@ -164,8 +166,7 @@ Scale scaler_larger(Scaler *scaler, const Node *node, Scale a, Scale b) {
   larger->attr.term[1] = b;
   int32_t first = scaler_predicted(scaler, a).exponent;
   int32_t second = scaler_predicted(scaler, b).exponent;
-  predict(scaler, id, scale_static(first > second ? first : second), 0,
-          SCALE_DOWN);
+  predict(scaler, id, scale_static(first > second ? first : second), 0);
   return scale_make(SCALE_NORMAL, id, 0);
 }
 
@@ -175,8 +176,9 @@ ValueId scaler_measure(Scaler *scaler, const Node *node) {
   Node *measured = graph_node(scaler->copy.new, id);
   measured->input[0] = operand;
   measured->attr.by = node->attr.by;
+  measured->attr.why = node->attr.why;
   const Node *from = graph_node(scaler->copy.new, operand);
-  predict(scaler, id, from->scale, from->estimate.log2_rms, SCALE_DOWN);
+  predict(scaler, id, from->scale, from->estimate.log2_rms);
   return id;
 }
 
@@ -194,8 +196,9 @@ void scaler_set(Scaler *scaler, Node *node, ValueId symbol, int64_t exponent,
 
 void scaler_renormalise(Scaler *scaler, Node *node, ValueId symbol,
                         double level, bool nonnegative) {
-  scaler_set(scaler, node, symbol, level_exponent(level, scaler->rounding),
-             level, nonnegative);
+  scaler_set(scaler, node, symbol,
+             level_exponent(level, scaler->rounding, scaler->draw), level,
+             nonnegative);
 }
 
 /* ---- parameters --------------------------------------------------------- */
@@ -209,7 +212,7 @@ static int32_t initial_exponent(const Parameter *param,
   double level = init_log2_rms(param->init);
   if (isinf(level))
     return 0;
-  int32_t exponent = level_exponent(level, SCALE_DOWN);
+  int32_t exponent = level_exponent(level, SCALE_DOWN, 0);
   return exponent < EXPONENT_MIN   ? EXPONENT_MIN
          : exponent > EXPONENT_MAX ? EXPONENT_MAX
                                    : exponent;
@@ -330,6 +333,26 @@ static void keep_format(const Scaler *scaler, Node *node) {
   node->pinned |= from != node->type->format;
 }
 
+/* The random number of a value whose exponent is rounded at random. Exponents
+ * are static, so it is drawn here, once: number 0 of the key (seed of the
+ * training run, step 0, name), where a number goes by its text. */
+static uint32_t draw_exponent(const Scaler *scaler, const Node *node) {
+  const Program *program = scaler->context->program;
+  uint64_t seed = 1;
+  for (size_t i = 0; i < program->graph.length; i++)
+    if (program->graph.data[i]->kind == ENTRY_TRAIN &&
+        program->graph.data[i]->run.seed > 0)
+      seed = (uint64_t)program->graph.data[i]->run.seed;
+  Buffer text = {0};
+  if (node->name)
+    buffer_text(&text, node->name);
+  else
+    buffer_float(&text, node->attr.value);
+  uint64_t hash = rng_hash_name(text.data);
+  buffer_free(&text);
+  return rng_u32(rng_key(seed, 0, hash), 0);
+}
+
 /* One node of a scaled entry: the rule of its op, with the rounding mode that
  * the recipe has for this value. */
 static void scale_node(Scaler *scaler, const Graph *old, ValueId id) {
@@ -339,6 +362,8 @@ static void scale_node(Scaler *scaler, const Graph *old, ValueId id) {
   node.remat = NULL;
   scaler->rounding =
       recipe_value_settings(scaler->context->program, old, id).scale_rounding;
+  if (scaler->rounding == SCALE_STOCHASTIC)
+    scaler->draw = draw_exponent(scaler, &node);
   scale_rule(node.op)(scaler, id, &node);
   keep_format(scaler, &node);
   scaler->copy.map[id] = graph_add(scaler->copy.new, &node);
@@ -355,10 +380,20 @@ static void copy_node(Scaler *scaler, ValueId id) {
   bridge_param(scaler, id, false);
 }
 
+/* As after a rescale, at the exponent that it is expected to measure. */
+static void expect_unit_data(Scaler *scaler, Node *node) {
+  double level = scaler_predicted(scaler, node->scale).exponent +
+                 node->estimate.log2_rms;
+  node->estimate.log2_rms = 0;
+  node->scale = scale_static(level_exponent(level, SCALE_DOWN, 0));
+}
+
 /* The new graph of one entry; the names of the old one are all kept. */
-static Graph *scale_graph(PassContext *context, const Graph *old) {
+static Graph *scale_graph(PassContext *context, size_t index,
+                          EstimateWatch *watch, void *user) {
   Program *program = context->program;
-  Scaler scaler = {.context = context};
+  const Graph *old = program->graph.data[index];
+  Scaler scaler = {.context = context, .estimates = watch != NULL};
   scaler.copy = graph_copy_begin(context->arena, old);
   scaler.names = name_table_new(context->arena, program->interner, old);
   scaler.demand = find_demands(context, old);
@@ -371,11 +406,36 @@ static Graph *scale_graph(PassContext *context, const Graph *old) {
       scale_node(&scaler, old, id);
     else
       copy_node(&scaler, id);
+    Node *made = graph_node(scaler.copy.new, scaler.copy.map[id]);
+    if (watch && watch(user, index, id, made))
+      expect_unit_data(&scaler, made);
   }
   graph_copy_finish(&scaler.copy);
-  remark_clamped(&scaler);
+  if (!watch)
+    remark_clamped(&scaler);
   vec_free(&scaler.predicted);
   return scaler.copy.new;
+}
+
+/* What an estimate would say, scalify says later. */
+static void tell_nobody(void *user, Severity severity, const char *rendered) {
+  (void)user, (void)severity, (void)rendered;
+}
+
+void estimate_graphs(PassContext *context, EstimateWatch *watch, void *user) {
+  Program *program = context->program;
+  Diagnostics *told = context->diagnostics;
+  context->diagnostics =
+      diagnostics_new(context->arena, program->sources, tell_nobody, NULL);
+  Scale *kept = NEW_ARRAY(context->arena, Scale, program->param.length + 1);
+  for (size_t i = 0; i < program->param.length; i++)
+    kept[i] = program->param.data[i].scale;
+  bool scaled = scale_params(context);
+  for (size_t i = 0; scaled && i < program->graph.length; i++)
+    graph_free(scale_graph(context, i, watch, user));
+  for (size_t i = 0; i < program->param.length; i++)
+    program->param.data[i].scale = kept[i];
+  context->diagnostics = told;
 }
 
 bool pass_scalify(PassContext *context) {
@@ -383,6 +443,6 @@ bool pass_scalify(PassContext *context) {
   if (!scale_params(context))
     return false;
   for (size_t i = 0; i < program->graph.length; i++)
-    graph_replace(program, i, scale_graph(context, program->graph.data[i]));
+    graph_replace(program, i, scale_graph(context, i, NULL, NULL));
   return diagnostics_errors(context->diagnostics) == 0;
 }

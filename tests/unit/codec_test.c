@@ -425,6 +425,72 @@ static void test_stochastic_specials(void **state) {
       0x7B);
 }
 
+/* The largest value not above |x|, with the sign of x: every magnitude of
+ * binary32 in steps, and each code's value with its two neighbours. */
+static void check_down(const Reference *reference, uint32_t bits) {
+  const ReferenceFormat *facts = reference->facts;
+  float x = from_bits(bits);
+  uint32_t code = reference_floor(reference, fabs((double)x));
+  if (code > facts->max_code)
+    code = facts->max_code;
+  uint32_t want = reference_signed(facts, signbit(x) != 0, code);
+  for (int policy = 0; policy < OVERFLOW_COUNT; policy++) {
+    uint32_t got = codec_encode_down(facts->format, x, (Overflow)policy);
+    if (got != want)
+      fail_msg("%s: %a gives %#x, not %#x", facts->name, (double)x, got, want);
+  }
+}
+
+static void test_down(void **state) {
+  Reference **all = *state;
+  for (int i = 0; i < REFERENCE_FORMAT_COUNT; i++) {
+    for (uint32_t bits = 0; bits < 0x7F800000; bits += 4099) {
+      check_down(all[i], bits);
+      check_down(all[i], bits | 0x80000000);
+    }
+    for (uint32_t code = 1; code <= all[i]->facts->max_code; code++)
+      for (uint32_t near = 0; near < 3; near++) {
+        uint32_t bits = to_bits((float)all[i]->value[code]) - 1 + near;
+        check_down(all[i], bits);
+        check_down(all[i], bits | 0x80000000);
+      }
+  }
+}
+
+static void test_down_specials(void **state) {
+  (void)state;
+  const float specials[] = {0.0f, -0.0f, INFINITY, -INFINITY, NAN, -NAN};
+  for (int i = 0; i < REFERENCE_FORMAT_COUNT; i++)
+    for (size_t j = 0; j < sizeof specials / sizeof *specials; j++)
+      for (int policy = 0; policy < OVERFLOW_COUNT; policy++) {
+        Format format = reference_formats[i].format;
+        Overflow overflow = (Overflow)policy;
+        assert_int_equal(codec_encode_down(format, specials[j], overflow),
+                         codec_encode(format, specials[j], overflow));
+      }
+  assert_int_equal(codec_encode_down(FORMAT_E5M2, 1e30f, OVERFLOW_INF), 0x7B);
+  assert_int_equal(to_bits(1.1f), codec_encode_down(FORMAT_F32, 1.1f, 0));
+}
+
+/* Every code: subnormal ones become the zero of their sign, the others, NaN
+ * among them, stay. */
+static void test_flush(void **state) {
+  (void)state;
+  for (int i = 0; i < REFERENCE_FORMAT_COUNT; i++) {
+    const ReferenceFormat *facts = &reference_formats[i];
+    uint32_t sign = UINT32_C(1) << (facts->bits - 1);
+    for (uint32_t code = 0; code < 2 * sign; code++) {
+      float x = codec_decode(facts->format, code);
+      float flushed = codec_flush(facts->format, x);
+      bool subnormal =
+          (code & (sign - 1)) >> facts->mantissa_bits == 0 && !isnan(x);
+      float zero = facts->one_zero ? 0.0f : copysignf(0.0f, x);
+      assert_int_equal(to_bits(flushed), to_bits(subnormal ? zero : x));
+    }
+  }
+  assert_int_equal(to_bits(codec_flush(FORMAT_F32, from_bits(5))), 5);
+}
+
 static void test_exponent(void **state) {
   (void)state;
   for (uint32_t bits = 1; bits < 0x7F800000; bits += 997) {
@@ -508,6 +574,9 @@ int main(void) {
       cmocka_unit_test(test_stochastic_thresholds),
       cmocka_unit_test(test_stochastic_expectation),
       cmocka_unit_test(test_stochastic_specials),
+      cmocka_unit_test(test_down),
+      cmocka_unit_test(test_down_specials),
+      cmocka_unit_test(test_flush),
       cmocka_unit_test(test_exponent),
       cmocka_unit_test(test_float_arrays),
       cmocka_unit_test(test_integer_arrays),

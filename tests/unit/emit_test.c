@@ -62,6 +62,8 @@ typedef enum {
   KIND_DECODE,
   KIND_NEAREST,
   KIND_STOCHASTIC,
+  KIND_DOWN,
+  KIND_FLUSHED, /* nearest, then without subnormals */
   KIND_EXP,
   KIND_LOG,
   KIND_MULTIPLY,
@@ -90,6 +92,12 @@ static LLVMValueRef case_value(Emit *emit, Case c, LLVMValueRef a,
     return emit_encode(emit, c.format, a, c.lanes, c.overflow);
   case KIND_STOCHASTIC:
     return emit_encode_stochastic(emit, c.format, a, b, c.lanes, c.overflow);
+  case KIND_DOWN:
+    return emit_encode_down(emit, c.format, a, c.lanes, c.overflow);
+  case KIND_FLUSHED:
+    return emit_flush(emit, c.format,
+                      emit_encode(emit, c.format, a, c.lanes, c.overflow),
+                      c.lanes);
   case KIND_EXP:
     return emit_exp(emit, a, c.lanes);
   case KIND_LOG:
@@ -115,8 +123,8 @@ static void case_emit(Workshop *w, Case c) {
   LLVMTypeRef code = emit_code_type(emit, c.format);
   int64_t code_bytes = (int64_t)format_bytes(c.format);
   LLVMTypeRef in = c.kind == KIND_DECODE ? code : emit->f32;
-  LLVMTypeRef out =
-      c.kind == KIND_NEAREST || c.kind == KIND_STOCHASTIC ? code : emit->f32;
+  bool encodes = c.kind >= KIND_NEAREST && c.kind <= KIND_FLUSHED;
+  LLVMTypeRef out = encodes ? code : emit->f32;
   Loop loop = emit_loop_begin(emit, emit_i64(emit, 0), LLVMGetParam(f, 4),
                               emit_i64(emit, c.lanes), "i");
   LLVMValueRef at = emit_address(emit, LLVMGetParam(f, 0), loop.index,
@@ -251,7 +259,7 @@ static void integers_decode_by_value(void **state) {
 
 /* ---- encoding ----------------------------------------------------------- */
 
-enum { ENCODINGS = 2 * FORMATS };
+enum { ENCODINGS = 2 * FORMATS, OTHERS = 3 * FORMATS };
 
 static Case encoding(int i, Kind kind) {
   return (Case){kind, format_table[i / 2],
@@ -325,6 +333,52 @@ static void stochastic_encoding_compares_dropped_bits(void **state) {
   for (int i = 0; i < ENCODINGS; i++)
     cases[i] = encoding(i, KIND_STOCHASTIC);
   each_march(cases, ENCODINGS, encode_stochastic);
+}
+
+static uint32_t wanted_code(Case c, float x) {
+  if (c.kind == KIND_DOWN)
+    return codec_encode_down(c.format, x, c.overflow);
+  float rounded = codec_round(c.format, x, c.overflow);
+  return codec_encode(c.format, codec_flush(c.format, rounded), OVERFLOW_INF);
+}
+
+/* Down under both policies, and without subnormals. */
+static Case other_encoding(int i) {
+  return i < ENCODINGS ? encoding(i, KIND_DOWN)
+                       : encoding(2 * (i - ENCODINGS), KIND_FLUSHED);
+}
+
+static void encode_otherwise(Workshop *w, const char *march) {
+  size_t n;
+  uint32_t *bits = patterns(&n);
+  char *found = malloc(4 * n), *wanted = malloc(4 * n);
+  for (int i = 0; i < OTHERS; i++) {
+    Case c = other_encoding(i);
+    size_t bytes = format_bytes(c.format);
+    for (size_t j = 0; j < n; j++) {
+      float x;
+      memcpy(&x, &bits[j], sizeof x);
+      uint32_t code = wanted_code(c, x);
+      memcpy(wanted + bytes * j, &code, bytes);
+    }
+    for (int l = 0; l < WIDTHS; l += 2) {
+      c.lanes = lanes_table[l];
+      memset(found, 0xA5, 4 * n);
+      case_run(w, c, bits, bits, 0, found, n);
+      expect_same(march, c, found, wanted, bytes, n);
+    }
+  }
+  free(bits);
+  free(found);
+  free(wanted);
+}
+
+static void encoding_truncates_and_flushes(void **state) {
+  (void)state;
+  Case cases[OTHERS];
+  for (int i = 0; i < OTHERS; i++)
+    cases[i] = other_encoding(i);
+  each_march(cases, OTHERS, encode_otherwise);
 }
 
 /* ---- functions ---------------------------------------------------------- */
@@ -457,6 +511,7 @@ int main(void) {
       cmocka_unit_test(integers_decode_by_value),
       cmocka_unit_test(encoding_rounds_to_nearest),
       cmocka_unit_test(stochastic_encoding_compares_dropped_bits),
+      cmocka_unit_test(encoding_truncates_and_flushes),
       cmocka_unit_test(exp_and_log_take_the_listed_steps),
       cmocka_unit_test(shifts_multiply_twice),
       cmocka_unit_test(draws_are_philox),

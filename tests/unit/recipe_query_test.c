@@ -332,7 +332,7 @@ static void loss_rescales_what_leaves_it(void **state) {
   sketch_pass(s, PASS_rescale);
   assert_int_equal(count_rescales(s), 1);
   expect_text(s, "= softmax_xent_grad(%logits, %batch.label, %d.loss~1)");
-  expect_text(s, "= rescale(%d.logits~1, by = l2)");
+  expect_text(s, "= rescale(%d.logits~1, by = l2, why = loss)");
   expect_text(s, "sum(%d.logits, \"b o -> o\")");
   sketch_free(s);
 }
@@ -344,7 +344,7 @@ static void a_gradient_rule_wins_over_the_class(void **state) {
   sketch_rule(s, "grad(logits)", rescale(NORM_MAX, -1));
   sketch_pass(s, PASS_rescale);
   assert_int_equal(count_rescales(s), 1);
-  expect_text(s, "rescale(%d.logits~1, by = max)");
+  expect_text(s, "rescale(%d.logits~1, by = max, why = rule)");
   sketch_free(s);
 }
 
@@ -354,7 +354,7 @@ static void update_rescales_what_enters_the_optimizer(void **state) {
   sketch_rule(s, "update", rescale(NORM_L1, -1));
   sketch_pass(s, PASS_rescale);
   assert_int_equal(count_rescales(s), 4);
-  expect_text(s, "rescale(%d.net.l1.w~1, by = l1)");
+  expect_text(s, "rescale(%d.net.l1.w~1, by = l1, why = update)");
   expect_text(s, "mul(%d.net.l1.w, 0.1)");
   sketch_free(s);
 }
@@ -366,8 +366,8 @@ static void paths_rescale_values_and_gradients(void **state) {
   sketch_rule(s, "net.l1.w", rescale(-1, NORM_L2));
   sketch_pass(s, PASS_rescale);
   assert_int_equal(count_rescales(s), 2);
-  expect_text(s, "rescale(%net.h~1, by = max)");
-  expect_text(s, "rescale(%d.net.l1.w~1, by = l2)");
+  expect_text(s, "rescale(%net.h~1, by = max, why = rule)");
+  expect_text(s, "rescale(%d.net.l1.w~1, by = l2, why = rule)");
   expect_text(s, "relu_grad(%d.net.h, %net.h)");
   sketch_free(s);
 }
@@ -467,15 +467,18 @@ static void what_is_not_carried_out_is_refused(void **state) {
   settings.every = 16;
   refused("loss", settings, "`every`");
   settings = settings_unset();
-  settings.subnormals = 0;
-  refused("default", settings, "`subnormals = false`");
-  settings = settings_unset();
   settings.accumulate = FORMAT_F16;
-  refused("matmul", settings, "accumulation is in f32");
+  refused("matmul", settings, "`acc` is f32: all arithmetic is in f32");
   refused("default", format(FORMAT_F64), "values are stored and read in floating-point");
   settings.accumulate = FORMAT_F32;
-  settings.subnormals = 1;
   accepted("matmul", settings);
+  accepted("default, conv, gather, elementwise, update, net.l1", settings);
+  settings = settings_unset();
+  settings.round = ROUND_DOWN;
+  settings.overflow = OVERFLOW_INF;
+  settings.subnormals = 0;
+  accepted("matmul, conv, default, net.l1, grad(net.h), param", settings);
+  refused("update", settings, "of `update` are not carried out");
   accepted("param", scaling(SCALING_FIXED));
 }
 
@@ -501,6 +504,17 @@ static void misplaced_rescales_are_refused(void **state) {
   accepted("net.h", rescale(NORM_L2, -1));
   accepted("update", rescale(NORM_L2, -1));
   accepted("grad(net.h)", rescale(NORM_L2, -1));
+}
+
+static void automatic_rescales_are_for_default(void **state) {
+  (void)state;
+  Settings settings = settings_unset();
+  settings.rescale_auto = 1;
+  accepted("default", settings);
+  refused("matmul", settings, "`rescale = auto` and `rescale = none` are for");
+  refused("default, net.h", settings, "are for `default`");
+  settings.scaling = SCALING_NONE;
+  refused("default", settings, "a rescale needs scales");
 }
 
 static void a_rescale_needs_scales(void **state) {
@@ -557,6 +571,7 @@ int main(void) {
       cmocka_unit_test(what_is_not_carried_out_is_refused),
       cmocka_unit_test(inherited_settings_are_refused_too),
       cmocka_unit_test(misplaced_rescales_are_refused),
+      cmocka_unit_test(automatic_rescales_are_for_default),
       cmocka_unit_test(a_rescale_needs_scales),
       cmocka_unit_test(narrow_states_are_refused),
   };

@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <math.h>
 #include <string.h>
 
 static Arena *arena;
@@ -245,8 +246,110 @@ static void scales_print(void **state) {
   expect_scale(at(t, -3), "2^($t - 3)");
 }
 
+/* ---- powers of two (numerics of Scalify, with the definitions corrected) --
+ */
+
+static int exponent_of(double value, ScaleRounding rounding, uint32_t draw) {
+  Scale scale = scale_of_number(value, rounding, draw);
+  assert_int_equal(scale.kind, SCALE_NORMAL);
+  assert_int_equal(scale.symbol, 0);
+  return scale.exponent;
+}
+
+static void zeros_and_what_is_not_finite_have_no_exponent(void **state) {
+  (void)state;
+  for (int mode = 0; mode < SCALE_ROUNDING_COUNT; mode++) {
+    ScaleRounding rounding = (ScaleRounding)mode;
+    assert_int_equal(scale_of_number(0.0, rounding, 0).kind, SCALE_ZERO);
+    assert_int_equal(scale_of_number(-0.0, rounding, 0).kind, SCALE_ZERO);
+    assert_int_equal(scale_of_number(INFINITY, rounding, 0).kind, SCALE_ANY);
+    assert_int_equal(scale_of_number(-INFINITY, rounding, 0).kind, SCALE_ANY);
+    assert_int_equal(scale_of_number(NAN, rounding, 0).kind, SCALE_ANY);
+  }
+}
+
+static void powers_of_two_are_their_own_exponent(void **state) {
+  (void)state;
+  for (int mode = 0; mode < SCALE_ROUNDING_COUNT; mode++)
+    for (int e = -1074; e <= 1023; e++) {
+      int clamped = e < -126 ? -126 : e > 126 ? 126 : e;
+      double power = e % 2 ? ldexp(1, e) : -ldexp(1, e);
+      assert_int_equal(exponent_of(power, (ScaleRounding)mode, 0), clamped);
+      if (e > -126 && e < 126)
+        assert_int_equal(level_exponent(e, (ScaleRounding)mode, 0), e);
+    }
+}
+
+static void numbers_round_in_the_log_domain(void **state) {
+  (void)state;
+  double root = sqrt(2); /* rounded up: above the root of 2 */
+  static const int exponents[] = {-126, -100, 0, 7, 125};
+  for (size_t i = 0; i < sizeof exponents / sizeof *exponents; i++) {
+    int e = exponents[i];
+    double low = ldexp(nextafter(1, 2), e), high = ldexp(nextafter(2, 1), e);
+    double below = ldexp(nextafter(root, 1), e), above = ldexp(root, e);
+    assert_int_equal(exponent_of(low, SCALE_DOWN, 0), e);
+    assert_int_equal(exponent_of(high, SCALE_DOWN, 0), e);
+    assert_int_equal(exponent_of(low, SCALE_UP, 0), e + 1);
+    assert_int_equal(exponent_of(high, SCALE_UP, 0), e + 1);
+    assert_int_equal(exponent_of(below, SCALE_NEAREST, 0), e);
+    assert_int_equal(exponent_of(above, SCALE_NEAREST, 0), e + 1);
+    assert_int_equal(exponent_of(ldexp(1.5, e), SCALE_NEAREST, 0), e + 1);
+    assert_int_equal(exponent_of(ldexp(-1.4, e), SCALE_NEAREST, 0), e);
+  }
+}
+
+static void subnormals_are_normalised_first(void **state) {
+  (void)state;
+  /* Of binary32, a normal number here; of binary64, below all exponents. */
+  assert_int_equal(exponent_of((double)0x3p-149f, SCALE_DOWN, 0), -126);
+  assert_int_equal(exponent_of(0x1p-1074, SCALE_UP, 0), -126);
+  assert_int_equal(exponent_of(0x1.8p-126, SCALE_NEAREST, 0), -125);
+  assert_int_equal(exponent_of(0x1.8p-127, SCALE_UP, 0), -126);
+}
+
+/* Up with probability log2 m: as many of evenly spread words. */
+static void chances_are_the_fraction_of_the_logarithm(void **state) {
+  (void)state;
+  enum { WORDS = 4096 };
+  for (double m = 1.0; m < 2; m += 0.03125) {
+    int ups = 0, of_level = 0;
+    for (uint32_t i = 0; i < WORDS; i++) {
+      uint32_t draw = i * (UINT32_MAX / WORDS + 1) + UINT32_C(0x7FFFF);
+      ups += exponent_of(ldexp(m, 3), SCALE_STOCHASTIC, draw) - 3;
+      of_level += level_exponent(log2(m) - 5, SCALE_STOCHASTIC, draw) + 5;
+    }
+    assert_true(fabs(ups - WORDS * log2(m)) <= 1);
+    assert_int_equal(ups, of_level);
+  }
+  /* To the last bits of the word. */
+  uint32_t word = (uint32_t)(log2(1.25) * 0x1p32);
+  assert_int_equal(exponent_of(1.25, SCALE_STOCHASTIC, word - 4), 1);
+  assert_int_equal(exponent_of(1.25, SCALE_STOCHASTIC, word + 4), 0);
+}
+
+static void levels_near_a_whole_number_are_that(void **state) {
+  (void)state;
+  for (int mode = 0; mode < SCALE_ROUNDING_COUNT; mode++) {
+    ScaleRounding rounding = (ScaleRounding)mode;
+    assert_int_equal(level_exponent(3 - 1e-9, rounding, 0), 3);
+    assert_int_equal(level_exponent(3 + 1e-9, rounding, 0), 3);
+    assert_int_equal(level_exponent(-3 - 1e-9, rounding, UINT32_MAX), -3);
+  }
+  assert_int_equal(level_exponent(2.5 - 1e-9, SCALE_NEAREST, 0), 3);
+  assert_int_equal(level_exponent(-2.5, SCALE_NEAREST, 0), -2);
+  assert_int_equal(level_exponent(-2.25, SCALE_DOWN, 0), -3);
+  assert_int_equal(level_exponent(-2.25, SCALE_UP, 0), -2);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(zeros_and_what_is_not_finite_have_no_exponent),
+      cmocka_unit_test(powers_of_two_are_their_own_exponent),
+      cmocka_unit_test(numbers_round_in_the_log_domain),
+      cmocka_unit_test(subnormals_are_normalised_first),
+      cmocka_unit_test(chances_are_the_fraction_of_the_logarithm),
+      cmocka_unit_test(levels_near_a_whole_number_are_that),
       cmocka_unit_test(products_add_exponents),
       cmocka_unit_test(three_symbols_do_not_fit),
       cmocka_unit_test(quotients_subtract),

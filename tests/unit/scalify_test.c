@@ -229,8 +229,9 @@ static void sum_of_five_at_2_is_at_4(void **state) {
 
 static void rounding_of_the_level_follows_the_recipe(void **state) {
   (void)state;
-  static const int expected[] = {3, 4, 4}; /* L = 3.5 */
-  for (int mode = SCALE_DOWN; mode <= SCALE_UP; mode++) {
+  /* L = 3.5; what `stochastic` draws for %r is a number of its own. */
+  static const int expected[] = {3, 4, 4, 4};
+  for (int mode = SCALE_DOWN; mode < SCALE_ROUNDING_COUNT; mode++) {
     Sketch *s = binary(OP_ADD, 3, 3);
     recipe_scaled(s);
     Settings settings = settings_unset();
