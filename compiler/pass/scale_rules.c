@@ -10,7 +10,8 @@
  *   einsum over K          L = L1 + L2 + 1/2 log2 K, then e = round(L)
  *   sum of n               L = L1 + 1/2 log2 n;  mean: less log2 n
  *   add, sub               L = log2 sqrt(2^(2 L1) + 2^(2 L2))
- *   exp, log, softmax_xent e = 0
+ *   exp                    e = 0; f = min(1, 2^(2 L1)) log2 e
+ *   log, softmax_xent      e = 0
  *   sqrt                   e = (e1 - parity) / 2
  *
  * Half of log2 K becomes all of it where no summand can be negative: there
@@ -194,10 +195,24 @@ void scale_sqrt(Scaler *scaler, ValueId old, Node *node) {
                  true);
 }
 
+/* log2 of the rms of exp(x) for normal x of mean square v: v log2 e. Of an x
+ * above unit rms the sum of squares is that of a few elements, and what is
+ * handed to exp has mostly lost its maximum before: then as at unit rms. */
+static double exp_level(const Scaler *scaler, const Node *x) {
+  static const double log2_e = 1.4426950408889634;
+  if (!node_contributes(x))
+    return 0;
+  double level =
+      scaler_predicted(scaler, x->scale).exponent + x->estimate.log2_rms;
+  return log2_e * exp2(2 * fmin(level, 0));
+}
+
 /* exp and log are not homogeneous: taken on the unscaled value. */
 void scale_unscaled(Scaler *scaler, ValueId old, Node *node) {
-  (void)scaler, (void)old;
-  node_set_scale(node, scale_static(0), 0, node->op == OP_EXP);
+  (void)old;
+  bool exp = node->op == OP_EXP;
+  double level = exp ? exp_level(scaler, scaler_operand(scaler, node, 0)) : 0;
+  node_set_scale(node, scale_static(0), level, exp);
 }
 
 /* ---- values without a scale, scale control, effects --------------------- */

@@ -64,5 +64,6 @@ void bench_startup(Report *report);
 void bench_step(Report *report);
 void bench_accuracy(Report *report);
 void bench_wide(Report *report);
+void bench_unitness(Report *report);
 
 #endif

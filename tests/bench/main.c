@@ -14,6 +14,8 @@ static const Benchmark benchmarks[] = {
     {"gpt2", "source to final IR of GPT-2, three entries", bench_gpt2},
     {"startup", "size and start-up time of an executable", bench_startup},
     {"step", "train step against the f32 FMA peak of two threads", bench_step},
+    {"unitness", "rms of the data of every op on N(0, 1) operands",
+     bench_unitness},
     {"accuracy", "test accuracy over three seeds, f32 and fp8 (minutes)",
      bench_accuracy},
     {"wide", "scaled f16 from weights of deviation 8, against f32 (minutes)",

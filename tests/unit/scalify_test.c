@@ -321,6 +321,31 @@ static void exponents_are_clamped_with_a_remark(void **state) {
   sketch_free(s);
 }
 
+/* 64 factors of 2^3, and eight of 2^25 one after the other: beyond 2^126 the
+ * rest stays in the data, and no value changes. */
+static void long_products_are_clamped(void **state) {
+  (void)state;
+  Sketch *s = sketch_new(ENTRY_PLAIN);
+  ValueId a = sketch_normal(s, "a", EXTENT(64, 3), 3);
+  sketch_return(s, "p", sketch_pattern(s, "p", OP_PROD, a, 0, "a b -> b"));
+  ValueId x = sketch_normal(s, "x", EXTENT(5), 25), r = x;
+  for (int i = 2; i <= 8; i++)
+    r = sketch_op(s, i == 8 ? "r" : NULL, OP_MUL, r, x, 0);
+  sketch_return(s, "r", r);
+  sketch_return(s, "q", sketch_op(s, "q", OP_DIV, sketch_number(s, 1), r, 0));
+  Record plain = sketch_record(s, PRECISION_F64, 1);
+  scalify(s);
+  assert_exponent(s, "p", EXPONENT_MAX);
+  assert_estimate(s, "p", 64 * 3 - EXPONENT_MAX);
+  assert_exponent(s, "r", EXPONENT_MAX);
+  assert_estimate(s, "r", 8 * 25 - EXPONENT_MAX);
+  assert_exponent(s, "q", EXPONENT_MIN);
+  assert_non_null(strstr(s->messages.data, "so are those of"));
+  Record scaled = sketch_record(s, PRECISION_F64, 1);
+  assert_int_equal(record_expect_equal(&plain, &scaled), 11);
+  sketch_free(s);
+}
+
 /* ---- run-time exponents ------------------------------------------------- */
 
 static ValueId rescale(Sketch *s, const char *name, ValueId x, Norm by) {
@@ -522,6 +547,7 @@ int main(void) {
       cmocka_unit_test(exp_and_log_come_out_at_one),
       cmocka_unit_test(loss_and_its_gradient),
       cmocka_unit_test(exponents_are_clamped_with_a_remark),
+      cmocka_unit_test(long_products_are_clamped),
       cmocka_unit_test(rescale_measures_the_data),
       cmocka_unit_test(run_time_exponents_stay_symbolic),
       cmocka_unit_test(unequal_run_time_exponents_meet_at_the_larger),
