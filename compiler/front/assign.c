@@ -277,10 +277,30 @@ static void break_circle(Elaborator *e, int i) {
   binding_end(e, &binding, value_tensor(*value, NULL));
 }
 
+/* A result is read when the step is over: one that is a state as it was before
+ * needs a copy where the state has a new value by then. */
+static void copy_result(Elaborator *e, Result *result) {
+  const Builder *builder = e->builder;
+  const Node *node = graph_node(builder->graph, result->value);
+  size_t param = node->op == OP_PARAM ? (size_t)node->attr.index : SIZE_MAX;
+  if (param >= builder->written.length || !builder->written.data[param] ||
+      builder->written.data[param] == result->value ||
+      !format_is_real(node->type->format))
+    return;
+  Span span = node->span;
+  Binding binding;
+  binding_begin(e, &binding, result->name);
+  ValueId one = emit_constant(e, span, FORMAT_REAL, 1);
+  result->value = emit(e, span, OP_MUL, NULL, result->value, one);
+  binding_end(e, &binding, value_tensor(result->value, NULL));
+}
+
 /* In the order of the program. */
 void states_store(Elaborator *e) {
   Builder *builder = e->builder;
   builder->phase = PHASE_UPDATE;
+  for (size_t i = 0; i < builder->graph->result.length; i++)
+    copy_result(e, &builder->graph->result.data[i]);
   for (size_t i = 0; i < builder->written.length; i++)
     break_circle(e, (int)i);
   for (size_t i = 0; i < builder->written.length; i++) {
