@@ -1,6 +1,7 @@
 /* Oracle O4, metamorphic relations: programs that must give the same values to
  * the bit, written in two ways, or related by a power of two. Each runs plain,
  * scaled and final in binary32; what concerns rows also runs with narrow edges.
+ * Rewrites that round elsewhere are compared within an error bound.
  */
 #include "tests/unit/example_support.h"
 #include "tests/unit/scale_support.h"
@@ -13,6 +14,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- running ---------------------------------------------------------------
@@ -293,6 +295,41 @@ static void repeated_and_written_out(void **state) {
   expect_same(text[0], text[2], 0);
 }
 
+static void write_file(const char *path, const char *text) {
+  FILE *file = fopen(path, "w");
+  assert_non_null(file);
+  assert_true(fputs(text, file) >= 0 && fclose(file) == 0);
+}
+
+#define STEP                                                                   \
+  "fn step(x: [4, 5], w: [5, 5]) -> [4, 5] = tanh(x @ w.T + x) * 3.0\n"
+#define STEPPING(step)                                                         \
+  "module M {\n  param w: [5, 5] = normal(0.5)\n"                              \
+  "  fn forward(x: [4, 5]) -> [4, 5] = " step "(x, w)\n}\n"                    \
+  "model m: M()\nentry f(x: [4, 5]) -> [4, 5] = m(x)\n"
+
+/* A function of the file itself, or of one that it imports. */
+static void imported_and_of_the_file(void **state) {
+  (void)state;
+  char folder[] = "/tmp/sg-metamorphic-XXXXXX", part[64], whole[64];
+  assert_non_null(mkdtemp(folder));
+  snprintf(part, sizeof part, "%s/part.sg", folder);
+  snprintf(whole, sizeof whole, "%s/whole.sg", folder);
+  write_file(part, STEP);
+  write_file(whole, "import part\n" STEPPING("part.step"));
+  for (int i = 0; i < STAGES; i++) {
+    TrialSource a = {.text = STEP STEPPING("step"), .recipe = "fp8"};
+    TrialSource b = {.file = whole, .recipe = "fp8"};
+    Trial *left = run(&a, stages[i]), *right = run(&b, stages[i]);
+    expect_related("imported", left, right, 0, false);
+    trial_free(left);
+    trial_free(right);
+  }
+  remove(part);
+  remove(whole);
+  remove(folder);
+}
+
 /* ---- 11: names and order
  * ------------------------------------------------------
  */
@@ -424,6 +461,43 @@ static void two_accumulated_batches_are_one_of_twice_the_size(void **state) {
   }
 }
 
+/* ---- 12: rewrites that round elsewhere
+ * ----------------------------------------
+ */
+
+#define ALGEBRA(y)                                                             \
+  "module M {\n  param w: [7, 5] = normal(0.7)\n"                              \
+  "  param v: [7, 3] = normal(40.0)\n  param b: [5] = normal(0.01)\n"          \
+  "  fn forward(x: [4, 5]) -> ([4, 3], [4, 3]) {\n"                            \
+  "    size = (abs(x) + abs(b)) @ abs(w.T) @ abs(v)\n    y = " y "\n"          \
+  "    return y, size\n  }\n}\nmodel m: M()\n"                                 \
+  "entry f(x: [4, 5]) -> ([4, 3], [4, 3]) {\n  y, size = m(x)\n"               \
+  "  return y, size\n}\n"
+
+/* Distributed and associated: within n roundings of the sum of magnitudes. */
+static void other_algebra_stays_within_an_error_bound(void **state) {
+  (void)state;
+  static const char *const same[] = {ALGEBRA("(x + b) @ w.T @ v"),
+                                     ALGEBRA("x @ w.T @ v + b @ w.T @ v"),
+                                     ALGEBRA("(x + b) @ (w.T @ v)")};
+  for (int i = 0; i < STAGES; i++)
+    for (int j = 1; j < 3; j++) {
+      TrialSource a = {.text = same[0], .recipe = "fp8"};
+      TrialSource b = {.text = same[j], .recipe = "fp8"};
+      Trial *left = run(&a, stages[i]), *right = run(&b, stages[i]);
+      const Tensor *x = result(left, 0), *y = result(right, 0);
+      const Tensor *size = result(left, 1);
+      for (int64_t k = 0; k < x->type->elements; k++) {
+        double difference = fabs(ldexp(x->data[k], x->exponent) -
+                                 ldexp(y->data[k], y->exponent));
+        assert_true(difference <=
+                    15 * 0x1p-24 * ldexp(size->data[k], size->exponent));
+      }
+      trial_free(left);
+      trial_free(right);
+    }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(shifted_representations),
@@ -433,9 +507,11 @@ int main(void) {
       cmocka_unit_test(swapped_operands),
       cmocka_unit_test(constants_and_inputs),
       cmocka_unit_test(repeated_and_written_out),
+      cmocka_unit_test(imported_and_of_the_file),
       cmocka_unit_test(renamed_and_reordered_statements),
       cmocka_unit_test(rows_do_not_see_their_batch),
       cmocka_unit_test(two_accumulated_batches_are_one_of_twice_the_size),
+      cmocka_unit_test(other_algebra_stays_within_an_error_bound),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
