@@ -1,0 +1,168 @@
+/* Random recipes: formats, scales, rescales, rounding.
+ *
+ * In: the entry. Out: a recipe of a few rules in its program. What
+ * recipe_check refuses is left out again, rule by rule from the end: the
+ * refusals have tests of their own.
+ */
+#include "tests/smith/smith.h"
+
+#include <string.h>
+
+static Format random_float(Smith *s) {
+  static const Format usual[] = {FORMAT_F32, FORMAT_BF16, FORMAT_F16,
+                                 FORMAT_E4M3, FORMAT_E5M2};
+  for (;;) {
+    Format format = dice_chance(&s->dice, 80)
+                        ? usual[dice_below(&s->dice, 5)]
+                        : (Format)dice_below(&s->dice, FORMAT_COUNT);
+    if (format_is_float(format) && format != FORMAT_F64 &&
+        (!s->native || format_info(format)->has_code))
+      return format;
+  }
+}
+
+static Rule *add_rule(Recipe *recipe, Settings settings) {
+  Rule rule = {.settings = settings};
+  vec_push(&recipe->rule, rule);
+  return &recipe->rule.data[recipe->rule.length - 1];
+}
+
+static void add_selector(Rule *rule, SelectorKind kind, const char *path) {
+  Selector selector = {.kind = kind, .path = path};
+  vec_push(&rule->selector, selector);
+}
+
+static Settings stored(Format forward, Format gradient) {
+  Settings settings = settings_unset();
+  settings.forward = forward;
+  settings.gradient = gradient;
+  return settings;
+}
+
+/* ---- rules --------------------------------------------------------------- */
+
+static void default_rule(Smith *s, Recipe *recipe, bool scaled) {
+  Format format = random_float(s);
+  Settings settings = stored(format, format);
+  settings.scaling = scaled ? SCALING_PROPAGATE : SCALING_NONE;
+  settings.scale_rounding = (ScaleRounding)dice_below(&s->dice, 3);
+  if (dice_chance(&s->dice, 10))
+    settings.round = ROUND_STOCHASTIC;
+  if (dice_chance(&s->dice, 10))
+    settings.overflow = OVERFLOW_INF;
+  add_selector(add_rule(recipe, settings), SELECT_DEFAULT, NULL);
+}
+
+/* States are f32 in this version, unless they are fixed. */
+static void role_rules(Smith *s, Recipe *recipe, bool scaled) {
+  Format format = dice_chance(&s->dice, 60) ? FORMAT_F32 : random_float(s);
+  Settings settings = stored(format, format);
+  if (scaled) {
+    settings.scaling = dice_chance(&s->dice, 80) ? SCALING_FIXED : SCALING_NONE;
+    settings.has_exponent =
+        settings.scaling == SCALING_FIXED && dice_chance(&s->dice, 30);
+    settings.exponent =
+        settings.has_exponent ? (int32_t)dice_range(&s->dice, -60, 60) : 0;
+  }
+  add_selector(add_rule(recipe, settings), SELECT_PARAM, NULL);
+  settings = stored(FORMAT_F32, FORMAT_F32);
+  if (scaled)
+    settings.scaling = SCALING_FIXED;
+  add_selector(add_rule(recipe, settings), SELECT_STATE, NULL);
+}
+
+static void class_rule(Smith *s, Recipe *recipe) {
+  static const SelectorKind kind[] = {
+      SELECT_ELEMENTWISE, SELECT_REDUCE, SELECT_SOFTMAX,   SELECT_NORM,
+      SELECT_LOSS,        SELECT_INPUT,  SELECT_ACTIVATION};
+  Format format = random_float(s);
+  add_selector(add_rule(recipe, stored(format, format)),
+               kind[dice_below(&s->dice, 7)], NULL);
+}
+
+static void operand_rule(Smith *s, Recipe *recipe) {
+  static const SelectorKind kind[] = {SELECT_MATMUL, SELECT_MATMUL, SELECT_CONV,
+                                      SELECT_GATHER};
+  Settings settings = stored(random_float(s), random_float(s));
+  if (dice_chance(&s->dice, 15))
+    settings.wgrad = random_float(s);
+  if (dice_chance(&s->dice, 15))
+    settings.dgrad = random_float(s);
+  add_selector(add_rule(recipe, settings), kind[dice_below(&s->dice, 4)], NULL);
+}
+
+/* The name of some value, or of its module. */
+static const char *random_path(Smith *s) {
+  for (int i = 0; i < 20; i++) {
+    ValueId id = (ValueId)dice_range(&s->dice, 1, (int64_t)s->graph->count - 1);
+    const Node *node = graph_node(s->graph, id);
+    if (node->name && !strchr(node->name, '~') && !strchr(node->name, '\'') &&
+        strncmp(node->name, "d.", 2) != 0)
+      return dice_chance(&s->dice, 10) ? intern(s->c->interner, "m.**")
+                                       : node->name;
+  }
+  return NULL;
+}
+
+static void path_rule(Smith *s, Recipe *recipe) {
+  const char *path = random_path(s);
+  if (!path)
+    return;
+  Format format = random_float(s);
+  Settings settings = stored(format, format);
+  bool gradient = dice_chance(&s->dice, 30);
+  if (!gradient && dice_chance(&s->dice, 20))
+    settings.gradient = random_float(s);
+  add_selector(add_rule(recipe, settings),
+               gradient ? SELECT_GRADIENT : SELECT_PATH, path);
+}
+
+static void rescale_rule(Smith *s, Recipe *recipe) {
+  Settings settings = settings_unset();
+  int norm = (int)dice_below(&s->dice, NORM_COUNT);
+  const char *path = random_path(s);
+  int64_t choice = dice_below(&s->dice, 5);
+  if (choice >= 3 && !path)
+    return;
+  static const SelectorKind kind[] = {SELECT_LOSS, SELECT_NORM, SELECT_UPDATE,
+                                      SELECT_PATH, SELECT_GRADIENT};
+  if (choice < 2 || (choice == 3 && dice_chance(&s->dice, 40)))
+    settings.rescale_grad = norm;
+  else
+    settings.rescale = norm;
+  add_selector(add_rule(recipe, settings), kind[choice],
+               choice >= 3 ? path : NULL);
+}
+
+/* ---- recipes ------------------------------------------------------------- */
+
+static void keep_silent(void *user, const Diagnostic *diagnostic) {
+  (void)user, (void)diagnostic;
+}
+
+static bool is_accepted(Smith *s) {
+  Diagnostics *silent =
+      diagnostics_new(s->c->arena, &s->c->sources, NULL, NULL);
+  diagnostics_observe(silent, keep_silent, NULL);
+  PassContext context = {s->program, s->c->arena, silent};
+  return recipe_check(&context);
+}
+
+void smith_recipe(Smith *s, const char *name) {
+  Recipe made = {.name = intern(s->c->interner, name)};
+  bool scaled = dice_chance(&s->dice, 75);
+  vec_push(&s->program->recipe, made);
+  Recipe *recipe = &s->program->recipe.data[s->program->recipe.length - 1];
+  default_rule(s, recipe, scaled);
+  role_rules(s, recipe, scaled);
+  for (int64_t i = dice_below(&s->dice, 3); i-- > 0;)
+    class_rule(s, recipe);
+  if (dice_chance(&s->dice, 60))
+    operand_rule(s, recipe);
+  for (int64_t i = dice_below(&s->dice, 3); i-- > 0;)
+    path_rule(s, recipe);
+  for (int64_t i = scaled ? dice_below(&s->dice, 4) : 0; i-- > 0;)
+    rescale_rule(s, recipe);
+  while (recipe->rule.length > 1 && !is_accepted(s))
+    recipe->rule.length--;
+}
