@@ -137,7 +137,8 @@ static Node copy_node(Caster *caster, ValueId id, int kind, Op op,
   const Node *node = old_node(caster, id);
   TypeTable *types = caster->context->program->types;
   const Type *type = type_with_format(types, node->type, copy_format(kind));
-  Phase phase = node_is_leaf(node) ? graph_phase(caster->copy.new) : node->phase;
+  Phase phase =
+      node_is_leaf(node) ? graph_phase(caster->copy.new) : node->phase;
   Node copy = node_make(op, phase, type, from, 0, 0);
   copy.span = node->span;
   if (kind == COPY_MASK)
