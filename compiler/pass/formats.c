@@ -47,6 +47,7 @@ typedef struct {
 typedef struct Copy {
   struct Copy *next;
   Conversion how;
+  bool read;     /* by a product itself, not only by way of a view */
   ValueId value; /* in the new graph, once it is there */
 } Copy;
 
@@ -284,16 +285,17 @@ static Copy *find_copy(const Choice *choice, Conversion how) {
   return copy;
 }
 
-static void ask_for_copy(Formatter *formatter, ValueId id, Conversion how) {
+static Copy *ask_for_copy(Formatter *formatter, ValueId id, Conversion how) {
   Choice *choice = &formatter->choice[id];
-  if (find_copy(choice, how))
-    return;
-  Copy *copy = NEW(formatter->context->arena, Copy);
-  *copy = (Copy){NULL, how, 0};
+  Copy *copy = find_copy(choice, how);
+  if (copy)
+    return copy;
+  copy = NEW(formatter->context->arena, Copy);
+  *copy = (Copy){NULL, how, false, 0};
   Copy **last = &choice->copy;
   while (*last)
     last = &(*last)->next;
-  *last = copy;
+  return *last = copy;
 }
 
 /* Is the value stored as the contraction reads it? A leaf and a cast of the
@@ -319,7 +321,7 @@ static void choose_copies(Formatter *formatter) {
       else if (!conversion_is_plain(*as)) {
         ValueId owner = formatter->choice[operand].owner;
         ask_for_copy(formatter, owner, *as);
-        ask_for_copy(formatter, operand, *as);
+        ask_for_copy(formatter, operand, *as)->read = true;
         formatter->choice[owner].split |=
             formatter->choice[owner].store.format != FORMAT_NONE;
       }
@@ -335,7 +337,18 @@ static const char *copy_again(const Formatter *formatter, ValueId id,
   return copy ? graph_node(formatter->copy.new, copy->value)->name : NULL;
 }
 
-/* %x.q, the others %x.e4m3. */
+/* %x.q, or %x.e4m3 where there are several; of what only a view is read of, a
+ * helper. */
+static const char *copy_name(Formatter *formatter, ValueId id,
+                             const Copy *copy) {
+  const char *name = graph_node(formatter->old, id)->name;
+  if (!copy->read)
+    return name_helper(formatter->names, name);
+  bool several = formatter->choice[id].copy->next != NULL;
+  return name_suffixed(formatter->names, name,
+                       several ? format_info(copy->how.format)->text : "q");
+}
+
 static void add_copies(Formatter *formatter, ValueId id) {
   TypeTable *types = formatter->context->program->types;
   const Choice *choice = &formatter->choice[id];
@@ -348,9 +361,7 @@ static void add_copies(Formatter *formatter, ValueId id) {
     Node node = node_make(is_owner ? OP_CAST : OP_RESHAPE, old->phase,
                           type_with_format(types, old->type, copy->how.format),
                           from, 0, 0);
-    node.name = name_suffixed(
-        formatter->names, old->name,
-        copy == choice->copy ? "q" : format_info(copy->how.format)->text);
+    node.name = copy_name(formatter, id, copy);
     node.again = copy_again(formatter, id, copy->how);
     node.span = old->span;
     node.scale = graph_node(formatter->copy.new, from)->scale;
