@@ -132,10 +132,12 @@ static const Case cases[] = {
     {"all e5m2", FORMAT_E5M2, FORMAT_E5M2, FORMAT_E5M2, FORMAT_E5M2,
      ROUND_STOCHASTIC},
     {"mixed", FORMAT_E4M3, FORMAT_F16, FORMAT_E4M3, FORMAT_BF16, ROUND_NEAREST},
+    {"down", FORMAT_F16, FORMAT_E4M3, FORMAT_E5M2, FORMAT_F16, ROUND_DOWN},
     {"f32", FORMAT_F32, FORMAT_F32, FORMAT_F32, FORMAT_F32, ROUND_NEAREST},
 };
 
-/* `everywhere`: values round as the case says too, not only parameters. */
+/* `everywhere`: values and operands round as the case says too, not only
+ * parameters. */
 static void recipe_of_case(Sketch *s, const Case *c, bool everywhere) {
   recipe_fp8(s);
   recipe_operands(s, c->forward == FORMAT_NONE ? FORMAT_F32 : c->forward,
@@ -150,6 +152,7 @@ static void recipe_of_case(Sketch *s, const Case *c, bool everywhere) {
   settings = settings_unset();
   settings.round = (int)c->round;
   settings.overflow = OVERFLOW_INF;
+  settings.subnormals = c->round != ROUND_DOWN;
   sketch_rule(s, "default", settings);
 }
 
