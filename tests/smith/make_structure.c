@@ -270,6 +270,27 @@ ValueId make_scatter_add(Smith *s, Op op) {
   return node.input[1] ? smith_emit(s, &node) : 0;
 }
 
+/* (x, updates, ids): the axes of ids in updates in the place of one of x. */
+ValueId make_scatter(Smith *s, Op op) {
+  Node node;
+  Format kind = any_kind(s);
+  ValueId x = random_axis(s, op, smith_pick_some(s, kind, 1, 4), &node);
+  if (!x)
+    return 0;
+  Extent from = extent_of(s, x), ids = smith_extent(s, 0, 2);
+  int axis = (int)node.attr.axis;
+  Extent updates = {.rank = from.rank - 1 + ids.rank};
+  for (int i = 0; i < updates.rank; i++)
+    updates.dim[i] = i < axis              ? from.dim[i]
+                     : i < axis + ids.rank ? ids.dim[i - axis]
+                                           : from.dim[i - ids.rank + 1];
+  if (extent_elements(&updates) > SMITH_ELEMENTS)
+    return 0;
+  node.input[1] = smith_want(s, kind, updates);
+  node.input[2] = smith_indices(s, ids, from.dim[axis]);
+  return node.input[1] && node.input[2] ? smith_emit(s, &node) : 0;
+}
+
 ValueId make_take(Smith *s, Op op) {
   Node node;
   ValueId x = random_axis(s, op, smith_pick_some(s, any_kind(s), 1, 4), &node);
