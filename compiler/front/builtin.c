@@ -178,9 +178,6 @@ static Value call_with(Elaborator *e, BuiltinCall *call, const Arg *args,
 
 Value builtin_call(Elaborator *e, const Builtin *builtin, const Expr *expr) {
   BuiltinCall call = {.call = expr, .builtin = builtin};
-  if (!builtin->rule)
-    return fail_unsupported(e, expr->left->span, "the built-in `%s` is",
-                            builtin->name);
   call.count = parameter_count(builtin);
   return call_with(e, &call, expr->args, 0);
 }

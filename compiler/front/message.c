@@ -228,16 +228,6 @@ Value fail_silent(Elaborator *e) {
   return value_poison();
 }
 
-Value fail_unsupported(Elaborator *e, Span span, const char *format, ...) {
-  va_list args;
-  va_start(args, format);
-  const char *text = text_vprintf(e, format, args);
-  va_end(args);
-  Diagnostic error = error_begin(e, span, "E0790",
-                                 "%s not supported by this version yet", text);
-  return error_send(e, &error);
-}
-
 /* Warnings take the same road, but fail nothing. */
 void warn(Elaborator *e, Span span, const char *code, const char *format, ...) {
   va_list args;

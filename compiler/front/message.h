@@ -35,9 +35,6 @@ Value fail_limit(Elaborator *e, Span span, LimitId limit, const char *format,
                  ...) SG_PRINTF(4, 5);
 /* Poison without a message: the parser has said what is wrong. */
 Value fail_silent(Elaborator *e);
-/* E0790: part of the language, not of this version. */
-Value fail_unsupported(Elaborator *e, Span span, const char *format, ...)
-    SG_PRINTF(3, 4);
 void warn(Elaborator *e, Span span, const char *code, const char *format, ...)
     SG_PRINTF(4, 5);
 const char *text_printf(Elaborator *e, const char *format, ...) SG_PRINTF(2, 3);

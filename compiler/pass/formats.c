@@ -358,7 +358,9 @@ static void add_copies(Formatter *formatter, ValueId id) {
     ValueId from = choice->split ? formatter->raw[id] : formatter->copy.map[id];
     if (!is_owner)
       from = find_copy(&formatter->choice[choice->owner], copy->how)->value;
-    Node node = node_make(is_owner ? OP_CAST : OP_RESHAPE, old->phase,
+    Phase phase =
+        node_is_leaf(old) ? graph_phase(formatter->copy.new) : old->phase;
+    Node node = node_make(is_owner ? OP_CAST : OP_RESHAPE, phase,
                           type_with_format(types, old->type, copy->how.format),
                           from, 0, 0);
     node.name = copy_name(formatter, id, copy);

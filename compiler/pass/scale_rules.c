@@ -208,11 +208,16 @@ static double exp_level(const Scaler *scaler, const Node *x) {
 }
 
 /* exp and log are not homogeneous: taken on the unscaled value. */
-void scale_unscaled(Scaler *scaler, ValueId old, Node *node) {
+void scale_exp(Scaler *scaler, ValueId old, Node *node) {
   (void)old;
-  bool exp = node->op == OP_EXP;
-  double level = exp ? exp_level(scaler, scaler_operand(scaler, node, 0)) : 0;
-  node_set_scale(node, scale_static(0), level, exp);
+  double level = exp_level(scaler, scaler_operand(scaler, node, 0));
+  node_set_scale(node, scale_static(0), level, true);
+  scaler_factor(scaler, node, level, "rms of exp at 2^%.2f", level);
+}
+
+void scale_unscaled(Scaler *scaler, ValueId old, Node *node) {
+  (void)scaler, (void)old;
+  node_set_scale(node, scale_static(0), 0, false);
 }
 
 /* ---- values without a scale, scale control, effects --------------------- */
