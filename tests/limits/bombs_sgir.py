@@ -1,5 +1,5 @@
 """Bombs in the text form of a graph, .sgir."""
-from bomb import REFUSED, bomb
+from bomb import OK, REFUSED, bomb
 
 TOP = 'sgir 1 plain\nprogram "b"\n'
 
