@@ -82,9 +82,11 @@ void plain_print(Buffer *out, const PlainAttribute *plain,
   case PLAIN_list:
     print_list(out, field);
     break;
-  case PLAIN_format:
-    buffer_text(out, format_info(*(const Format *)field)->text);
+  case PLAIN_format: {
+    Format format = *(const Format *)field;
+    buffer_text(out, format == FORMAT_NONE ? "none" : format_info(format)->text);
     break;
+  }
   }
 }
 

@@ -64,6 +64,12 @@ double format_max(Format format) {
   return ldexp(mantissa, exponent - row->mantissa_bits);
 }
 
+bool format_is_short(Format format) {
+  const FormatInfo *row = format_info(format);
+  return row->kind == KIND_FLOAT &&
+         row->exponent_bits < format_info(FORMAT_F32)->exponent_bits;
+}
+
 double format_min_normal(Format format) {
   const FormatInfo *row = format_info(format);
   assert(row->kind == KIND_FLOAT || row->kind == KIND_SCALE);

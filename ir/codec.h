@@ -68,6 +68,8 @@ bool format_is_float(Format format);
 size_t format_bytes(Format format);
 /* The largest finite value of a FLOAT or SCALE format, as binary64. */
 double format_max(Format format);
+/* A float format with fewer exponents than f32, so that a scale helps it. */
+bool format_is_short(Format format);
 /* The smallest positive normal value of one, as binary64. */
 double format_min_normal(Format format);
 

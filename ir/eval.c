@@ -191,9 +191,7 @@ Evaluator *evaluator_new(const Program *program, Precision precision,
     Tensor *tensor = &evaluator->param[i];
     tensor->type = param->type;
     tensor->data = NEW_ARRAY(lasting, double, type_count(param->type));
-    /* A parameter's exponent never depends on a run-time one. */
-    tensor->exponent =
-        param->scale.kind == SCALE_NONE ? 0 : param->scale.exponent;
+    tensor->exponent = param_start_exponent(program, param);
     param_start(evaluator, param, tensor);
   }
   fesetenv(&host);
@@ -320,6 +318,7 @@ static void stores_commit(Evaluator *evaluator, const Graph *graph) {
     Tensor *param = &evaluator->param[node->attr.index];
     memcpy(param->data, evaluator->value[id].tensor.data,
            type_count(param->type) * sizeof *param->data);
+    param->exponent = evaluator->value[id].tensor.exponent;
   }
 }
 

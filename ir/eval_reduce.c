@@ -127,6 +127,21 @@ static double statistic_f64(const Frame *frame, const double *x, size_t n) {
   return by == NORM_L2 ? sqrt(mean) : mean;
 }
 
+/* The exponent at which data whose largest magnitude is `statistic` just fits
+ * the format of `fit`: the least e with statistic * 2^-e <= max. That is
+ * floor(log2(max / statistic)) of FP8-AMAX with its sign turned, by fields:
+ * no logarithm is rounded. Without `fit` it is floor(log2 statistic). */
+static int32_t fitting_exponent(const Frame *frame, double statistic) {
+  int32_t exponent = ilogb(statistic);
+  Format fit = frame->node->attr.fit;
+  if (fit == FORMAT_NONE)
+    return exponent;
+  double max = format_max(fit);
+  int32_t top = ilogb(max);
+  return exponent - top +
+         (ldexp(statistic, -exponent) > ldexp(max, -top) ? 1 : 0);
+}
+
 /* *exponent = floor(log2) of the statistic; false if it is zero or not
  * finite, and then nothing is measured. */
 static bool measure(const Frame *frame, int32_t *exponent) {
@@ -136,28 +151,59 @@ static bool measure(const Frame *frame, int32_t *exponent) {
     double statistic = statistic_f64(frame, x, n);
     if (!isfinite(statistic) || statistic == 0)
       return false;
-    *exponent = ilogb(statistic);
+    *exponent = fitting_exponent(frame, statistic);
     return true;
   }
   float statistic = statistic_f32(frame, x, n);
   if (!isfinite(statistic) || statistic == 0)
     return false;
-  *exponent = codec_exponent(statistic);
+  *exponent = fitting_exponent(frame, (double)statistic);
   return true;
+}
+
+static int32_t exponent_clamped(int32_t exponent) {
+  return exponent < EXPONENT_MIN   ? EXPONENT_MIN
+         : exponent > EXPONENT_MAX ? EXPONENT_MAX
+                                   : exponent;
 }
 
 /* clamp(e(x) + floor(log2 statistic)); an immeasurable operand keeps e(x). */
 bool eval_norm_exponent(Frame *frame) {
   int before = flags_raised();
   int32_t exponent = 0;
-  if (!measure(frame, &exponent))
-    frame->evaluator->counts.unmeasured++;
+  bool measured = measure(frame, &exponent);
+  frame->evaluator->counts.unmeasured += !measured;
   exponent += frame_value(frame, 0)->tensor.exponent;
-  exponent = exponent < EXPONENT_MIN   ? EXPONENT_MIN
-             : exponent > EXPONENT_MAX ? EXPONENT_MAX
-                                       : exponent;
-  frame->out[0] = exponent;
+  frame->out[0] = measured || !frame->node->attr.empty
+                      ? exponent_clamped(exponent)
+                      : EXPONENT_NONE;
   flags_restore(before);
+  return true;
+}
+
+/* What a checkpoint brought may be anything. */
+bool eval_state_exponent(Frame *frame) {
+  frame->out[0] = exponent_clamped((int32_t)frame_data(frame, 0)[0]);
+  return true;
+}
+
+/* Measured in the first of every n steps. */
+bool eval_held_exponent(Frame *frame) {
+  uint64_t every = (uint64_t)frame->node->attr.every;
+  bool now = (frame->evaluator->step - 1) % every == 0;
+  frame->out[0] = exponent_clamped((int32_t)frame_data(frame, now)[0]);
+  return true;
+}
+
+/* The largest of a history; with an empty one the operand keeps its own. */
+bool eval_delayed_exponent(Frame *frame) {
+  const double *history = frame_data(frame, 0);
+  int32_t largest = EXPONENT_NONE;
+  for (size_t i = 0; i < type_count(frame_type(frame, 0)); i++)
+    largest = history[i] > largest ? (int32_t)history[i] : largest;
+  if (largest < EXPONENT_MIN)
+    largest = frame_value(frame, 1)->tensor.exponent;
+  frame->out[0] = exponent_clamped(largest);
   return true;
 }
 

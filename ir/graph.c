@@ -71,7 +71,7 @@ int node_inputs(const Node *node) {
   return count;
 }
 
-unsigned node_attributes(Level level, const Node *node) {
+AttributeSet node_attributes(Level level, const Node *node) {
   Format format = node->type ? node->type->format : FORMAT_NONE;
   bool narrow = format != FORMAT_NONE && format_is_float(format) &&
                 format_bytes(format) < sizeof(float);
@@ -84,7 +84,9 @@ unsigned node_attributes(Level level, const Node *node) {
 }
 
 bool node_defines_exponent(const Node *node) {
-  return node->op == OP_NORM_EXPONENT || node->op == OP_MAX_EXPONENT;
+  return node->op == OP_NORM_EXPONENT || node->op == OP_MAX_EXPONENT ||
+         node->op == OP_STATE_EXPONENT || node->op == OP_HELD_EXPONENT ||
+         node->op == OP_DELAYED_EXPONENT;
 }
 
 bool node_is_leaf(const Node *node) {

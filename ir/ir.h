@@ -68,6 +68,10 @@ Scale scale_of_number(double value, ScaleRounding rounding, uint32_t draw);
  * level within 2^-20 of a whole number is that: libraries that compute
  * logarithms do not agree about the last bits. Finite; not clamped. */
 int32_t level_exponent(double level, ScaleRounding rounding, uint32_t draw);
+/* In a history of exponents: nothing was measured in that step. */
+enum { EXPONENT_NONE = EXPONENT_MIN - 1 };
+/* The longest history. */
+enum { EXPONENT_HISTORY = 4096 };
 
 /* The static estimate beside an exponent (numerics.md 1.10): log2 of the
  * predicted root mean square of the *data*. -INFINITY: starts as all zero. */
@@ -88,7 +92,8 @@ typedef enum {
   OP_COUNT
 } Op;
 
-/* Which fields of Attributes an op uses. */
+/* Which fields of Attributes an op uses: a set of ATTR_ bits. */
+typedef int64_t AttributeSet;
 enum {
 #define ATTRIBUTE(bit, ...) PLAIN_##bit,
 #include "ir/attributes.def"
@@ -107,11 +112,11 @@ enum {
   ATTR_TERMS = 256,
   ATTR_SUBNORMALS = 512,
   ATTR_WHY = 1024,
-#define ATTRIBUTE(bit, ...) ATTR_##bit = 2048 << PLAIN_##bit,
+#define ATTRIBUTE(bit, ...) ATTR_##bit = INT64_C(2048) << PLAIN_##bit,
 #include "ir/attributes.def"
   /* Of any computed value: the fields of Node. */
-  ATTR_REMAT = 2048 << PLAIN_COUNT,
-  ATTR_AGAIN = 2048 << (PLAIN_COUNT + 1)
+  ATTR_REMAT = INT64_C(2048) << PLAIN_COUNT,
+  ATTR_AGAIN = INT64_C(2048) << (PLAIN_COUNT + 1)
 };
 
 typedef enum {
@@ -130,7 +135,7 @@ typedef enum {
 typedef struct {
   const char *text;
   int inputs; /* the least number of operands, with ATTR_MANY */
-  unsigned attributes;
+  AttributeSet attributes;
   OpClass class;
 } OpInfo;
 
@@ -199,16 +204,16 @@ typedef struct {
     };
     Scale term[2]; /* MAX_EXPONENT */
   };
-  int64_t groups, ignore, exponent;
-  Format to;
-  bool descending, reverse;
+  int64_t groups, ignore, exponent, every, history;
+  Format to, fit;
+  bool descending, reverse, empty;
 } Attributes;
 
 /* The rows of attributes.def. */
 typedef enum { PLAIN_whole, PLAIN_real, PLAIN_flag, PLAIN_list, PLAIN_format } PlainKind;
 typedef struct {
   const char *text;
-  unsigned bit;
+  AttributeSet bit;
   PlainKind kind;
   size_t offset; /* of the field in Attributes */
   bool required;
@@ -417,7 +422,7 @@ static inline bool node_is_gradient(const Node *node) {
 }
 /* The attributes a node may have at a level: those of its op and, at level
  * formatted, how a value of a narrow format is rounded at its definition. */
-unsigned node_attributes(Level level, const Node *node);
+AttributeSet node_attributes(Level level, const Node *node);
 /* PARAM, INPUT or CONST: made by no computation. */
 bool node_is_leaf(const Node *node);
 /* The stand-in for a gradient that autodiff has yet to derive. */

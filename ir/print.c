@@ -127,12 +127,18 @@ static void print_init(Buffer *out, Init init) {
 
 static void print_parameter(Lines *lines, const Parameter *param) {
   lines_begin(lines, 0, 0)->role = LINE_OP;
-  buffer_printf(&lines->text, "%s @%s", param->state ? "state" : "param",
+  buffer_printf(&lines->text, "%s @%s",
+                param->measured ? "exponent"
+                : param->state  ? "state"
+                                : "param",
                 param->name);
   lines_type(lines);
   type_print(&lines->text, param->type);
   lines_scale(lines);
-  value_scale_print(&lines->text, NULL, param->type, param->scale);
+  if (param->exponent)
+    buffer_printf(&lines->text, "2^@%s", param->exponent);
+  else
+    value_scale_print(&lines->text, NULL, param->type, param->scale);
   lines_body(lines);
   print_init(&lines->text, param->init);
   if (param->pinned)

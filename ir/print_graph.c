@@ -93,7 +93,7 @@ static void print_terms(GraphPrinter *printer, const Node *node) {
 }
 
 /* The first row that an op has: without operands it begins the list. */
-static int first_plain(unsigned attributes) {
+static int first_plain(AttributeSet attributes) {
   int first = 0;
   while (first < PLAIN_COUNT && !(attributes & plain_attribute(first)->bit))
     first++;
@@ -102,7 +102,7 @@ static int first_plain(unsigned attributes) {
 
 /* The rows of attributes.def; optional ones where they say something. */
 static void print_plain(GraphPrinter *printer, const Node *node,
-                        unsigned attributes) {
+                        AttributeSet attributes) {
   Attributes neutral = attributes_neutral();
   for (int i = 0; i < PLAIN_COUNT; i++) {
     const PlainAttribute *plain = plain_attribute(i);
@@ -129,7 +129,7 @@ static void print_remat(GraphPrinter *printer, const Node *node) {
  * pinned, probe, remat, again, shift. */
 static void print_attributes(GraphPrinter *printer, ValueId id) {
   const Node *node = graph_node(printer->graph, id);
-  unsigned attributes = node_attributes(printer->program->level, node);
+  AttributeSet attributes = node_attributes(printer->program->level, node);
   Buffer *out = printer->out;
   if (attributes & ATTR_PATTERN) {
     const char *pattern = node->attr.pattern ? node->attr.pattern : "";

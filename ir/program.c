@@ -79,6 +79,14 @@ int program_param(const Program *program, const char *name) {
   return -1;
 }
 
+int32_t param_start_exponent(const Program *program, const Parameter *param) {
+  int state = param->exponent ? program_param(program, param->exponent) : -1;
+  if (state < 0)
+    return param->scale.kind == SCALE_NORMAL ? param->scale.exponent : 0;
+  Init init = program->param.data[state].init;
+  return init.kind == INIT_CONSTANT ? (int32_t)init.a : 0;
+}
+
 /* FNV-1a (Fowler, Noll, Vo) over bytes; sizes enter as eight bytes each, low
  * byte first, so that the hash is the same on every machine. */
 static uint64_t hash_bytes(uint64_t hash, const void *data, size_t size) {
@@ -101,6 +109,8 @@ uint64_t program_hash(const Program *program) {
   uint64_t hash = 14695981039346656037u;
   for (size_t i = 0; i < program->param.length; i++) {
     const Parameter *param = &program->param.data[i];
+    if (param->measured)
+      continue;
     hash = hash_bytes(hash, param->name, strlen(param->name) + 1);
     hash = hash_number(hash, param->state);
     hash = hash_number(hash, (uint64_t)param->type->rank);

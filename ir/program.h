@@ -29,14 +29,18 @@ const char *init_name(InitKind kind);
 int init_arguments(InitKind kind); /* how many of a, b it uses */
 
 /* A parameter or a state. Its format is that of `type` from level formatted
- * on (`real` before); its exponent never changes in a run. */
+ * on (`real` before). Its exponent is fixed, or measured from each new value;
+ * then it is kept in a state of its own, i32[], named <name>.exp. */
 typedef struct {
   const char *name; /* "net.l1.w" */
   const Type *type;
-  bool state;  /* not trained; lives across calls */
-  bool pinned; /* format fixed in the text */
+  bool state;    /* not trained; lives across calls */
+  bool measured; /* a state of exponents, which scalify adds: no part of the
+                    model, so neither hash nor checkpoint asks for it */
+  bool pinned;   /* format fixed in the text */
   Init init;
-  Scale scale;
+  Scale scale; /* with a state for the exponent: 2^0 */
+  const char *exponent; /* the name of that state, interned, or NULL */
   Rounding round;    /* how stores round to a narrow type */
   Span span;
 } Parameter;
@@ -174,8 +178,11 @@ Graph *program_graph(const Program *program, const char *name);
 bool entry_is_called(const char *name, const char *text);
 Recipe *program_recipe(const Program *program, const char *name);
 int program_param(const Program *program, const char *name); /* -1: none */
+/* The exponent that a parameter starts with: its fixed one, or the first value
+ * of the state that holds it. */
+int32_t param_start_exponent(const Program *program, const Parameter *param);
 /* 64-bit hash over parameter names, shapes and state flags: what a checkpoint
- * must agree with (semantics.md, Files). */
+ * must agree with (semantics.md, Files). Measured exponents do not count. */
 uint64_t program_hash(const Program *program);
 
 #endif

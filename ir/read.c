@@ -140,6 +140,11 @@ static bool read_exponent(SgirReader *reader, const ScaleText *text,
     read_error(reader, text->span, "E0806", "the exponent is out of range");
     return false;
   }
+  if (text->state.text) {
+    read_error(reader, text->state.span, "E0806",
+               "only a parameter or state has its exponent in a state");
+    return false;
+  }
   if (!text->symbol.text)
     return true;
   scale->symbol = word_map_get(&reader->exponents, text->symbol.text);
@@ -327,9 +332,14 @@ static void read_param_attribute(SgirReader *reader, Parameter *param,
 
 /* A parameter whose type is wrong becomes poison, so that its uses are silent.
  */
-void read_param(SgirReader *reader, bool state, Word name, TypeText *type,
+void read_param(SgirReader *reader, ParamKind kind, Word name, TypeText *type,
                 Word init, size_t init_arguments) {
-  Parameter param = {.name = name.text, .state = state, .span = name.span};
+  Parameter param = {.name = name.text,
+                     .state = kind != PARAM_TRAINED,
+                     .measured = kind == PARAM_EXPONENT,
+                     .exponent = type->scale.state.text,
+                     .span = name.span};
+  type->scale.state.text = NULL;
   param.type = read_type(reader, type, &param.scale);
   if (param.type && param.scale.granularity) {
     read_error(reader, type->scale.blocks->span, "E0810",

@@ -33,6 +33,7 @@ typedef struct {
 typedef struct {
   ScaleKind kind;
   Word symbol; /* text NULL: static */
+  Word state;  /* 2^@m.exp: a declaration whose exponent is a state's */
   int64_t exponent;
   BlocksText *blocks; /* NULL: one exponent */
   Span span;
@@ -75,6 +76,9 @@ typedef struct {
   Word name; /* text NULL: positional */
   Operand *value;
 } Argument;
+
+/* `param`, `state` or `exponent`. */
+typedef enum { PARAM_TRAINED, PARAM_STATE, PARAM_EXPONENT } ParamKind;
 
 /* What stands left of `=`. */
 typedef struct {
@@ -191,7 +195,7 @@ void read_source(SgirReader *reader, Span span, int64_t number, Word name,
                  Word builtin);
 void read_alias(SgirReader *reader, Word name, Word value);
 /* Arguments of the initialiser and trailing attributes are in the lists. */
-void read_param(SgirReader *reader, bool state, Word name, TypeText *type,
+void read_param(SgirReader *reader, ParamKind kind, Word name, TypeText *type,
                 Word init, size_t init_arguments);
 
 /* Notes `!line:column` for a node; an empty word is no location. */

@@ -108,7 +108,7 @@ static void set_again(OpText *op, const Operand *value) {
 /* The attributes by name that are no rows of attributes.def. */
 static const struct {
   const char *name;
-  unsigned bit;
+  AttributeSet bit;
   void (*set)(OpText *op, const Operand *value);
 } attribute[] = {
     {"by", ATTR_BY, set_by},
@@ -123,7 +123,8 @@ static const struct {
 enum { SPECIAL = sizeof attribute / sizeof *attribute };
 
 /* May the op have it, and is this the first time? */
-static bool accept_attribute(OpText *op, const Word *name, unsigned bit) {
+static bool accept_attribute(OpText *op, const Word *name,
+                             AttributeSet bit) {
   bool known = node_attributes(op->reader->program->level, op->node) & bit;
   bool again = op->given & bit;
   op->given |= bit;
@@ -218,7 +219,7 @@ void read_attribute(OpText *op, const Argument *argument) {
 /* What the op cannot do without. */
 void check_presence(const OpText *op) {
   const OpInfo *info = op_info(op->node->op);
-  unsigned missing = info->attributes & ~op->given;
+  AttributeSet missing = info->attributes & ~op->given;
   const char *what = missing & ATTR_PATTERN ? "pattern"
                      : missing & ATTR_BY    ? "attribute `by`"
                                             : NULL;

@@ -60,6 +60,25 @@ ValueId find_value(SgirReader *reader, Word name) {
   return POISON;
 }
 
+/* The exponent of a parameter that has it in a state: what the entry has read
+ * that state as. */
+static bool find_state_exponent(SgirReader *reader, Word name,
+                                const Parameter *param, Node *node) {
+  for (ValueId id = reader->graph->count; id-- > 1;) {
+    const Node *other = graph_node(reader->graph, id);
+    if (other->op != OP_STATE_EXPONENT ||
+        graph_node(reader->graph, other->input[0])->name != param->exponent)
+      continue;
+    node->scale.symbol = id;
+    return true;
+  }
+  read_error(reader, name.span, "E0804",
+             "@%s is read before its exponent: no state_exponent(@%s) above",
+             name.text, param->exponent);
+  reader->poisoned = true;
+  return false;
+}
+
 /* Parameters are found once an entry; their nodes carry what the declaration
  * says. */
 ValueId find_param(SgirReader *reader, Word name) {
@@ -78,6 +97,8 @@ ValueId find_param(SgirReader *reader, Word name) {
   Node node = node_make(OP_PARAM, PHASE_FORWARD, param->type, 0, 0, 0);
   node.name = param->name;
   node.scale = param->scale;
+  if (param->exponent && !find_state_exponent(reader, name, param, &node))
+    return POISON;
   node.pinned = param->pinned;
   node.attr.index = (int32_t)number - 1;
   node.span = name.span;
@@ -116,6 +137,16 @@ static ValueId read_constant(SgirReader *reader, const Operand *operand) {
   return read_node(reader, &node);
 }
 
+/* An exponent as a whole number: what a store into a state of exponents takes.
+ */
+static ValueId find_exponent(SgirReader *reader, Word name) {
+  ValueId value = word_map_get(&reader->exponents, name.text);
+  if (!value)
+    read_error(reader, name.span, "E0804", "no exponent $%s is defined above",
+               name.text);
+  return value ? value : POISON;
+}
+
 ValueId read_operand(SgirReader *reader, const Operand *operand) {
   switch (operand->kind) {
   case OPERAND_VALUE:
@@ -124,11 +155,16 @@ ValueId read_operand(SgirReader *reader, const Operand *operand) {
     return find_param(reader, operand->word);
   case OPERAND_NUMBER:
     return read_constant(reader, operand);
+  case OPERAND_TERM:
+    if (operand->minus.text || operand->exponent != 0)
+      break;
+    return find_exponent(reader, operand->plus);
   default:
-    read_error(reader, operand->span, "E0803",
-               "expected a value, a parameter or a number");
-    return POISON;
+    break;
   }
+  read_error(reader, operand->span, "E0803",
+             "expected a value, a parameter or a number");
+  return POISON;
 }
 
 /* ---- positional arguments ----------------------------------------------- */
@@ -419,21 +455,34 @@ void read_operation(SgirReader *reader, Span span, Word word, Word location) {
   define(reader, &definition, id);
 }
 
-/* The stored type and exponent are those of the parameter. */
+/* What a store overwrites; NULL after an error. An entry that only stores into
+ * a parameter whose exponent is measured has no use for the old exponent. */
+static const Parameter *find_stored(SgirReader *reader, Word name) {
+  uint32_t number = word_map_get(&reader->params, name.text);
+  bool known = number != 0 && number != POISON;
+  if (known && reader->program->param.data[number - 1].exponent)
+    return &reader->program->param.data[number - 1];
+  ValueId node = find_param(reader, name);
+  return node == POISON ? NULL : &reader->program->param.data[number - 1];
+}
+
+/* The stored type is that of the parameter, and so is the exponent unless it is
+ * measured. */
 void read_store(SgirReader *reader, Span span, Word param, Word location) {
-  ValueId target = find_param(reader, param);
+  const Parameter *target = find_stored(reader, param);
   Phase phase = reader->phase < 0 ? PHASE_FORWARD : (Phase)reader->phase;
   Node node = node_make(OP_STORE, phase, NULL, 0, 0, 0);
   node.span = span;
   OpText op = {.reader = reader, .node = &node, .span = span};
   if (reader->phase < 0)
     read_error(reader, span, "E0801", "a store before the first phase");
-  if (!read_arguments(&op) || target == POISON)
+  if (!read_arguments(&op) || !target)
     return;
-  const Node *stored = graph_node(reader->graph, target);
-  node.type = stored->type;
-  node.scale = stored->scale;
-  node.attr.index = stored->attr.index;
+  node.type = target->type;
+  node.scale = target->exponent
+                   ? graph_node(reader->graph, node.input[0])->scale
+                   : target->scale;
+  node.attr.index = (int32_t)(target - reader->program->param.data);
   if (check_type(&op, span))
     add_node(&op, location);
 }

@@ -12,7 +12,7 @@ typedef struct {
   Node *node;
   Span span;
   const Operand *shift; /* NULL: none is written */
-  unsigned given;       /* ATTR_ bits */
+  AttributeSet given;
 } OpText;
 
 /* Is the value this word? */

@@ -18,7 +18,8 @@ static void region_operands(SgirReader *reader, RegionText *region) {
     const Argument *argument = &reader->argument.data[i];
     const Operand *operand = argument->value;
     if (argument->name.text ||
-        (operand->kind != OPERAND_VALUE && operand->kind != OPERAND_PARAM)) {
+        (operand->kind != OPERAND_VALUE && operand->kind != OPERAND_PARAM &&
+         operand->kind != OPERAND_TERM)) {
       read_error(reader, operand->span, "E0807",
                  "a region lists the values that it reads");
       continue;

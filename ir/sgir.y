@@ -49,7 +49,7 @@ static const Word no_word;
   RECIPE "recipe" PARAM "param" STATE "state" ALIAS "alias" TRAIN "train"
   EVAL "eval" ENTRY "entry" PHASE "phase" STORE "store" YIELD "yield"
   MINIMIZE "minimize" AS "as" INF "inf" NAN "nan" WEIGHTS "weights"
-  FROM "from" GENERATE "generate"
+  FROM "from" GENERATE "generate" EXPONENTS "exponent"
 %token ARROW "->" DOTS ".." DOT_STAR ".*" DOT_STARS ".**"
   COLON ":" EQUALS "=" COMMA "," DOT "." STAR "*" SLASH "/" CARET "^"
   PLUS "+" MINUS "-"
@@ -64,7 +64,7 @@ static const Word no_word;
 %type <TypeText *> type dims value_type
 %type <ScaleText> scale exponent
 %type <BlocksText *> blocks
-%type <bool> param_kind
+%type <ParamKind> param_kind
 %type <EntryKind> entry_kind
 %type <size_t> init_arguments
 %type <SettingText> setting
@@ -130,7 +130,11 @@ generate_setting:
   }
 ;
 
-param_kind: "param" { $$ = false; } | "state" { $$ = true; };
+param_kind:
+  "param" { $$ = PARAM_TRAINED; }
+| "state" { $$ = PARAM_STATE; }
+| "exponent" { $$ = PARAM_EXPONENT; }
+;
 init_arguments:
   %empty { $$ = 0; }
 | "(" numbers ")" { $$ = reader->argument.length; }
@@ -444,6 +448,7 @@ exponent:
   INT { $$ = (ScaleText){.kind = SCALE_NORMAL, .exponent = $1}; }
 | "-" INT { $$ = (ScaleText){.kind = SCALE_NORMAL, .exponent = -$2}; }
 | EXPONENT { $$ = (ScaleText){.kind = SCALE_NORMAL, .symbol = $1}; }
+| GLOBAL { $$ = (ScaleText){.kind = SCALE_NORMAL, .state = $1}; }
 | "(" EXPONENT whole ")" {
     $$ = (ScaleText){.kind = SCALE_NORMAL, .symbol = $2, .exponent = $3};
   }
@@ -479,6 +484,7 @@ word:
   WORD | "sgir" | "program" | "source" | "dataset" | "recipe" | "param"
 | "state" | "alias" | "train" | "eval" | "entry" | "phase" | "store" | "yield"
 | "minimize" | "as" | "inf" | "nan" | "weights" | "from" | "generate"
+| "exponent"
 ;
 
 %%

@@ -8,6 +8,8 @@
  */
 #include "ir/shape_internal.h"
 
+#include <inttypes.h>
+
 #include <string.h>
 
 /* ---- help for the rules ------------------------------------------------- */
@@ -124,6 +126,10 @@ const Type *shape_store(const Shaper *shaper) {
   const Type *type = shaper_operand(shaper, 0);
   if (!shaper->node->type)
     return type;
+  const Node *value = graph_node(shaper->graph, shaper->node->input[0]);
+  if (node_defines_exponent(value) && shaper->node->type->rank == 1 &&
+      shaper->node->type->format == FORMAT_I32)
+    return shaper->node->type; /* a history, which it joins */
   if (!type_same_shape(type, shaper->node->type) ||
       type_is_real(type) != type_is_real(shaper->node->type))
     return shaper_fail(shaper, "of %s into %s", shaper_show(shaper, type),
@@ -305,11 +311,63 @@ const Type *shape_softmax_xent_grad(const Shaper *shaper) {
   return shaper_same(shaper, shaper_operand(shaper, 0), FORMAT_REAL);
 }
 
+/* The largest element of data fits a format; other norms say nothing of it,
+ * and what has the exponents of f32 holds every element as it is. */
+static bool shaper_fits(const Shaper *shaper) {
+  const Attributes *attr = &shaper->node->attr;
+  if (attr->fit == FORMAT_NONE)
+    return true;
+  if (attr->by == NORM_MAX && format_is_short(attr->fit))
+    return true;
+  shaper_fail(shaper,
+              attr->by == NORM_MAX
+                  ? "fits data to a format with fewer exponents than f32, not "
+                    "to %s"
+                  : "fits data to %s by its largest element: `by = max`",
+              format_info(attr->fit)->text);
+  return false;
+}
+
 /* Exponents are single integers; max_exponent reads no tensor at all. */
 const Type *shape_exponent(const Shaper *shaper) {
-  if (shaper->node->op == OP_NORM_EXPONENT && !shaper_real(shaper, 0))
+  Op op = shaper->node->op;
+  if (op == OP_NORM_EXPONENT &&
+      (!shaper_real(shaper, 0) || !shaper_fits(shaper)))
     return NULL;
-  return type_scalar(shaper->types, FORMAT_I32);
+  const Type *type = type_scalar(shaper->types, FORMAT_I32);
+  bool one = op == OP_STATE_EXPONENT || op == OP_HELD_EXPONENT;
+  const Type *state = node_inputs(shaper->node) ? shaper_operand(shaper, 0) : 0;
+  if (one && state != type)
+    return shaper_fail(shaper, "reads a state of i32[], not %s",
+                       shaper_show(shaper, state));
+  if (op == OP_DELAYED_EXPONENT &&
+      (state->rank != 1 || state->format != FORMAT_I32))
+    return shaper_fail(shaper, "reads a history of i32[n], not %s",
+                       shaper_show(shaper, state));
+  if (op == OP_DELAYED_EXPONENT && !shaper_real(shaper, 1))
+    return NULL;
+  if (op == OP_HELD_EXPONENT &&
+      !node_defines_exponent(
+          graph_node(shaper->graph, shaper->node->input[1])))
+    return shaper_fail(shaper, "holds an exponent, not %s",
+                       shaper_show_operand(shaper, 1));
+  if (op == OP_HELD_EXPONENT && shaper->node->attr.every < 1)
+    return shaper_fail(shaper, "measures every 1, 2, .. steps, not %" PRId64,
+                       shaper->node->attr.every);
+  return type;
+}
+
+/* As unary; what is measured of data is a matter of the norm and the format,
+ * and when, of the steps. */
+const Type *shape_rescale(const Shaper *shaper) {
+  const Attributes *attr = &shaper->node->attr;
+  if (attr->every < 0 || attr->history < 0 ||
+      attr->history > EXPONENT_HISTORY)
+    return shaper_fail(shaper,
+                       "measures every 1, 2, .. steps and remembers up to %d, "
+                       "not %" PRId64 " and %" PRId64,
+                       EXPONENT_HISTORY, attr->every, attr->history);
+  return shaper_fits(shaper) ? shape_unary(shaper) : NULL;
 }
 
 /* ---- the table ---------------------------------------------------------- */

@@ -47,6 +47,19 @@ static void check_symbol(Verifier *verifier, ValueId id, Scale scale) {
     violation(verifier, id, "its exponent refers to a value that is none");
 }
 
+/* As operands they are whole numbers, for stores into states of exponents. */
+static void check_exponent_readers(Verifier *verifier, ValueId id) {
+  const Node *node = graph_node(verifier->graph, id);
+  for (int i = 0; i < node_inputs(node); i++) {
+    ValueId operand = node->input[i];
+    bool takes =
+        node->op == OP_STORE || (node->op == OP_HELD_EXPONENT && i == 1);
+    if (operand > 0 && operand < id && !takes &&
+        node_defines_exponent(graph_node(verifier->graph, operand)))
+      violation(verifier, id, "operand %d is an exponent", i + 1);
+  }
+}
+
 /* PARAM, STORE and INPUT name what the program or the entry declares. */
 static void check_index(Verifier *verifier, ValueId id) {
   const Graph *graph = verifier->graph;
@@ -74,6 +87,7 @@ static void check_structure(Verifier *verifier, ValueId id) {
     violation(verifier, id, "it has no type");
   check_operands(verifier, id);
   check_symbol(verifier, id, node->scale);
+  check_exponent_readers(verifier, id);
   if (node->op == OP_MAX_EXPONENT) {
     check_symbol(verifier, id, node->attr.term[0]);
     check_symbol(verifier, id, node->attr.term[1]);
@@ -365,7 +379,9 @@ static void check_leaf(Verifier *verifier, ValueId id) {
     violation(verifier, id, "it is not called %s", param->name);
   if (node->type != param->type)
     violation(verifier, id, "its type is not that of the parameter");
-  if (!scale_equal(node->scale, param->scale))
+  if (param->exponent)
+    verify_state_exponent(verifier, id, param);
+  else if (!scale_equal(node->scale, param->scale))
     violation(verifier, id, "its exponent is not that of the parameter");
 }
 
@@ -463,7 +479,11 @@ static void verify_parameter(Verifier *verifier, NameTable *names,
   if (program->level >= LEVEL_FORMATTED && format == FORMAT_REAL)
     violation(verifier, id, "it is real at level %s",
               level_name(program->level));
+  if (param->measured)
+    verify_exponent_state(verifier, id);
   Scale scale = param->scale;
+  if (param->exponent)
+    verify_measured_parameter(verifier, id);
   if (scale.kind == SCALE_NONE)
     return;
   if (program->level == LEVEL_PLAIN)

@@ -22,6 +22,12 @@ void violation(Verifier *verifier, ValueId id, const char *format, ...)
     SG_PRINTF(3, 4);
 
 /* Exponents and shifts of one node. */
+/* A state of exponents, and a parameter that has its exponent in one, both by
+ * number; a node that reads the parameter (verify_scale.c). */
+void verify_exponent_state(Verifier *verifier, ValueId number);
+void verify_measured_parameter(Verifier *verifier, ValueId number);
+void verify_state_exponent(Verifier *verifier, ValueId id,
+                           const Parameter *param);
 void verify_scales(Verifier *verifier, ValueId id);
 /* The kernels of the graph, if it has any. */
 void verify_kernels(Verifier *verifier);

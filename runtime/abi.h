@@ -55,10 +55,13 @@ typedef struct {
   const int64_t *dim;
   int64_t bytes;
   int64_t scaled;   /* 1: value = data * 2^exponent */
-  int64_t exponent;
+  int64_t exponent; /* without exponent_state; with it, at the start */
   int64_t init;     /* InitKind of ir/ir.h */
   double a, b;
   int64_t state;    /* 1: not trained */
+  int64_t measured; /* 1: a state of exponents, i32, not part of the model */
+  int64_t exponent_state; /* number, from 1, of the state that holds the
+                             exponent; 0: it is fixed */
 } SgParam;
 
 typedef struct {

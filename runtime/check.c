@@ -41,14 +41,15 @@ static int check_param(const Session *session, int64_t p) {
   for (int64_t i = 0; i < count; i++) {
     double value = element_value(format, session->param[p], i);
     if (!isfinite(value))
-      return found(session, param->name, param->exponent, value);
+      return found(session, param->name, session_exponent(session, p), value);
     saturated += fabs(value) >= most;
   }
   if (saturated <= count / SATURATED_SHARE)
     return EXIT_FINE;
   complain("check: %s: %" PRId64 " of %" PRId64 " elements are saturated at "
            "%g (times 2^%" PRId64 ") after step %" PRIu64,
-           param->name, saturated, count, most, param->exponent, session->step);
+           param->name, saturated, count, most, session_exponent(session, p),
+           session->step);
   return EXIT_NUMERICS;
 }
 

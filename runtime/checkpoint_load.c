@@ -176,6 +176,27 @@ static int find_exponent(Loading *loading, int64_t i) {
   return EXIT_FINE;
 }
 
+/* Exponents that are measured belong to a recipe, not to the model: those that
+ * the file lacks keep their initial value, and those of another kind are left
+ * alone. That of a parameter was found with it. */
+static void match_measured(Loading *loading, int64_t i) {
+  const SgParam *param = &loading->session->program->param[i];
+  FileTensor *tensor = safetensors_find(&loading->header, param->name);
+  if (tensor && tensor->owner < 0)
+    tensor->owner = tensor->format == FORMAT_I32 && same_shape(param, tensor)
+                        ? i
+                        : loading->session->program->param_count;
+}
+
+/* The same the other way round: what another recipe measured. */
+static bool is_measurement(const FileTensor *tensor) {
+  size_t length = strlen(tensor->name);
+  bool named =
+      (length > 4 && strcmp(tensor->name + length - 4, ".exp") == 0) ||
+      (length > 5 && strcmp(tensor->name + length - 5, ".amax") == 0);
+  return named && tensor->format == FORMAT_I32 && tensor->rank <= 1;
+}
+
 /* Shape and kind fit; only floats can be re-expressed. */
 static int match_param(Loading *loading, int64_t i) {
   const SgParam *param = &loading->session->program->param[i];
@@ -190,7 +211,7 @@ static int match_param(Loading *loading, int64_t i) {
                 format_is_float((Format)tensor->format) &&
                 format_is_float((Format)param->format);
   if (!floats && (tensor->format != param->format ||
-                  loading->exponent[i] != param->exponent))
+                  loading->exponent[i] != session_exponent(loading->session, i)))
     return wrong_program(loading, param, tensor);
   return EXIT_FINE;
 }
@@ -200,12 +221,20 @@ static int match_param(Loading *loading, int64_t i) {
 static int match_tensors(Loading *loading) {
   int64_t count = loading->session->program->param_count;
   int status = EXIT_FINE;
+  const SgParam *param = loading->session->program->param;
   for (int64_t i = 0; i < count && status == EXIT_FINE; i++)
-    status = match_param(loading, i);
+    if (!param[i].measured)
+      status = match_param(loading, i);
+  for (int64_t i = 0; i < count && status == EXIT_FINE; i++)
+    if (param[i].measured)
+      match_measured(loading, i);
   if (status != EXIT_FINE)
     return status;
   for (size_t i = 0; i < loading->header.count; i++)
-    if (loading->header.tensor[i].owner < 0) {
+    if (is_measurement(&loading->header.tensor[i]) &&
+        loading->header.tensor[i].owner < 0) {
+      loading->header.tensor[i].owner = count;
+    } else if (loading->header.tensor[i].owner < 0) {
       complain("%s: a checkpoint of another program: it has %s, which is "
                "unknown here",
                loading->path, loading->header.tensor[i].name);
@@ -239,13 +268,45 @@ static bool store_value(Format format, double value, char *out) {
   return back == value || (isnan(back) && isnan(value));
 }
 
+/* The exponent of an element of magnitude `most` at 2^exponent that just fits
+ * the format; `exponent` itself where it has as many as binary32, and where
+ * there is nothing to fit. */
+static int64_t fitting_exponent(Format format, double most, int64_t exponent) {
+  if (!format_is_short(format) || most == 0 || !isfinite(most))
+    return exponent;
+  double max = format_max(format);
+  int own = ilogb(most), top = ilogb(max);
+  return exponent + own - top + (ldexp(most, -own) > ldexp(max, -top));
+}
+
+/* A parameter whose exponent is measured takes that of the file, or, in another
+ * format, one at which its largest element fits. */
+static void choose_exponent(const Loading *loading, int64_t i,
+                            const FileTensor *tensor, const char *in) {
+  const SgParam *param = &loading->session->program->param[i];
+  double most = 0;
+  int64_t count = elements(param->rank, param->dim);
+  for (int64_t k = 0; in && k < count; k++) {
+    double value = fabs(element_value((Format)tensor->format, in, k));
+    most = value > most ? value : most;
+  }
+  int32_t exponent = (int32_t)fitting_exponent((Format)param->format, most,
+                                               loading->exponent[i]);
+  memcpy(loading->session->param[param->exponent_state - 1], &exponent,
+         sizeof exponent);
+}
+
 /* Re-expresses each element in our format and exponent. */
-static int convert_elements(const Loading *loading, const SgParam *param,
-                            const FileTensor *tensor, const char *in,
-                            int64_t exponent, char *out) {
+static int convert_elements(const Loading *loading, const FileTensor *tensor,
+                            const char *in, char *out) {
+  int64_t owner = tensor->owner;
+  const SgParam *param = &loading->session->program->param[owner];
+  if (param->exponent_state > 0)
+    choose_exponent(loading, owner, tensor, in);
   int64_t count = elements(param->rank, param->dim), lossy = 0;
   size_t width = format_bytes((Format)param->format);
-  int shift = (int)(exponent - param->exponent);
+  int64_t own = session_exponent(loading->session, owner);
+  int shift = (int)(loading->exponent[owner] - own);
   for (int64_t i = 0; i < count; i++) {
     double value = element_value((Format)tensor->format, in, i);
     lossy += !store_value((Format)param->format, ldexp(value, shift),
@@ -257,7 +318,7 @@ static int convert_elements(const Loading *loading, const SgParam *param,
            "%s",
            loading->path, param->name, lossy, count,
            loading->convert ? "were rounded to" : "cannot be held exactly by",
-           format_info((Format)param->format)->text, param->exponent,
+           format_info((Format)param->format)->text, own,
            loading->convert ? "" : "; --convert rounds them");
   return loading->convert ? EXIT_FINE : EXIT_DATA;
 }
@@ -285,16 +346,18 @@ static int load_tensor(Loading *loading, const FileTensor *tensor) {
     return read_data(loading, tensor, &exponent);
   const SgParam *param = &program->param[i];
   char *out = loading->session->param[i];
+  if (tensor->format == param->format && param->exponent_state > 0)
+    choose_exponent(loading, i, tensor, NULL);
   if (tensor->format == param->format &&
-      loading->exponent[i] == param->exponent)
+      (param->measured ||
+       loading->exponent[i] == session_exponent(loading->session, i)))
     return read_data(loading, tensor, out);
   char *buffer = memory_new((size_t)(tensor->end - tensor->begin), 1);
   if (!buffer)
     return out_of_memory();
   int status = read_data(loading, tensor, buffer);
   if (status == EXIT_FINE)
-    status = convert_elements(loading, param, tensor, buffer,
-                              loading->exponent[i], out);
+    status = convert_elements(loading, tensor, buffer, out);
   sgrt_io.release(buffer);
   return status;
 }

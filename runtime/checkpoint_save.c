@@ -43,17 +43,26 @@ static const char *slot_data(const Slot *slot) {
   return slot->is_exponent ? (const char *)&slot->exponent : slot->data;
 }
 
-/* 2 * param_count slots, wide elements first; NULL without memory. */
+/* Exponents that never change have no memory of their own; the others are
+ * states, which are saved as such. */
+static bool is_fixed(const SgParam *param) {
+  return !param->measured && param->exponent_state == 0;
+}
+
+/* *count slots, wide elements first; NULL without memory. */
 static Slot *slots_new(const Session *session, size_t *count) {
   const SgProgram *program = session->program;
-  *count = 2 * (size_t)program->param_count;
+  *count = 0;
+  for (int64_t i = 0; i < program->param_count; i++)
+    *count += is_fixed(&program->param[i]) ? 2 : 1;
   Slot *slot = memory_new(*count, sizeof *slot), *next = slot;
   for (size_t width = 8; slot && width > 0; width /= 2) {
     for (int64_t i = 0; i < program->param_count; i++)
       if (format_bytes((Format)program->param[i].format) == width)
         *next++ = data_slot(session, i);
     for (int64_t i = 0; i < program->param_count && width == 4; i++)
-      *next++ = exponent_slot(&program->param[i]);
+      if (is_fixed(&program->param[i]))
+        *next++ = exponent_slot(&program->param[i]);
   }
   return slot;
 }

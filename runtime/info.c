@@ -16,11 +16,14 @@ static void print_entry(const SgEntry *entry) {
 /* One line: name, type, exponent. */
 static void print_param(const SgParam *param) {
   char type[128], exponent[32] = "";
+  const char *kind = param->measured ? "exponent" : param->state ? "state" : "";
   type_text(type, sizeof type, param->format, param->rank, param->dim);
-  if (param->scaled)
+  if (param->exponent_state > 0)
+    snprintf(exponent, sizeof exponent, "* 2^its .exp");
+  else if (param->scaled)
     snprintf(exponent, sizeof exponent, "* 2^%" PRId64, param->exponent);
   printf("  %-28s %-18s %s%s%s\n", param->name, type, exponent,
-         *exponent && param->state ? "  " : "", param->state ? "state" : "");
+         *exponent && *kind ? "  " : "", kind);
 }
 
 /* Parameters, or states. */

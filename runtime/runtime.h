@@ -206,6 +206,8 @@ typedef struct {
 
 /* Threads and parameters, all zero. On failure nothing is kept. */
 int session_open(Session *session, const SgProgram *program, int threads);
+/* The exponent that the data of parameter `p` have now. */
+int64_t session_exponent(const Session *session, int64_t p);
 /* Initial values under `seed`. */
 void session_initialize(Session *session, uint64_t seed);
 void session_close(Session *session);

@@ -70,6 +70,15 @@ int session_open(Session *session, const SgProgram *program, int threads) {
   return out_of_memory();
 }
 
+int64_t session_exponent(const Session *session, int64_t p) {
+  const SgParam *param = &session->program->param[p];
+  int32_t exponent;
+  if (param->exponent_state == 0)
+    return param->exponent;
+  memcpy(&exponent, session->param[param->exponent_state - 1], sizeof exponent);
+  return exponent;
+}
+
 /* Each element is a function of (seed, name, element): pieces may be filled by
  * any thread. */
 void session_initialize(Session *session, uint64_t seed) {

@@ -121,7 +121,8 @@ static bool native_supports(const Program *program, Diagnostics *diagnostics) {
     }
   }
   for (size_t i = 0; i < program->param.length; i++)
-    if (!type_is_real(program->param.data[i].type))
+    if (!type_is_real(program->param.data[i].type) &&
+        !program->param.data[i].measured)
       fine = native_refuse(diagnostics, program->param.data[i].span,
                            "the state of whole numbers",
                            program->param.data[i].name);

@@ -179,7 +179,7 @@ static void describe_operand(Buffer *key, const KernelCode *code, ValueId id,
 static void describe_attributes(Buffer *key, const Emit *emit,
                                 const Node *node) {
   const Attributes *attr = &node->attr;
-  unsigned uses = op_info(node->op)->attributes;
+  AttributeSet uses = op_info(node->op)->attributes;
   if (uses & ATTR_PATTERN)
     buffer_printf(key, "\"%s\" ", attr->pattern);
   for (int i = 0; i < PLAIN_COUNT; i++) {
@@ -332,13 +332,21 @@ static bool is_whole_arithmetic(const Node *node) {
   return arithmetic && !type_is_real(node->type);
 }
 
+/* A store that adds to a history of exponents. */
+static bool is_history(const Graph *graph, ValueId id) {
+  const Node *node = graph_node(graph, id);
+  return node->op == OP_STORE && node->type->rank > 0 &&
+         node_defines_exponent(graph_node(graph, node->input[0]));
+}
+
 /* By the one member that is not elementwise; NULL with a diagnostic if the
  * members do not go together. */
 static KernelLowering *choose(Emit *emit, const KernelCode *code) {
   static KernelLowering *const lowering[] = {
       [LOWER_contract] = lower_gemm,   [LOWER_reduce] = lower_reduce,
       [LOWER_norm] = lower_norm,       [LOWER_row] = lower_row,
-      [LOWER_permute] = lower_permute, [LOWER_max] = NULL};
+      [LOWER_permute] = lower_permute, [LOWER_state] = NULL,
+      [LOWER_held] = NULL,             [LOWER_max] = NULL};
   KernelLowering *found = NULL;
   uint32_t members = 0;
   ValueId id = code->first;
@@ -347,7 +355,7 @@ static KernelLowering *choose(Emit *emit, const KernelCode *code) {
     if (!kernel_has(code, id))
       continue;
     members++;
-    if (rule == LOWER_missing ||
+    if (rule == LOWER_missing || is_history(code->graph, id) ||
         is_whole_arithmetic(graph_node(code->graph, id))) {
       kernel_refuse(emit, code->graph, id,
                     "native code for it is not part of this version; `sgc "

@@ -14,6 +14,8 @@ typedef enum {
   LOWER_reduce,
   LOWER_row,
   LOWER_norm,
+  LOWER_state,   /* the exponent in a state, in the step function */
+  LOWER_held,    /* that or another, by the step; there too */
   LOWER_max,     /* exponent arithmetic, in the step function */
   LOWER_missing, /* for the evaluator only, so far */
   LOWER_none     /* gone before level final */

@@ -126,11 +126,15 @@ static void add_params(Record *program, const Program *from) {
     add_type(&record, param->type);
     add_integer(&record, (int64_t)type_bytes(param->type));
     add_integer(&record, scaled);
-    add_integer(&record, scaled ? param->scale.exponent : 0);
+    add_integer(&record, param_start_exponent(from, param));
     add_integer(&record, param->init.kind);
     add_double(&record, param->init.a);
     add_double(&record, param->init.b);
     add_integer(&record, param->state);
+    add_integer(&record, param->measured);
+    add_integer(&record, param->exponent
+                             ? program_param(from, param->exponent) + 1
+                             : 0);
     table_add(&table, &record);
   }
   add_table(program, &table, "sg.param");

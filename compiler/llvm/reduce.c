@@ -13,6 +13,8 @@
  */
 #include "compiler/llvm/sum.h"
 
+#include <math.h>
+
 enum { AXES = MAX_RANK };
 
 /* Axes in row-major order, neighbours that are one stride made one. */
@@ -152,8 +154,47 @@ static LLVMValueRef exponent_of(Emit *emit, LLVMValueRef bits) {
   return LLVMBuildSelect(builder, small, subnormal, normal, "exponent");
 }
 
-/* clamp(e(operand) + floor(log2 statistic)); a statistic that is zero or not
- * finite counts as 1. */
+/* How far the exponent of data that fit a format is below floor(log2) of their
+ * largest element, whose bits these are: the format's own largest exponent,
+ * less one where that element's mantissa is beyond the format's. */
+static LLVMValueRef room_of(Emit *emit, LLVMValueRef bits, Format fit) {
+  LLVMBuilderRef builder = emit->builder;
+  float max = (float)format_max(fit);
+  int top = ilogb(max);
+  uint32_t mantissa = (uint32_t)ldexp(ldexp(max, -top) - 1, 23);
+  LLVMValueRef pair[] = {bits, LLVMConstInt(emit->i1, 0, false)};
+  LLVMValueRef zeros = emit_intrinsic(emit, "llvm.ctlz", emit->i32, pair, 2);
+  /* Subnormal numbers are moved up until their first bit is where a normal
+   * one has it implied. */
+  LLVMValueRef least[] = {zeros, emit_i32(emit, 8)};
+  LLVMValueRef moved = LLVMBuildShl(
+      builder, bits,
+      LLVMBuildSub(builder,
+                   emit_intrinsic(emit, "llvm.smax", emit->i32, least, 2),
+                   emit_i32(emit, 8), "by"),
+      "moved");
+  LLVMValueRef own =
+      LLVMBuildAnd(builder, moved, emit_i32(emit, 0x7FFFFF), "mantissa");
+  LLVMValueRef beyond = LLVMBuildICmp(
+      builder, LLVMIntUGT, own, emit_i32(emit, (int32_t)mantissa), "beyond");
+  return LLVMBuildSelect(builder, beyond, emit_i32(emit, top - 1),
+                         emit_i32(emit, top), "room");
+}
+
+/* floor(log2 statistic), or the least exponent at which it fits a format. */
+static LLVMValueRef chosen_exponent(const Reduction *level,
+                                    LLVMValueRef bits) {
+  Emit *emit = level->emit;
+  Format fit = level_node(level)->attr.fit;
+  LLVMValueRef exponent = exponent_of(emit, bits);
+  if (fit == FORMAT_NONE)
+    return exponent;
+  return LLVMBuildSub(emit->builder, exponent, room_of(emit, bits, fit),
+                      "fitting");
+}
+
+/* clamp(e(operand) + the exponent of the statistic), which is 0 where that is
+ * zero or not finite. */
 static LLVMValueRef norm_exponent(const Reduction *level,
                                   LLVMValueRef statistic) {
   Emit *emit = level->emit;
@@ -165,7 +206,7 @@ static LLVMValueRef norm_exponent(const Reduction *level,
                     LLVMBuildSub(builder, bits, emit_i32(emit, 1), "less"),
                     emit_i32(emit, 0x7F7FFFFF), "measured");
   LLVMValueRef exponent =
-      LLVMBuildSelect(builder, measured, exponent_of(emit, bits),
+      LLVMBuildSelect(builder, measured, chosen_exponent(level, bits),
                       emit_i32(emit, 0), "exponent");
   const KernelArgument *own =
       kernel_find_argument(level->code, ARGUMENT_SHIFT, level->id, 0);

@@ -12,7 +12,8 @@
 enum { ARENA_ALIGN = 64 };
 
 /* Order of the fields of SgFrame (runtime/abi.h). */
-enum { FRAME_ARENA, FRAME_PARAM, FRAME_INPUT, FRAME_EXPONENT };
+enum { FRAME_ARENA, FRAME_PARAM, FRAME_INPUT, FRAME_EXPONENT, FRAME_SEED,
+       FRAME_STEP };
 
 typedef struct {
   Emit *emit;
@@ -89,18 +90,58 @@ static LLVMValueRef value_address(const Step *step, ValueId id) {
     return table_entry(step, step->param, node->attr.index);
   if (node->op == OP_INPUT)
     return table_entry(step, step->input, node->attr.index);
-  if (op_lowering(node->op) == LOWER_norm)
+  if (node_defines_exponent(node))
     return exponent_address(step, id);
   return emit_address(step->emit, step->arena,
                       emit_i64(step->emit, step->graph->placement[id].offset),
                       1);
 }
 
+/* A checkpoint may have brought anything. */
+static void store_clamped(const Step *step, ValueId id, LLVMValueRef exponent) {
+  Emit *emit = step->emit;
+  LLVMValueRef low[] = {exponent, emit_i32(emit, EXPONENT_MIN)};
+  LLVMValueRef high[] = {emit_intrinsic(emit, "llvm.smax", emit->i32, low, 2),
+                         emit_i32(emit, EXPONENT_MAX)};
+  emit_store(emit, emit_intrinsic(emit, "llvm.smin", emit->i32, high, 2),
+             emit->i32, exponent_address(step, id), 1, NULL);
+}
+
+static void emit_state_exponent(const Step *step, ValueId id) {
+  Emit *emit = step->emit;
+  const Node *node = graph_node(step->graph, id);
+  store_clamped(step, id,
+                emit_load(emit, emit->i32,
+                          value_address(step, node->input[0]), 1, NULL));
+}
+
+/* The measured exponent in the first of every n steps, else that in the state.
+ */
+static void emit_held_exponent(const Step *step, ValueId id) {
+  Emit *emit = step->emit;
+  LLVMBuilderRef builder = emit->builder;
+  const Node *node = graph_node(step->graph, id);
+  LLVMValueRef number = emit_load(
+      emit, emit->i64,
+      emit_address(emit, step->frame, emit_i64(emit, FRAME_STEP), 8), 1, NULL);
+  LLVMValueRef since =
+      LLVMBuildURem(builder,
+                    LLVMBuildSub(builder, number, emit_i64(emit, 1), "before"),
+                    emit_i64(emit, node->attr.every), "since");
+  LLVMValueRef now =
+      LLVMBuildICmp(builder, LLVMIntEQ, since, emit_i64(emit, 0), "now");
+  LLVMValueRef kept = emit_load(emit, emit->i32,
+                                value_address(step, node->input[0]), 1, NULL);
+  LLVMValueRef exponent = LLVMBuildSelect(
+      builder, now, exponent_load(step, node->input[1]), kept, "held");
+  store_clamped(step, id, exponent);
+}
+
 /* False for what exists in registers of its kernel only. */
 static bool has_address(const Step *step, ValueId id) {
   const Node *node = graph_node(step->graph, id);
   bool elsewhere = node->op == OP_PARAM || node->op == OP_STORE ||
-                   node->op == OP_INPUT || op_lowering(node->op) == LOWER_norm;
+                   node->op == OP_INPUT || node_defines_exponent(node);
   return elsewhere || step->graph->placement[id].arena;
 }
 
@@ -254,6 +295,10 @@ static bool emit_nodes(const Step *step) {
     const Node *node = graph_node(step->graph, id);
     if (op_lowering(node->op) == LOWER_max)
       emit_max_exponent(step, id);
+    if (op_lowering(node->op) == LOWER_state)
+      emit_state_exponent(step, id);
+    if (op_lowering(node->op) == LOWER_held)
+      emit_held_exponent(step, id);
     if (node->kernel <= done)
       continue;
     done = node->kernel;
@@ -288,7 +333,15 @@ static bool check_graph(Emit *emit, const Graph *graph) {
     LowerRule rule = op_lowering(node->op);
     if (!check_format(emit, graph, id))
       return false;
-    bool needs = rule != LOWER_leaf && rule != LOWER_view && rule != LOWER_max;
+    if (rule == LOWER_missing && node->kernel == 0) {
+      kernel_refuse(emit, graph, id,
+                    "native code for it is not part of this version; `sgc "
+                    "exec` runs it");
+      return false;
+    }
+    bool needs = rule != LOWER_leaf && rule != LOWER_view &&
+                 rule != LOWER_max && rule != LOWER_state &&
+                 rule != LOWER_held;
     if (needs && (node->kernel == 0 || node->kernel < last)) {
       kernel_refuse(emit, graph, id,
                     node->kernel == 0 ? "it belongs to no kernel"

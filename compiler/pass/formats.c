@@ -25,6 +25,8 @@
  * Then the owner is split: its op keeps f32 under a helper's name, and the
  * owner's name goes to a view of it that carries the rounding; the other views
  * look at the unrounded helper and round for themselves, to the same bits.
+ * The same helper is what an operand's copy at a measured exponent is made of,
+ * and what is measured for it.
  *
  * `as` is to nearest and saturating. Where the recipe rounds an operand
  * otherwise, the copy is a cast of its own behind the definition, shared by all
@@ -32,6 +34,7 @@
  * so an owner that rounds is split.
  */
 #include "compiler/pass/range.h"
+#include "compiler/pass/recipe_query.h"
 #include "compiler/pass/rewrite.h"
 #include "compiler/pass/storage.h"
 
@@ -57,6 +60,8 @@ typedef struct {
   bool read_later; /* by the backward pass, other than by rules 1 and masks */
   bool is_result;
   bool needs_raw;   /* a contraction or a mask reads it unrounded */
+  bool whole;       /* it reads its operand unrounded: a copy for products at
+                       an exponent of its own, or what measures that */
   bool split;       /* owners: see the top of the file */
   bool settled;     /* owners: `store` is what it will be */
   Conversion store; /* owners: of the value and its views */
@@ -71,7 +76,8 @@ typedef struct {
   const ValueId *original; /* what each value computes again, or 0 */
   GraphCopy copy;
   NameTable *names;
-  ValueId *raw; /* per old owner: the unrounded helper, where split */
+  ValueId *raw;  /* per old owner: the unrounded helper, where split */
+  ValueId *view; /* per old view: one of that in its shape, where needed */
 } Formatter;
 
 /* ---- conversions --------------------------------------------------------- */
@@ -134,6 +140,7 @@ static void choose_operands(Formatter *formatter) {
 static bool reads_raw(const Formatter *formatter, ValueId id, int operand) {
   const Node *node = graph_node(formatter->old, id);
   return formatter->choice[id].as[operand].format != FORMAT_NONE ||
+         formatter->choice[id].whole ||
          (node->op == OP_RELU_GRAD && operand == 1);
 }
 
@@ -149,6 +156,22 @@ static void find_owners(Formatter *formatter) {
   }
 }
 
+/* What the exponent of a copy is measured with: behind a held one stands what
+ * is measured now, and that of a delayed one goes into its history. */
+static ValueId measured_by(const Graph *graph, ValueId symbol) {
+  const Node *node = graph_node(graph, symbol);
+  if (node->op == OP_HELD_EXPONENT)
+    return node->input[1];
+  if (node->op != OP_DELAYED_EXPONENT)
+    return 0;
+  int32_t history = graph_node(graph, node->input[0])->attr.index;
+  for (ValueId id = symbol; id < graph->count; id++)
+    if (graph_node(graph, id)->op == OP_STORE &&
+        graph_node(graph, id)->attr.index == history)
+      return graph_node(graph, id)->input[0];
+  return 0;
+}
+
 static void find_operand_reads(Formatter *formatter, ValueId id) {
   const Node *node = graph_node(formatter->old, id);
   for (int i = 0; i < node_inputs(node); i++) {
@@ -157,6 +180,19 @@ static void find_operand_reads(Formatter *formatter, ValueId id) {
       operand->needs_raw = true;
     else if (node->op != OP_RESHAPE)
       operand->read_later |= node->phase == PHASE_BACKWARD;
+  }
+}
+
+static void find_copies(Formatter *formatter) {
+  const Graph *graph = formatter->old;
+  for (ValueId id = 1; id < graph->count; id++) {
+    if (!node_is_operand_copy(graph, id))
+      continue;
+    ValueId symbol = graph_node(graph, id)->scale.symbol;
+    formatter->choice[id].whole = true;
+    for (; symbol && graph_node(graph, symbol)->op != OP_NORM_EXPONENT;)
+      symbol = measured_by(graph, symbol);
+    formatter->choice[symbol].whole = symbol != 0;
   }
 }
 
@@ -251,6 +287,12 @@ static void choose_formats(Formatter *formatter) {
     Choice *owner = &formatter->choice[choice->owner];
     owner->split |= choice->owner != id && choice->needs_raw &&
                     owner->store.format != FORMAT_NONE;
+    const Node *node = graph_node(graph, id);
+    if (choice->whole) {
+      Choice *read = &formatter->choice[node->input[0]];
+      Choice *from = &formatter->choice[read->owner];
+      from->split |= from->store.format != FORMAT_NONE;
+    }
   }
 }
 
@@ -406,6 +448,29 @@ static void add_split(Formatter *formatter, ValueId id, Node *node) {
   }
 }
 
+/* The value before its own rounding, in its own shape. */
+static ValueId unrounded(Formatter *formatter, ValueId id, const Node *reader) {
+  const Choice *choice = &formatter->choice[id];
+  if (!formatter->choice[choice->owner].split)
+    return formatter->copy.map[id];
+  ValueId raw = formatter->raw[choice->owner];
+  const Node *from = graph_node(formatter->copy.new, raw);
+  const Node *shown = graph_node(formatter->old, id);
+  if (type_same_shape(from->type, shown->type))
+    return raw;
+  if (formatter->view[id])
+    return formatter->view[id];
+  TypeTable *types = formatter->context->program->types;
+  Node view =
+      node_make(OP_RESHAPE, reader->phase,
+                type_with_format(types, shown->type, FORMAT_F32), raw, 0, 0);
+  view.name = name_helper(formatter->names, shown->name);
+  view.span = shown->span;
+  view.scale = from->scale;
+  view.estimate = from->estimate;
+  return formatter->view[id] = graph_add(formatter->copy.new, &view);
+}
+
 static void format_node(Formatter *formatter, ValueId id) {
   const Program *program = formatter->context->program;
   Node node = graph_copy_prepare(&formatter->copy, id);
@@ -424,6 +489,9 @@ static void format_node(Formatter *formatter, ValueId id) {
                                             settings.subnormals == 0});
   }
   set_operands(formatter, id, &node);
+  if (formatter->choice[id].whole)
+    node.input[0] =
+        unrounded(formatter, graph_node(formatter->old, id)->input[0], &node);
   if (node.op == OP_RESHAPE && owner->split)
     node.input[0] = formatter->raw[formatter->choice[id].owner];
   else if (owner->split)
@@ -451,7 +519,9 @@ static Graph *format_graph(PassContext *context, const Graph *old) {
   formatter.choice = NEW_ARRAY(arena, Choice, old->count);
   formatter.raw = NEW_ARRAY(arena, ValueId, old->count);
   formatter.original = graph_originals(arena, old);
+  formatter.view = NEW_ARRAY(arena, ValueId, old->count);
   find_owners(&formatter);
+  find_copies(&formatter);
   choose_operands(&formatter);
   find_readers(&formatter);
   choose_formats(&formatter);

@@ -39,20 +39,31 @@ static ValueId memory_of(const Graph *graph, ValueId id) {
   return id;
 }
 
+typedef struct {
+  const Graph *graph;
+  uint32_t last;
+} Making;
+static void made_after(void *user, ValueId id);
+
 /* The kernel after which a value exists; 0: from the start. Exponents without
  * a kernel exist as soon as what they are computed from does. */
 static uint32_t made_by(const Graph *graph, ValueId id) {
   const Node *node = graph_node(graph, id);
-  if (node->kernel != 0 || node->op != OP_MAX_EXPONENT)
+  if (node->kernel != 0 || !node_defines_exponent(node))
     return node->kernel;
-  uint32_t last = 0;
-  for (int i = 0; i < 2; i++) {
-    ValueId symbol = node->attr.term[i].symbol;
-    uint32_t kernel = symbol == 0 ? 0 : made_by(graph, symbol);
-    if (kernel > last)
-      last = kernel;
-  }
-  return last;
+  Making making = {graph, 0};
+  for (int i = 0; i < node_inputs(node); i++)
+    if (node_defines_exponent(graph_node(graph, node->input[i])))
+      made_after(&making, node->input[i]);
+  node_symbols(graph, id, made_after, &making);
+  return making.last;
+}
+
+static void made_after(void *user, ValueId id) {
+  Making *making = user;
+  uint32_t kernel = made_by(making->graph, id);
+  if (kernel > making->last)
+    making->last = kernel;
 }
 
 typedef struct {

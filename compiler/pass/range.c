@@ -193,7 +193,7 @@ static const Rule *param_rule(const Program *program, const Recipe *recipe,
 static void check_param(Ranges *ranges, const Recipe *recipe,
                         const Parameter *param) {
   double level = init_log2_rms(param->init);
-  if (!type_rounds(param->type) || isinf(level))
+  if (!type_rounds(param->type) || isinf(level) || param->exponent)
     return;
   int32_t exponent =
       param->scale.kind == SCALE_NORMAL ? param->scale.exponent : 0;

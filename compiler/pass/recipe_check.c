@@ -144,11 +144,16 @@ static bool is_unusable(Format format) {
 
 /* The first setting of a rule that nothing carries out; NULL: none. */
 static const char *unsupported_setting(const Settings *settings) {
-  if (settings->scaling == SCALING_RMS)
-    return "`scale = rms` is not carried out by this version";
-  if (settings->every > 0)
-    return "`every` is not carried out by this version: a rescale happens at "
-           "each step";
+  bool measures = settings->scaling == SCALING_RMS ||
+                  settings->scaling == SCALING_AMAX || settings->rescale >= 0 ||
+                  settings->rescale_grad >= 0;
+  if (settings->every > 0 && !measures)
+    return "`every` belongs to a `rescale`, a `rescale_grad` or a measured "
+           "`scale` of the same rule";
+  if (settings->every > 0 && settings->amax_history > 0)
+    return "a history is of every step: `every` does not go with it";
+  if (settings->amax_history > EXPONENT_HISTORY)
+    return "a history has up to 4096 steps";
   if (settings->accumulate != FORMAT_NONE && settings->accumulate != FORMAT_F32)
     return "`acc` is f32: all arithmetic is in f32, only casts and stores "
            "round "
@@ -224,7 +229,8 @@ static void check_rescale(Check *check, const Rule *rule) {
 /* What a recipe without scales would ignore. */
 static bool asks_for_scale(const Rule *rule) {
   Scaling scaling = rule->settings.scaling;
-  return scaling == SCALING_PROPAGATE || scaling == SCALING_FIXED;
+  return scaling == SCALING_PROPAGATE || scaling == SCALING_FIXED ||
+         scaling == SCALING_RMS || scaling == SCALING_AMAX;
 }
 
 static void check_places(Check *check, const Rule *rule) {
@@ -242,46 +248,6 @@ static void check_places(Check *check, const Rule *rule) {
   }
 }
 
-/* Does the selector mean states, and no parameter or computed value else? */
-static bool selects_states(const Check *check, const Selector *selector) {
-  const Program *program = check->context->program;
-  bool any = selector->kind == SELECT_STATE;
-  if (selector->kind != SELECT_PATH)
-    return any;
-  for (size_t i = 0; i < program->param.length; i++) {
-    const Parameter *param = &program->param.data[i];
-    if (!selector_selects_param(program, param, selector))
-      continue;
-    if (!param->state)
-      return false;
-    any = true;
-  }
-  return any;
-}
-
-/* A cache in 8 bits is stored at one exponent for the tensor, and the user is
- * told so; everywhere else the statistic would have to be taken. */
-static const char *check_amax(Check *check, const Rule *rule) {
-  if (rule->settings.scaling != SCALING_AMAX)
-    return NULL;
-  for (size_t i = 0; i < rule->selector.length; i++)
-    if (!selects_states(check, &rule->selector.data[i]))
-      return "`scale = amax` is not carried out by this version";
-  Diagnostic remark = {.severity = SEVERITY_WARNING, .code = "W0514"};
-  Buffer selectors = {0};
-  selector_print(&selectors, &rule->selector.data[0]);
-  remark.message = arena_printf(
-      check->context->arena,
-      "recipe %s, rule `%s`: stored at one fixed exponent per tensor; `scale "
-      "= amax` is not carried out by this version",
-      check->recipe->name, selectors.data);
-  remark.label[0].span = rule->span;
-  remark.label_count = 1;
-  diagnose(check->context->diagnostics, &remark);
-  buffer_free(&selectors);
-  return NULL;
-}
-
 /* Types can say that rows, columns or blocks have exponents of their own; the
  * rules of scalify carry one exponent for each tensor. */
 static bool propagates(Check *check, const Rule *rule) {
@@ -295,11 +261,9 @@ static bool propagates(Check *check, const Rule *rule) {
 }
 
 static void check_settings(Check *check, const Rule *rule) {
-  const char *what = check_amax(check, rule);
-  if (what && !propagates(check, rule))
+  if (!propagates(check, rule))
     return;
-  if (!what)
-    what = unsupported_setting(&rule->settings);
+  const char *what = unsupported_setting(&rule->settings);
   if (what)
     report_setting(check, rule, rule->span, what);
   else
@@ -307,50 +271,7 @@ static void check_settings(Check *check, const Rule *rule) {
   check_rescale(check, rule);
 }
 
-/* ---- states: stored with an exponent that never changes in this version -- */
-
-/* The rule that settles the storage format of `param`, or NULL. */
-static const Rule *deciding_rule(const Check *check, const Parameter *param) {
-  const Rule *decides = NULL;
-  for (size_t i = 0; i < check->recipe->rule.length; i++) {
-    const Rule *rule = &check->recipe->rule.data[i];
-    if (rule->settings.forward == FORMAT_NONE)
-      continue;
-    for (size_t j = 0; j < rule->selector.length; j++)
-      if (selector_selects_param(check->context->program, param,
-                                 &rule->selector.data[j]))
-        decides = rule;
-  }
-  return decides;
-}
-
-/* Narrow states need a run-time exponent of their own, which is not there
- * yet; rules that would make one narrow are refused one by one, unless they
- * also say at which exponent and decide how it is stored (stores). */
-static void check_state(Check *check, const Parameter *param, bool stores) {
-  if (!param->state || !type_is_real(param->type))
-    return;
-  Settings settings =
-      recipe_param_settings(check->context->program, check->recipe, param);
-  const Rule *rule = deciding_rule(check, param);
-  bool placed = stores && rule &&
-                (rule->settings.scaling == SCALING_AMAX ||
-                 (rule->settings.scaling == SCALING_FIXED &&
-                  rule->settings.has_exponent));
-  if (settings.forward == FORMAT_F32 || settings.forward == FORMAT_F64 ||
-      placed)
-    return;
-  const char *what = arena_printf(
-      check->context->arena,
-      "state %s would be stored in %s; this version keeps states in f32",
-      param->name, format_info(settings.forward)->text);
-  if (rule && !param->pinned) {
-    report_setting(check, rule, rule->span, what);
-    return;
-  }
-  diagnose_error(check->context->diagnostics, param->span, "E0503", "%s", what);
-  check->fine = false;
-}
+/* ---- recipes -------------------------------------------------------------- */
 
 /* Recipes that no entry names may hold anything. */
 static bool recipe_is_used(const Program *program, const Recipe *recipe) {
@@ -361,14 +282,10 @@ static bool recipe_is_used(const Program *program, const Recipe *recipe) {
 }
 
 static void check_recipe(Check *check) {
-  const Program *program = check->context->program;
   for (size_t i = 0; i < check->recipe->rule.length; i++) {
     check_names(check, &check->recipe->rule.data[i]);
     check_settings(check, &check->recipe->rule.data[i]);
   }
-  const Recipe **storage = storage_recipes(check->context->arena, program);
-  for (size_t i = 0; i < program->param.length; i++)
-    check_state(check, &program->param.data[i], storage[i] == check->recipe);
 }
 
 bool recipe_check(PassContext *context) {

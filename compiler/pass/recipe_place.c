@@ -28,10 +28,8 @@ static bool is_stored_value(const Program *program, const char *name) {
   return false;
 }
 
-/* Does the path match a name of this value that is not that of a parameter's
- * new value? */
-static bool means_value(const Program *program, const char *path,
-                        const char *name) {
+bool path_means_value(const Program *program, const char *path,
+                      const char *name) {
   if (selector_matches(path, name) && !is_stored_value(program, name))
     return true;
   const AliasTable *aliases = &program->alias;
@@ -50,7 +48,7 @@ bool path_is_computed(const Program *program, const char *path) {
       const Node *node = graph_node(graph, id);
       if (!node_is_leaf(node) && node->phase == PHASE_FORWARD &&
           path_matches(program, path, node->name) &&
-          means_value(program, path, node->name))
+          path_means_value(program, path, node->name))
         return true;
     }
   }
@@ -81,9 +79,35 @@ static const char *misplaced_propagate(const Program *program,
                 : NULL;
 }
 
-static const char *misplaced_scale(const Program *program,
-                                   const Selector *selector, Scaling scaling) {
+/* A format that f32 has no more exponents than holds what f32 does. */
+static bool needs_no_scale(Format format) {
+  return format != FORMAT_NONE && !format_is_short(format);
+}
+
+static const char *misplaced_measure(const Program *program,
+                                     const Selector *selector,
+                                     const Settings *settings) {
   SelectorKind kind = selector->kind;
+  bool stored = kind == SELECT_PARAM || kind == SELECT_STATE ||
+                (kind == SELECT_PATH && path_is_param(program, selector->path));
+  if (kind == SELECT_DEFAULT)
+    return "a scale is measured of what a rule names; `default` propagates";
+  if (stored && settings->amax_history > 0)
+    return "a parameter or state is measured when it is stored: `history` is "
+           "for operands and computed values";
+  if ((kind == SELECT_MATMUL || kind == SELECT_CONV) &&
+      needs_no_scale(settings->forward) && needs_no_scale(settings->gradient))
+    return "operands in a format with the exponents of f32 need no scale";
+  return NULL;
+}
+
+static const char *misplaced_scale(const Program *program,
+                                   const Selector *selector,
+                                   const Settings *settings) {
+  Scaling scaling = settings->scaling;
+  SelectorKind kind = selector->kind;
+  if (settings->scaling == SCALING_RMS || settings->scaling == SCALING_AMAX)
+    return misplaced_measure(program, selector, settings);
   if (kind == SELECT_MATMUL || kind == SELECT_CONV || kind == SELECT_GATHER)
     return "an operand has the scale of its value: `scale` of a product is not "
            "carried out by this version";
@@ -138,6 +162,6 @@ const char *misplaced_setting(const Program *program, const Selector *selector,
   if (!what)
     what = misplaced_rounding(selector->kind, settings);
   if (!what && settings->scaling != SCALING_UNSET)
-    what = misplaced_scale(program, selector, settings->scaling);
+    what = misplaced_scale(program, selector, settings);
   return what;
 }

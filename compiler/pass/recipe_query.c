@@ -57,6 +57,7 @@ static void set_scaling(Settings *settings, const Settings *over) {
   settings->amax_granularity = over->amax_granularity;
   settings->amax_group = over->amax_group;
   settings->amax_history = over->amax_history;
+  settings->every = over->every;
 }
 
 static void settings_apply(Settings *settings, const Settings *over) {
@@ -72,8 +73,6 @@ static void settings_apply(Settings *settings, const Settings *over) {
   set_number(&settings->round, over->round);
   set_number(&settings->overflow, over->overflow);
   set_number(&settings->subnormals, over->subnormals);
-  if (over->every > 0)
-    settings->every = over->every;
 }
 
 /* ---- which rule speaks of what ------------------------------------------- */
@@ -330,7 +329,7 @@ static bool path_means_operand(const Program *program, const Graph *graph,
 static bool selector_selects_edge(const Program *program, const Graph *graph,
                                   ValueId id, int operand,
                                   const Selector *selector) {
-  ValueId input = graph_node(graph, id)->input[operand];
+  ValueId input = operand_value(graph, graph_node(graph, id)->input[operand]);
   switch (selector->kind) {
   case SELECT_MATMUL:
     return op_info(graph_node(graph, id)->op)->class == CLASS_matmul;
@@ -371,7 +370,8 @@ static void apply_to_edge(Settings *settings, const Program *program,
 Settings recipe_operand_settings(const Program *program, const Graph *graph,
                                  ProductKind kind, ValueId id, int operand) {
   const Recipe *recipe = graph_recipe(program, graph);
-  const Node *input = graph_node(graph, graph_node(graph, id)->input[operand]);
+  const Node *input = graph_node(
+      graph, operand_value(graph, graph_node(graph, id)->input[operand]));
   Settings settings = settings_unset();
   for (size_t i = 0; i < recipe->rule.length; i++)
     apply_to_edge(&settings, program, graph, id, operand,

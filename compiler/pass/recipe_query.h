@@ -33,6 +33,10 @@ bool selector_selects(const Program *program, const Graph *graph, ValueId id,
 /* Does it speak of the storage of a parameter or state? */
 bool selector_selects_param(const Program *program, const Parameter *param,
                             const Selector *selector);
+/* Does the path match a name of this value that is not that of a parameter's
+ * new value? The name is interned. (recipe_place.c) */
+bool path_means_value(const Program *program, const char *path,
+                      const char *name);
 /* Does it mean a value that the forward pass of some entry computes? */
 bool path_is_computed(const Program *program, const char *path);
 /* Why nothing carries out these settings for this selector; NULL: something
@@ -40,6 +44,10 @@ bool path_is_computed(const Program *program, const char *path);
  * (recipe_place.c) */
 const char *misplaced_setting(const Program *program, const Selector *selector,
                               const Settings *settings);
+/* Is it a copy of a value for a product that wants it at an exponent of its
+ * own (operand_scale.c)? And the value that it is a copy of, or itself. */
+bool node_is_operand_copy(const Graph *graph, ValueId id);
+ValueId operand_value(const Graph *graph, ValueId id);
 /* A whole number made real: where an integer input enters the arithmetic. */
 bool node_enters(const Graph *graph, const Node *node);
 

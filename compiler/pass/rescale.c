@@ -7,6 +7,7 @@
  *   update : rescale          the gradients that enter the optimizer
  *   grad(x) : rescale         the gradient of x
  *   x : rescale, rescale_grad the computed value x, its gradient
+ *   x : scale = rms, amax     the value x, so that it fits its format
  *   default : rescale = auto  what is expected to leave the range of a format
  *                             in which it is read (rescale_range.c)
  *
@@ -16,6 +17,7 @@
  * arXiv 2407.17353, algorithm 5). The rescale takes the value's name and the
  * value becomes its helper, so rules and traces mean the rescaled value.
  */
+#include "compiler/pass/measure.h"
 #include "compiler/pass/recipe_query.h"
 #include "compiler/pass/rescale.h"
 
@@ -88,10 +90,13 @@ static Why why_of(SelectorKind kind) {
                                  : WHY_RULE;
 }
 
-/* The norm by which value `id` is rescaled, or -1: the last match wins. */
-static int wanted_norm(const Rescale *rescale, ValueId id, Why *why) {
+/* The norm by which value `id` is rescaled, or -1, how often and for which
+ * reason: the last match wins. */
+static int wanted_norm(const Rescale *rescale, ValueId id, int64_t *every,
+                       Why *why) {
   const Node *node = graph_node(rescale->graph, id);
   int norm = -1;
+  *every = 0;
   if (node_is_leaf(node) || node->op == OP_STORE || !type_is_real(node->type))
     return -1;
   for (size_t i = 0; i < rescale->recipe->rule.length; i++) {
@@ -100,6 +105,7 @@ static int wanted_norm(const Rescale *rescale, ValueId id, Why *why) {
       int selected =
           selected_norm(rescale, id, &rule->selector.data[j], &rule->settings);
       norm = selected >= 0 ? selected : norm;
+      *every = selected >= 0 ? rule->settings.every : *every;
       *why = selected >= 0 ? why_of(rule->selector.data[j].kind) : *why;
     }
   }
@@ -157,12 +163,15 @@ static const char *helper_again(const GraphCopy *copy, ValueId original) {
 }
 
 void rescale_insert(GraphCopy *copy, NameTable *names, ValueId old,
-                    ValueId first, Norm norm, Why why) {
+                    ValueId first, Measure measure, Why why) {
   ValueId value = copy->map[old];
   Node *original = graph_node(copy->new, value);
   Node node =
       node_make(OP_RESCALE, original->phase, original->type, value, 0, 0);
-  node.attr.by = norm;
+  node.attr.by = measure.by;
+  node.attr.fit = measure.fit;
+  node.attr.every = measure.every;
+  node.attr.history = measure.history;
   node.attr.why = why;
   node.name = original->name;
   node.pinned = original->pinned;
@@ -172,8 +181,23 @@ void rescale_insert(GraphCopy *copy, NameTable *names, ValueId old,
   node.again = original->again;
   if (first)
     original->again = helper_again(copy, first);
-  original->name = name_helper(names, original->name);
+  if (node_is_leaf(original)) { /* an input, whose name is the entry's */
+    node.phase = graph_phase(copy->new);
+    node.pinned = false;
+    node.name = name_suffixed(names, original->name, "s");
+  } else {
+    original->name = name_helper(names, original->name);
+  }
   copy->map[old] = graph_add(copy->new, &node);
+}
+
+/* A rescaled input is still what the entry is given. */
+static void restore_inputs(Graph *graph) {
+  for (size_t i = 0; i < graph->input.length; i++) {
+    const Node *node = graph_node(graph, graph->input.data[i].value);
+    if (node->op != OP_INPUT)
+      graph->input.data[i].value = node->input[0];
+  }
 }
 
 static Graph *rescaled(PassContext *context, const Graph *graph) {
@@ -188,12 +212,20 @@ static Graph *rescaled(PassContext *context, const Graph *graph) {
   GraphCopy copy = graph_copy_begin(context->arena, graph);
   for (ValueId id = 1; id < graph->count; id++) {
     graph_copy_node(&copy, id);
+    int64_t every = 0;
     Why why = WHY_TEXT;
-    int norm = scaled ? wanted_norm(&rescale, id, &why) : -1;
+    int norm = scaled ? wanted_norm(&rescale, id, &every, &why) : -1;
+    Measure measure = {(Norm)norm, FORMAT_NONE, every, 0};
+    ValueId means = first[id] ? first[id] : id;
+    if (scaled && value_measure(program, graph, means, &measure)) {
+      norm = (int)measure.by;
+      why = WHY_RULE;
+    }
     if (norm >= 0)
-      rescale_insert(&copy, names, id, first[id], (Norm)norm, why);
+      rescale_insert(&copy, names, id, first[id], measure, why);
   }
   graph_copy_finish(&copy);
+  restore_inputs(copy.new);
   return copy.new;
 }
 

@@ -176,7 +176,8 @@ static Graph *with_rescales(PassContext *context, const Graph *graph,
   for (ValueId id = 1; id < graph->count; id++) {
     graph_copy_node(&copy, id);
     if (ranges->leaves[id] != FORMAT_NONE)
-      rescale_insert(&copy, names, id, first[id], NORM_L2, WHY_RANGE);
+      rescale_insert(&copy, names, id, first[id],
+                     (Measure){NORM_L2, FORMAT_NONE, 0, 0}, WHY_RANGE);
   }
   graph_copy_finish(&copy);
   return copy.new;

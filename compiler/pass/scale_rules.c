@@ -95,6 +95,10 @@ void scale_leaf(Scaler *scaler, ValueId old, Node *node) {
   }
   const Parameter *param =
       &scaler->context->program->param.data[node->attr.index];
+  if (param->exponent) {
+    node->scale = scaler_state_exponent(scaler, node);
+    return;
+  }
   node_set_scale(node, param->scale,
                  init_log2_rms(param->init) - (double)param->scale.exponent,
                  false);
@@ -231,12 +235,17 @@ void scale_plain(Scaler *scaler, ValueId old, Node *node) {
 void scale_rescale(Scaler *scaler, ValueId old, Node *node) {
   (void)old;
   bool nonnegative = scaler_operand(scaler, node, 0)->estimate.nonnegative;
-  ValueId symbol = scaler_measure(scaler, node);
+  Measure measure = measure_of_node(node);
+  ValueId symbol = scaler_measure(scaler, node, measure);
+  double level = measure_level(measure);
   node->op = OP_REBALANCE;
   Attributes neutral = attributes_neutral();
-  node->attr.by = neutral.by; /* rebalance has neither */
+  node->attr.by = neutral.by; /* rebalance has none of these */
   node->attr.why = neutral.why;
-  node_set_scale(node, scale_make(SCALE_NORMAL, symbol, 0), 0, nonnegative);
+  node->attr.fit = neutral.fit;
+  node->attr.every = neutral.every;
+  node->attr.history = neutral.history;
+  node_set_scale(node, scale_make(SCALE_NORMAL, symbol, 0), level, nonnegative);
 }
 
 void scale_rebalance(Scaler *scaler, ValueId old, Node *node) {
@@ -252,6 +261,10 @@ void scale_exponent(Scaler *scaler, ValueId old, Node *node) {
  * without one holds the values themselves. */
 void scale_store(Scaler *scaler, ValueId old, Node *node) {
   (void)old;
+  if (scaler->context->program->param.data[node->attr.index].exponent) {
+    scaler_store_measured(scaler, node);
+    return;
+  }
   Scale param = scaler->context->program->param.data[node->attr.index].scale;
   Scale value = scaler_operand(scaler, node, 0)->scale;
   if (param.kind == SCALE_NORMAL)

@@ -9,7 +9,7 @@
 #ifndef SG_PASS_SCALE_RULES_H
 #define SG_PASS_SCALE_RULES_H
 
-#include "compiler/pass/pass.h"
+#include "compiler/pass/measure.h"
 
 /* Is told each value of graph number `graph` as scalify would make it; true:
  * take its data as rescaled, of unit rms, from here on. */
@@ -26,16 +26,28 @@ typedef struct {
   int32_t exponent;
 } Prediction;
 
+/* A copy of a value for contractions that want it at a measured exponent. */
+typedef struct OperandScale {
+  Measure measure;
+  ValueId copy; /* new id, or 0 */
+  struct OperandScale *next;
+} OperandScale;
+
 /* The rewriting of one graph. */
 typedef struct {
   PassContext *context;
   GraphCopy copy;
   NameTable *names;
+  const Recipe **storage; /* storage_recipes */
+  uint32_t *stored;       /* per old id: measured_stores */
+  OperandScale **operand; /* per old id: operand_scales */
+  const ProductKind *kind;
   Scale *demand; /* per old id: the scale that a sum must take, or NONE */
   const ValueId *original; /* per old id: what it computes again, or 0 */
   VEC(Prediction) predicted;
   ScaleRounding rounding;    /* of the node in the making */
   uint32_t draw;             /* its random number: of (seed, name) */
+  bool replaced; /* an operand, after its rule: helpers may be left over */
   size_t clamped;            /* exponents out of range so far */
   const char *clamped_first; /* the remark about the first one */
   Span clamped_span;
@@ -126,8 +138,50 @@ Scale scaler_predicted(const Scaler *scaler, Scale scale);
 void scaler_make_static(Scaler *scaler, Node *node, int operand);
 /* The larger of two exponents; a new `$name` where that is not known now. */
 Scale scaler_larger(Scaler *scaler, const Node *node, Scale a, Scale b);
-/* Adds the statistic of operand 0 as `$name`; returns its id. */
-ValueId scaler_measure(Scaler *scaler, const Node *node);
+/* Adds an exponent `$name` for *node, of the given op; its operands and
+ * attributes are the caller's. */
+Node scaler_exponent(Scaler *scaler, const Node *node, Op op);
+/* Adds what is measured of operand 0 as `$name`; returns its id. */
+ValueId scaler_measure(Scaler *scaler, const Node *node, Measure measure);
+/* A name for a helper on the way to *node, made of operand. */
+const char *scaler_helper_name(Scaler *scaler, const Node *node,
+                               const Node *operand);
+
+/* What an op that measures says. */
+Measure measure_of_node(const Node *node);
+/* `value` at the exponent that is measured of it; both are called `name`. */
+ValueId scaler_add_measured(Scaler *scaler, ValueId value, const char *name,
+                            Phase phase, Measure measure);
+/* Was the value just measured in this way, by a rescale or another store? */
+bool value_is_measured_so(const Graph *graph, ValueId value, Measure measure);
+/* ---- scales of operands (operand_scale.c) ---- */
+/* By old node: the measured copies of it that contractions want. */
+OperandScale **operand_scales(const PassContext *context, const Graph *graph);
+/* Makes them, once old node `old` has a new value. */
+void scaler_scale_operands(Scaler *scaler, ValueId old);
+/* Does contraction `old` read one? */
+bool scaler_reads_scaled(const Scaler *scaler, ValueId old);
+/* Lets a contraction that has its scale read them. */
+void scaler_read_scaled(Scaler *scaler, ValueId old, Node *node);
+/* log2 of the rms that data have once they are measured so (measure.c). */
+double measure_level(Measure measure);
+/* ---- exponents in states (measure.c) ---- */
+/* Gives parameters and states that keep measured exponents a state for them,
+ * and forgets those of an earlier run. */
+bool measure_params(PassContext *context, const Recipe **recipe);
+/* The scale of a leaf whose exponent is in a state: reads it. */
+Scale scaler_state_exponent(Scaler *scaler, const Node *node);
+/* By old node: the number of the parameter it is stored in, from 1, where that
+ * one's exponent is measured; else 0. */
+uint32_t *measured_stores(const PassContext *context, const Graph *graph);
+/* Old node `old` was just added: puts what measures it behind it, under its
+ * name. */
+void scaler_measure_stored(Scaler *scaler, ValueId old, uint32_t number);
+/* What a store into such a parameter needs: its operand at the exponent that
+ * is measured of it, and the store of that exponent. */
+void scaler_store_measured(Scaler *scaler, Node *store);
+/* Remembers what a run-time exponent is expected to be. */
+void scaler_predict(Scaler *scaler, ValueId symbol, int32_t exponent);
 /* Is old node `old` an identity that level scaled does without: a marker, or
  * scale control in an entry without scales? Then it is mapped to the value that
  * it repeats (scale_control.c). */

@@ -56,7 +56,7 @@ static void remark_clamped(const Scaler *scaler) {
 
 /* A temporary on the way to *node. It continues the numbering of the operand
  * where that is a temporary itself, else of the value that is made. */
-static const char *helper_name(Scaler *scaler, const Node *node,
+const char *scaler_helper_name(Scaler *scaler, const Node *node,
                                const Node *operand) {
   const char *base = node->name ? node->name : operand->name;
   if (name_is_helper(operand->name))
@@ -74,7 +74,7 @@ static ValueId add_rebalance(Scaler *scaler, const Node *node, ValueId operand,
   const Type *type =
       type_with_format(scaler->context->program->types, from.type, FORMAT_REAL);
   Node helper = node_make(OP_REBALANCE, node->phase, type, operand, 0, 0);
-  helper.name = helper_name(scaler, node, &from);
+  helper.name = scaler_helper_name(scaler, node, &from);
   helper.span = node->span;
   helper.scale = target;
   helper.estimate = from.estimate;
@@ -135,51 +135,33 @@ void scaler_make_static(Scaler *scaler, Node *node, int operand) {
       add_rebalance(scaler, node, id, scaler_predicted(scaler, scale));
 }
 
-/* Remembers what `symbol` is expected to be: the exponent of data of rms
- * 2^log2_rms at `scale`. Only where a rule needs a static exponent does this
- * matter, and there for precision alone, never for the value. */
-static void predict(Scaler *scaler, ValueId symbol, Scale scale,
-                    double log2_rms) {
-  double level = scaler_predicted(scaler, scale).exponent;
-  if (!isinf(log2_rms))
-    level += log2_rms;
-  Prediction prediction = {symbol, level_exponent(level, SCALE_DOWN, 0)};
-  vec_push(&scaler->predicted, prediction);
-}
-
 /* `$name` beside `%name`: the two kinds of names do not meet. */
-static ValueId add_exponent(Scaler *scaler, const Node *node, Op op) {
+Node scaler_exponent(Scaler *scaler, const Node *node, Op op) {
   TypeTable *types = scaler->context->program->types;
   Node exponent =
       node_make(op, node->phase, type_scalar(types, FORMAT_I32), 0, 0, 0);
   exponent.name = node->name;
   exponent.span = node->span;
-  return graph_add(scaler->copy.new, &exponent);
+  return exponent;
 }
 
 Scale scaler_larger(Scaler *scaler, const Node *node, Scale a, Scale b) {
   if (a.symbol == b.symbol)
     return a.exponent >= b.exponent ? a : b;
-  ValueId id = add_exponent(scaler, node, OP_MAX_EXPONENT);
-  Node *larger = graph_node(scaler->copy.new, id);
-  larger->attr.term[0] = a;
-  larger->attr.term[1] = b;
+  Node larger = scaler_exponent(scaler, node, OP_MAX_EXPONENT);
+  larger.attr.term[0] = a;
+  larger.attr.term[1] = b;
+  ValueId id = graph_add(scaler->copy.new, &larger);
   int32_t first = scaler_predicted(scaler, a).exponent;
   int32_t second = scaler_predicted(scaler, b).exponent;
-  predict(scaler, id, scale_static(first > second ? first : second), 0);
+  scaler_predict(scaler, id, first > second ? first : second);
   return scale_make(SCALE_NORMAL, id, 0);
 }
 
-ValueId scaler_measure(Scaler *scaler, const Node *node) {
-  ValueId operand = node->input[0];
-  ValueId id = add_exponent(scaler, node, OP_NORM_EXPONENT);
-  Node *measured = graph_node(scaler->copy.new, id);
-  measured->input[0] = operand;
-  measured->attr.by = node->attr.by;
-  measured->attr.why = node->attr.why;
-  const Node *from = graph_node(scaler->copy.new, operand);
-  predict(scaler, id, from->scale, from->estimate.log2_rms);
-  return id;
+/* Only where a rule needs a static exponent does this matter, and there for
+ * precision alone, never for the value. */
+void scaler_predict(Scaler *scaler, ValueId symbol, int32_t exponent) {
+  vec_push(&scaler->predicted, ((Prediction){symbol, exponent}));
 }
 
 void scaler_set(Scaler *scaler, Node *node, ValueId symbol, int64_t exponent,
@@ -218,25 +200,14 @@ static int32_t initial_exponent(const Parameter *param,
                                    : exponent;
 }
 
-static bool scale_param(PassContext *context, const Recipe *recipe,
+static void scale_param(PassContext *context, const Recipe *recipe,
                         Parameter *param) {
   param->scale = scale_none();
   if (!type_is_real(param->type) || recipe_is_unscaled(recipe))
-    return true;
+    return;
   Settings settings = recipe_param_settings(context->program, recipe, param);
-  if (settings.scaling == SCALING_NONE)
-    return true;
-  bool measured = settings.scaling == SCALING_RMS ||
-                  (settings.scaling == SCALING_AMAX && !param->state);
-  if (measured) {
-    diagnose_error(context->diagnostics, param->span, "E0503",
-                   "%s: this version keeps parameters and states at a fixed "
-                   "exponent only (`scale = fixed`)",
-                   param->name);
-    return false;
-  }
-  param->scale = scale_static(initial_exponent(param, &settings));
-  return true;
+  if (settings.scaling != SCALING_NONE)
+    param->scale = scale_static(initial_exponent(param, &settings));
 }
 
 /* The last rule that sets a scale for the role. What `default` says about
@@ -275,8 +246,8 @@ static bool scale_params(PassContext *context) {
   bool good = check_role(context, recipe, SELECT_PARAM) &&
               check_role(context, recipe, SELECT_STATE);
   for (size_t i = 0; i < program->param.length; i++)
-    good &= scale_param(context, each[i], &program->param.data[i]);
-  return good;
+    scale_param(context, each[i], &program->param.data[i]);
+  return good && measure_params(context, each);
 }
 
 /* ---- the walk ----------------------------------------------------------- */
@@ -298,9 +269,10 @@ static Scale *find_demands(const PassContext *context, const Graph *graph) {
     if (store->op != OP_STORE)
       continue;
     const Node *value = graph_node(graph, store->input[0]);
-    if (makes_on_demand(value) && demand[store->input[0]].kind == SCALE_NONE)
-      demand[store->input[0]] =
-          context->program->param.data[store->attr.index].scale;
+    const Parameter *param = &context->program->param.data[store->attr.index];
+    if (makes_on_demand(value) && !param->exponent &&
+        demand[store->input[0]].kind == SCALE_NONE)
+      demand[store->input[0]] = param->scale;
   }
   return demand;
 }
@@ -356,7 +328,7 @@ static uint32_t draw_exponent(const Scaler *scaler, const Node *node) {
 /* One node of a scaled entry: the rule of its op, with the rounding mode that
  * the recipe has for this value. */
 static void scale_node(Scaler *scaler, const Graph *old, ValueId id) {
-  if (scaler_again(scaler, id))
+  if (!scaler_reads_scaled(scaler, id) && scaler_again(scaler, id))
     return;
   Node node = graph_copy_prepare(&scaler->copy, id);
   node.remat = NULL;
@@ -366,8 +338,11 @@ static void scale_node(Scaler *scaler, const Graph *old, ValueId id) {
     scaler->draw = draw_exponent(scaler, &node);
   scale_rule(node.op)(scaler, id, &node);
   keep_format(scaler, &node);
+  scaler_read_scaled(scaler, id, &node);
   scaler->copy.map[id] = graph_add(scaler->copy.new, &node);
   bridge_param(scaler, id, true);
+  if (scaler->stored[id])
+    scaler_measure_stored(scaler, id, scaler->stored[id]);
 }
 
 /* Without scales only the borders to scaled parameters need anything. */
@@ -389,32 +364,41 @@ static void expect_unit_data(Scaler *scaler, Node *node) {
 }
 
 /* The new graph of one entry; the names of the old one are all kept. */
-static Graph *scale_graph(PassContext *context, size_t index,
-                          EstimateWatch *watch, void *user) {
+static Graph *scale_graph(PassContext *context, const Recipe **storage,
+                          size_t index, EstimateWatch *watch, void *user) {
   Program *program = context->program;
   const Graph *old = program->graph.data[index];
-  Scaler scaler = {.context = context, .estimates = watch != NULL};
+  Scaler scaler = {
+      .context = context, .storage = storage, .estimates = watch != NULL};
   scaler.copy = graph_copy_begin(context->arena, old);
   scaler.names = name_table_new(context->arena, program->interner, old);
   scaler.demand = find_demands(context, old);
   scaler.original = graph_originals(context->arena, old);
+  scaler.stored = measured_stores(context, old);
+  scaler.operand = operand_scales(context, old);
+  scaler.kind = contraction_kinds(context->arena, old);
   bool scaled = !recipe_is_unscaled(graph_recipe(program, old));
   for (ValueId id = 1; id < old->count; id++) {
-    if (scaler_leaves_out(&scaler, id, scaled))
-      continue;
-    if (scaled)
+    bool left_out = scaler_leaves_out(&scaler, id, scaled);
+    if (!left_out && scaled)
       scale_node(&scaler, old, id);
-    else
+    else if (!left_out)
       copy_node(&scaler, id);
     Node *made = graph_node(scaler.copy.new, scaler.copy.map[id]);
-    if (watch && watch(user, index, id, made))
+    if (watch && !left_out && watch(user, index, id, made))
       expect_unit_data(&scaler, made);
+    if (scaled)
+      scaler_scale_operands(&scaler, id);
   }
   graph_copy_finish(&scaler.copy);
   if (!watch)
     remark_clamped(&scaler);
   vec_free(&scaler.predicted);
-  return scaler.copy.new;
+  if (!scaler.replaced)
+    return scaler.copy.new;
+  Graph *swept = graph_swept(context->arena, scaler.copy.new);
+  graph_free(scaler.copy.new);
+  return swept;
 }
 
 /* What an estimate would say, scalify says later. */
@@ -427,14 +411,17 @@ void estimate_graphs(PassContext *context, EstimateWatch *watch, void *user) {
   Diagnostics *told = context->diagnostics;
   context->diagnostics =
       diagnostics_new(context->arena, program->sources, tell_nobody, NULL);
-  Scale *kept = NEW_ARRAY(context->arena, Scale, program->param.length + 1);
-  for (size_t i = 0; i < program->param.length; i++)
-    kept[i] = program->param.data[i].scale;
+  size_t count = program->param.length;
+  Parameter *kept = NEW_ARRAY(context->arena, Parameter, count + 1);
+  for (size_t i = 0; i < count; i++)
+    kept[i] = program->param.data[i];
   bool scaled = scale_params(context);
+  const Recipe **storage = storage_recipes(context->arena, program);
   for (size_t i = 0; scaled && i < program->graph.length; i++)
-    graph_free(scale_graph(context, i, watch, user));
-  for (size_t i = 0; i < program->param.length; i++)
-    program->param.data[i].scale = kept[i];
+    graph_free(scale_graph(context, storage, i, watch, user));
+  for (size_t i = 0; i < count; i++)
+    program->param.data[i] = kept[i];
+  program->param.length = count; /* without states of exponents */
   context->diagnostics = told;
 }
 
@@ -442,7 +429,8 @@ bool pass_scalify(PassContext *context) {
   Program *program = context->program;
   if (!scale_params(context))
     return false;
+  const Recipe **storage = storage_recipes(context->arena, program);
   for (size_t i = 0; i < program->graph.length; i++)
-    graph_replace(program, i, scale_graph(context, i, NULL, NULL));
+    graph_replace(program, i, scale_graph(context, storage, i, NULL, NULL));
   return diagnostics_errors(context->diagnostics) == 0;
 }

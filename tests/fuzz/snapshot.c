@@ -110,7 +110,8 @@ static bool run_entries(Snapshot *snapshot, int which, Arena *arena,
           evaluator_value(evaluator, graph, graph->result.data[j].value));
   }
   for (size_t i = 0; i < program->param.length; i++)
-    keep_tensor(snapshot, which, evaluator_param(evaluator, (int)i));
+    if (!program->param.data[i].measured)
+      keep_tensor(snapshot, which, evaluator_param(evaluator, (int)i));
   return true;
 }
 

@@ -91,7 +91,7 @@ ValueId make_marked(Smith *s, Op op) {
   ValueId x = smith_pick(s, FORMAT_REAL, 0, SMITH_RANK);
   if (!x)
     return 0;
-  unsigned attributes = op_info(op)->attributes;
+  AttributeSet attributes = op_info(op)->attributes;
   Node node = smith_node(s, op, x, 0, 0);
   if (attributes & ATTR_EXPONENT)
     node.attr.exponent = dice_range(&s->dice, -60, 60);
@@ -99,6 +99,31 @@ ValueId make_marked(Smith *s, Op op) {
     node.attr.to = to[dice_below(&s->dice, 5)];
   if (attributes & ATTR_BY)
     node.attr.by = (Norm)dice_below(&s->dice, NORM_COUNT);
+  return smith_emit(s, &node);
+}
+
+/* Measured each time, every so often, or by what was before. */
+ValueId make_rescale(Smith *s, Op op) {
+  static const Format fit[] = {FORMAT_NONE, FORMAT_NONE, FORMAT_F16,
+                               FORMAT_E4M3, FORMAT_E5M2};
+  ValueId x = smith_pick(s, FORMAT_REAL, 0, SMITH_RANK);
+  if (!x)
+    return 0;
+  Node node = smith_node(s, op, x, 0, 0);
+  node.attr.by = (Norm)dice_below(&s->dice, NORM_COUNT);
+  node.attr.fit = fit[dice_below(&s->dice, 5)];
+  if (node.attr.fit != FORMAT_NONE)
+    node.attr.by = NORM_MAX;
+  switch (dice_below(&s->dice, 4)) {
+  case 0:
+    node.attr.every = dice_range(&s->dice, 1, 3);
+    break;
+  case 1:
+    node.attr.history = dice_range(&s->dice, 1, 3);
+    break;
+  default:
+    break;
+  }
   return smith_emit(s, &node);
 }
 
@@ -177,7 +202,7 @@ ValueId make_select(Smith *s, Op op) {
 /* ---- random numbers, moved images ---------------------------------------- */
 
 ValueId make_random(Smith *s, Op op) {
-  unsigned attributes = op_info(op)->attributes;
+  AttributeSet attributes = op_info(op)->attributes;
   Node node = smith_node(s, op, 0, 0, 0);
   Extent extent = smith_extent(s, 0, SMITH_RANK);
   node.type =

@@ -279,6 +279,32 @@ static void test_unmeasured(void **state) {
   lab_free(lab);
 }
 
+/* Exponents at which the largest element fits a format, about the boundary. */
+static void test_fitting(void **state) {
+  (void)state;
+  static const Format fit[] = {FORMAT_E4M3, FORMAT_E5M2, FORMAT_F16,
+                               FORMAT_E2M1};
+  Lab *lab = lab_new(LEVEL_FINAL);
+  for (size_t i = 0; i < sizeof fit / sizeof *fit; i++) {
+    float max = (float)format_max(fit[i]);
+    const double rows[][3] = {{max, 1, -2},
+                              {-ldexp(nextafterf(max, INFINITY), -40), 0, 0},
+                              {nextafterf(max, 0), NAN, 0},
+                              {ldexp(5, -149), 0, 0}};
+    for (size_t r = 0; r < 4 && lab->graph->input.length < 15; r++) {
+      ValueId x = lab_input(lab, FORMAT_F32, SHAPE(3), rows[r]);
+      lab_scale(lab, x, 0);
+      ValueId e = lab_op(lab, OP_NORM_EXPONENT, FORMAT_I32, SCALAR, x, 0, 0);
+      lab_node(lab, e)->attr.by = NORM_MAX;
+      lab_node(lab, e)->attr.fit = fit[i];
+      ValueId y = lab_op(lab, OP_REBALANCE, FORMAT_F32, SHAPE(3), x, 0, 0);
+      lab_node(lab, y)->scale = scale_make(SCALE_NORMAL, e, 0);
+    }
+  }
+  lab_compare_apart(lab);
+  lab_free(lab);
+}
+
 /* ---- reductions ---------------------------------------------------------- */
 
 static void sums(Lab *lab, int64_t a, int64_t b, Format format, uint64_t seed) {
@@ -553,6 +579,7 @@ int main(void) {
       cmocka_unit_test(test_wide_rows),    cmocka_unit_test(test_casts),
       cmocka_unit_test(test_decoding),     cmocka_unit_test(test_conversions),
       cmocka_unit_test(test_exponents),    cmocka_unit_test(test_unmeasured),
+      cmocka_unit_test(test_fitting),
       cmocka_unit_test(test_sums),         cmocka_unit_test(test_long_sums),
       cmocka_unit_test(test_sum_patterns), cmocka_unit_test(test_long_norms),
       cmocka_unit_test(test_softmax),      cmocka_unit_test(test_argmax),

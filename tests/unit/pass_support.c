@@ -315,7 +315,8 @@ Outcome *sketch_outcome(Sketch *s, Precision precision) {
     keep_tensor(outcome, evaluator_value(s->evaluator, graph,
                                          graph->result.data[i].value));
   for (size_t i = 0; i < s->program->param.length; i++)
-    keep_tensor(outcome, evaluator_param(s->evaluator, (int)i));
+    if (!s->program->param.data[i].measured)
+      keep_tensor(outcome, evaluator_param(s->evaluator, (int)i));
   return outcome;
 }
 

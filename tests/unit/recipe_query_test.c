@@ -461,11 +461,13 @@ static void unused_recipes_are_not_checked(void **state) {
 
 static void what_is_not_carried_out_is_refused(void **state) {
   (void)state;
-  refused("matmul", scaling(SCALING_AMAX), "rule `matmul`: `scale = amax`");
-  refused("state", scaling(SCALING_RMS), "`scale = rms`");
-  Settings settings = rescale(-1, NORM_L2);
-  settings.every = 16;
-  refused("loss", settings, "`every`");
+  Settings settings = scaling(SCALING_AMAX);
+  settings.amax_granularity = "row";
+  refused("matmul", settings, "`amax(tensor)` is");
+  settings = scaling(SCALING_AMAX);
+  settings.amax_granularity = "group";
+  settings.amax_group = 32;
+  refused("net.l1.w", settings, "a tensor has one exponent");
   settings = settings_unset();
   settings.accumulate = FORMAT_F16;
   refused("matmul", settings, "`acc` is f32: all arithmetic is in f32");
@@ -482,10 +484,44 @@ static void what_is_not_carried_out_is_refused(void **state) {
   accepted("param", scaling(SCALING_FIXED));
 }
 
+static void measured_scales_have_their_places(void **state) {
+  (void)state;
+  Settings rms = scaling(SCALING_RMS), amax = scaling(SCALING_AMAX);
+  accepted("matmul, conv", amax);
+  accepted("param, state, net.l1.w", rms);
+  accepted("net.h, grad(net.h), net.l1", amax);
+  accepted("input, activation, softmax", rms);
+  refused("default", rms, "`default` propagates");
+  Settings wide = amax;
+  wide.forward = wide.gradient = FORMAT_BF16;
+  refused("matmul", wide, "need no scale");
+  accepted("net.h", wide);
+  wide.gradient = FORMAT_E5M2;
+  accepted("matmul", wide);
+  Settings delayed = amax;
+  delayed.amax_history = 16;
+  accepted("matmul, net.h", delayed);
+  refused("state", delayed, "`history` is for");
+  refused("net.l1.w", delayed, "`history` is for");
+  delayed.every = 4;
+  refused("matmul", delayed, "a history is of every step");
+  delayed.every = 0;
+  delayed.amax_history = EXPONENT_HISTORY + 1;
+  refused("matmul", delayed, "a history has up to");
+  Settings every = rescale(-1, NORM_L2);
+  every.every = 16;
+  accepted("loss", every);
+  every = settings_unset();
+  every.every = 16;
+  refused("loss", every, "`every` belongs to");
+}
+
 static void inherited_settings_are_refused_too(void **state) {
   (void)state;
   Sketch *s = step_new();
-  sketch_rule(s, "matmul", scaling(SCALING_AMAX));
+  Settings rows = scaling(SCALING_AMAX);
+  rows.amax_granularity = "row";
+  sketch_rule(s, "matmul", rows);
   Recipe *recipe = &s->program->recipe.data[1];
   recipe->rule.data[recipe->rule.length - 1].own = false;
   assert_false(checked(s));
@@ -527,20 +563,6 @@ static void a_rescale_needs_scales(void **state) {
   sketch_free(s);
 }
 
-static void narrow_states_are_refused(void **state) {
-  (void)state;
-  Sketch *s = sketch_new(ENTRY_TRAIN);
-  sketch_state(s, "opt.m.w", EXTENT(3));
-  sketch_recipe(s, "mine");
-  sketch_rule(s, "default", format(FORMAT_BF16));
-  assert_false(checked(s));
-  assert_non_null(strstr(s->messages.data, "rule `default`: state opt.m.w "
-                                           "would be stored in bf16"));
-  sketch_rule(s, "state", format(FORMAT_F32));
-  assert_true(checked(s));
-  sketch_free(s);
-}
-
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(default_holds_for_all_but_single_numbers),
@@ -569,11 +591,11 @@ int main(void) {
       cmocka_unit_test(inherited_paths_may_name_nothing),
       cmocka_unit_test(unused_recipes_are_not_checked),
       cmocka_unit_test(what_is_not_carried_out_is_refused),
+      cmocka_unit_test(measured_scales_have_their_places),
       cmocka_unit_test(inherited_settings_are_refused_too),
       cmocka_unit_test(misplaced_rescales_are_refused),
       cmocka_unit_test(automatic_rescales_are_for_default),
       cmocka_unit_test(a_rescale_needs_scales),
-      cmocka_unit_test(narrow_states_are_refused),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
 /* Compiled --strict code equals the evaluator, bit for bit, over 20 train
- * steps of examples/mlp, in f32 and fp8, for several processors and thread
+ * steps of examples/mlp, in f32 and fp8, and of a program with states, for several processors and thread
  * counts. Full size in an optimised build, small under sanitizers.
  *
  * The object is linked with the runtime into a shared object and called in
@@ -72,8 +72,8 @@ static void load_functions(Loaded *loaded) {
   assert_true(loaded->session_open && loaded->run_step);
 }
 
-static void load(Loaded *loaded, const char *recipe, const char *march,
-                 Size size) {
+static void load(Loaded *loaded, const char *path, const char *recipe,
+                 const char *march, Size size) {
   char object[] = "/tmp/sg-strict-XXXXXX.o", shared[64], command[2048];
   int file = mkstemps(object, 2);
   assert_true(file >= 0);
@@ -86,7 +86,7 @@ static void load(Loaded *loaded, const char *recipe, const char *march,
   assert_int_equal(sg_set(sg, "march", march), SG_OK);
   assert_int_equal(sg_set(sg, "define", size.hidden), SG_OK);
   assert_int_equal(sg_set(sg, "define", size.batch), SG_OK);
-  assert_int_equal(sg_load(sg, "examples/mlp/mlp.sg"), SG_OK);
+  assert_int_equal(sg_load(sg, path), SG_OK);
   assert_int_equal(sg_emit(sg, "obj", object), SG_OK);
   loaded->graph = program_graph(sg->program, "fit");
   assert_non_null(loaded->graph);
@@ -176,12 +176,12 @@ static void compare_results(const Loaded *loaded, const Session *session,
 /* ---- 20 steps
  * --------------------------------------------------------------------- */
 
-static void compare_runs(const char *recipe, const char *march, int threads,
-                         Size size) {
+static void compare_steps(const char *path, const char *recipe,
+                          const char *march, int threads, Size size) {
   Loaded loaded;
   Session session;
   Run run;
-  load(&loaded, recipe, march, size);
+  load(&loaded, path, recipe, march, size);
   const Graph *graph = loaded.graph;
   assert_int_equal(loaded.session_open(&session, loaded.program, threads), 0);
   loaded.session_initialize(&session, 1);
@@ -209,6 +209,20 @@ static void compare_runs(const char *recipe, const char *march, int threads,
   loaded.run_close(&run);
   loaded.session_close(&session);
   sg_close(loaded.sg);
+}
+
+static void compare_runs(const char *recipe, const char *march, int threads,
+                         Size size) {
+  compare_steps("examples/mlp/mlp.sg", recipe, march, threads, size);
+}
+
+/* Exponents that are measured at run time: of states and of operands. */
+static void measured_on_this_processor(void **state) {
+  (void)state;
+  static const char *const recipe[] = {"fp8_state16", "states8", "params"};
+  for (size_t i = 0; i < sizeof recipe / sizeof *recipe; i++)
+    compare_steps("tests/unit/Inputs/measured.sg", recipe[i], "native", 2,
+                  small);
 }
 
 static void f32_on_this_processor(void **state) {
@@ -255,6 +269,7 @@ int main(void) {
       cmocka_unit_test(f32_on_x86_64_v3),
       cmocka_unit_test(fp8_on_x86_64_v3),
       cmocka_unit_test(fp8_on_plain_x86_64),
+      cmocka_unit_test(measured_on_this_processor),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
