@@ -143,14 +143,27 @@ static void add_node(Annotation *annotation, const Graph *graph,
   buffer_free(&text);
 }
 
+/* A parameter whose exponent is in a state. */
+static void add_measured(Annotation *annotation, LineFacts *line,
+                         const Parameter *param) {
+  Buffer text = {0};
+  print_value(&text, NULL, param->type, scale_none());
+  buffer_printf(&text, " 2^@%s", param->exponent);
+  add_answer(annotation, &line->value, &text);
+  buffer_free(&text);
+}
+
 static void add_parameters(Annotation *annotation) {
   const Program *program = annotation->sg->program;
   for (size_t i = 0; i < program->param.length; i++) {
     const Parameter *param = &program->param.data[i];
     LineFacts *line = line_of(annotation, param->span);
-    if (!line)
+    if (!line || param->measured)
       continue;
-    add_value(annotation, line, NULL, param->type, param->scale);
+    if (param->exponent)
+      add_measured(annotation, line, param);
+    else
+      add_value(annotation, line, NULL, param->type, param->scale);
   }
 }
 

@@ -84,7 +84,8 @@ void plain_print(Buffer *out, const PlainAttribute *plain,
     break;
   case PLAIN_format: {
     Format format = *(const Format *)field;
-    buffer_text(out, format == FORMAT_NONE ? "none" : format_info(format)->text);
+    buffer_text(out,
+                format == FORMAT_NONE ? "none" : format_info(format)->text);
     break;
   }
   }

@@ -281,12 +281,20 @@ static bool node_evaluate(Frame *frame) {
   return true;
 }
 
-/* The update waits for the last micro-batch; leaves have no phase to keep. */
+/* The update waits for the last micro-batch. Leaves have no phase to keep, but
+ * they wait for their exponents. */
+static Phase evaluation_phase(const Graph *graph, const Node *node) {
+  if (!node_is_leaf(node))
+    return node->phase;
+  return node->scale.symbol ? graph_node(graph, node->scale.symbol)->phase
+                            : PHASE_FORWARD;
+}
+
 static bool micro_evaluate(Evaluator *evaluator, const Graph *graph,
                            const Tensor *inputs, bool last) {
   for (ValueId id = 1; id < graph->count; id++) {
     const Node *node = graph_node(graph, id);
-    if (node->phase == PHASE_UPDATE && !last && !node_is_leaf(node))
+    if (evaluation_phase(graph, node) == PHASE_UPDATE && !last)
       continue;
     Frame frame = {evaluator, graph, node, id, inputs, NULL};
     if (!node_evaluate(&frame))

@@ -6,7 +6,9 @@
 
 /* Narrow formats saturate when stored; more than one element in so many at the
  * end of the range is a burst (semantics.md, Exponents). */
-enum { SATURATED_SHARE = 1000 };
+/* Where the exponent follows from the largest element, so many are at the end
+ * by design. */
+enum { SATURATED_SHARE = 1000, FITTED = 16 };
 
 /* `value` is data: the exponent stands beside it, as in the listings. */
 static int found(const Session *session, const char *name, int64_t exponent,
@@ -44,7 +46,10 @@ static int check_param(const Session *session, int64_t p) {
       return found(session, param->name, session_exponent(session, p), value);
     saturated += fabs(value) >= most;
   }
-  if (saturated <= count / SATURATED_SHARE)
+  int64_t fine = count / SATURATED_SHARE;
+  if (param->exponent_state > 0)
+    fine += FITTED;
+  if (saturated <= fine)
     return EXIT_FINE;
   complain("check: %s: %" PRId64 " of %" PRId64 " elements are saturated at "
            "%g (times 2^%" PRId64 ") after step %" PRIu64,

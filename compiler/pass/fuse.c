@@ -232,14 +232,22 @@ static Phase store_phase(const Fuser *fuser, const Node *store) {
   return phase;
 }
 
+/* A parameter whose exponent is in a state waits for the reading of that. */
+static Phase node_phase(const Fuser *fuser, const Node *node) {
+  if (node->op == OP_STORE)
+    return store_phase(fuser, node);
+  bool waits = node_is_leaf(node) && node->scale.symbol != 0;
+  return waits ? graph_node(fuser->old, node->scale.symbol)->phase
+               : node->phase;
+}
+
 /* One group per node to begin with, numbered like the nodes. */
 static void start_groups(Fuser *fuser) {
   for (ValueId id = 1; id < fuser->count; id++) {
     const Node *node = graph_node(fuser->old, id);
-    bool store = node->op == OP_STORE;
     fuser->group[id] =
         (Group){.form = op_kernel_form(node->op),
-                .phase = store ? store_phase(fuser, node) : node->phase,
+                .phase = node_phase(fuser, node),
                 .space = node->type,
                 .first = id};
   }

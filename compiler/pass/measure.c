@@ -122,7 +122,8 @@ static ValueId add_held(Scaler *scaler, const Node *node, ValueId now,
 /* Steps follow one another in training alone: elsewhere each call measures. */
 ValueId scaler_measure(Scaler *scaler, const Node *node, Measure measure) {
   bool steps = scaler->copy.old->kind == ENTRY_TRAIN;
-  bool held = steps && measure.every > 1, delayed = steps && measure.history > 0;
+  bool held = steps && measure.every > 1,
+       delayed = steps && measure.history > 0;
   Node now = scaler_exponent(scaler, node, OP_NORM_EXPONENT);
   now.input[0] = node->input[0];
   now.attr.by = measure.by;
@@ -152,20 +153,19 @@ ValueId scaler_measure(Scaler *scaler, const Node *node, Measure measure) {
 static bool is_measured(const Parameter *param, const Settings *settings) {
   if (settings->scaling == SCALING_RMS || settings->scaling == SCALING_AMAX)
     return true;
-  bool says = settings->scaling == SCALING_FIXED ||
-              settings->scaling == SCALING_NONE;
+  bool says =
+      settings->scaling == SCALING_FIXED || settings->scaling == SCALING_NONE;
   return param->state && param->type->rank > 0 && !says &&
          format_rounds(settings->forward);
 }
 
-/* A state of less than 32 bits whose rule says nothing: by rms in 16 bits,
- * where the mean counts, by the largest in 8, where the range is short. */
+/* A state of less than 32 bits whose rule says nothing: by its largest element,
+ * for what a square of a small gradient loses below, no mean makes up; in bf16,
+ * which has the exponents of f32, by its rms. */
 static Measure param_measure(const Settings *settings) {
   Settings own = *settings;
-  bool says =
-      own.scaling == SCALING_RMS || own.scaling == SCALING_AMAX;
-  if (!says)
-    own.scaling = format_is_short(own.forward) && format_bytes(own.forward) == 1
+  if (own.scaling != SCALING_RMS && own.scaling != SCALING_AMAX)
+    own.scaling = own.forward != FORMAT_NONE && format_is_short(own.forward)
                       ? SCALING_AMAX
                       : SCALING_RMS;
   return measure_of_settings(&own, own.forward);
@@ -276,7 +276,8 @@ void scaler_measure_stored(Scaler *scaler, ValueId old, uint32_t number) {
   Node *symbol = graph_node(scaler->copy.new, shown.scale.symbol);
   if (symbol->name == shown.name) /* its own exponent, as in max_exponent */
     symbol->name = node->name;
-  ValueId id = scaler_add_measured(scaler, value, shown.name, shown.phase, measure);
+  ValueId id =
+      scaler_add_measured(scaler, value, shown.name, shown.phase, measure);
   Node *measured = graph_node(scaler->copy.new, id);
   measured->probe = shown.probe;
   if (shown.pinned && shown.op != OP_CAST) {

@@ -43,8 +43,8 @@ static bool sets_scale(const Program *program, const Graph *graph, ValueId id,
 
 static bool may_be_measured(const Node *node) {
   return type_is_real(node->type) && node->type->rank > 0 &&
-         node->op != OP_PARAM && node->op != OP_CONST &&
-         node->op != OP_STORE && !node_is_placeholder(node);
+         node->op != OP_PARAM && node->op != OP_CONST && node->op != OP_STORE &&
+         !node_is_placeholder(node);
 }
 
 bool value_measure(const Program *program, const Graph *graph, ValueId id,
@@ -63,7 +63,7 @@ bool value_measure(const Program *program, const Graph *graph, ValueId id,
   }
   if (last.scaling != SCALING_RMS && last.scaling != SCALING_AMAX)
     return false;
-  *out = measure_of_settings(
-      &last, recipe_value_settings(program, graph, id).forward);
+  *out = measure_of_settings(&last,
+                             recipe_value_settings(program, graph, id).forward);
   return true;
 }

@@ -6,7 +6,8 @@
  *
  *   $x.s               = norm_exponent(%x, fit = e4m3, by = max)
  *   %x.s : * 2^$x.s    = rebalance(%x)
- *   %y   : * 2^-3      = einsum(%x.s, @w, "b i, o i -> b o", shift = ($x.s - 4))
+ *   %y   : * 2^-3      = einsum(%x.s, @w, "b i, o i -> b o", shift = ($x.s -
+ * 4))
  *
  * This is FP8-AMAX (Perez et al., arXiv 2309.17224): the largest element of the
  * tensor is the largest that the format holds, and the exponent is undone after
@@ -54,8 +55,8 @@ OperandScale **operand_scales(const PassContext *context, const Graph *graph) {
   for (ValueId id = 1; id < graph->count; id++) {
     const Node *node = graph_node(graph, id);
     for (int i = 0; contracts(node) && i < 2; i++) {
-      Settings settings = recipe_operand_settings(context->program, graph,
-                                                  kind[id], id, i);
+      Settings settings =
+          recipe_operand_settings(context->program, graph, kind[id], id, i);
       Measure measure;
       if (!operand_measure(&settings, &measure))
         continue;
@@ -75,10 +76,9 @@ void scaler_scale_operands(Scaler *scaler, ValueId old) {
         value_is_measured_so(scaler->copy.new, value, scale->measure))
       continue; /* zeros and infinities are the same at every exponent */
     const char *name = node->name ? node->name : "constant";
-    scale->copy =
-        scaler_add_measured(scaler, value,
-                            name_suffixed(scaler->names, name, "s"),
-                            graph_phase(scaler->copy.new), scale->measure);
+    scale->copy = scaler_add_measured(
+        scaler, value, name_suffixed(scaler->names, name, "s"),
+        graph_phase(scaler->copy.new), scale->measure);
   }
 }
 
@@ -86,9 +86,8 @@ void scaler_scale_operands(Scaler *scaler, ValueId old) {
 static ValueId copy_for(const Scaler *scaler, ValueId old, int i) {
   const Graph *graph = scaler->copy.old;
   ValueId input = graph_node(graph, old)->input[i];
-  Settings settings =
-      recipe_operand_settings(scaler->context->program, graph,
-                              scaler->kind[old], old, i);
+  Settings settings = recipe_operand_settings(scaler->context->program, graph,
+                                              scaler->kind[old], old, i);
   Measure measure;
   if (!operand_measure(&settings, &measure))
     return 0;

@@ -271,7 +271,7 @@ static void check_settings(Check *check, const Rule *rule) {
   check_rescale(check, rule);
 }
 
-/* ---- recipes -------------------------------------------------------------- */
+/* ---- recipes ------------------------------------------------------------- */
 
 /* Recipes that no entry names may hold anything. */
 static bool recipe_is_used(const Program *program, const Recipe *recipe) {

@@ -18,7 +18,8 @@
  * precisions. */
 static int32_t fitted(Format fit, int32_t exponent, double x,
                       uint64_t unmeasured) {
-  double value[4] = {ldexp(x, exponent), 0, 0, ldexp((float)(-x / 3), exponent)};
+  double value[4] = {ldexp(x, exponent), 0, 0,
+                     ldexp((float)(-x / 3), exponent)};
   double result = 0;
   for (Precision p = PRECISION_F64; p <= PRECISION_EDGES; p++) {
     Lab *lab = lab_new(LEVEL_SCALED);
@@ -116,8 +117,8 @@ static const char stepping[] =
 /* Exponents by name in steps 1 to 6, for x = {2^5, -7} and so on. */
 static void test_steps(void **state) {
   (void)state;
-  static const double x[6][2] = {{32, -7},       {0x1p9, 1}, {0, 0},
-                                 {NAN, 1},       {0x1p-3, 0}, {448, 449}};
+  static const double x[6][2] = {{32, -7}, {0x1p9, 1},  {0, 0},
+                                 {NAN, 1}, {0x1p-3, 0}, {448, 449}};
   static const struct {
     const char *name;
     double value[6];
@@ -134,8 +135,8 @@ static void test_steps(void **state) {
       Tensor input = {graph_node(graph, graph->input.data[0].value)->type, data,
                       0};
       const char *error = NULL;
-      assert_true(evaluator_step(evaluator, graph, (uint64_t)step + 1, &input,
-                                 &error));
+      assert_true(
+          evaluator_step(evaluator, graph, (uint64_t)step + 1, &input, &error));
       for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
         ValueId id = text_value(text, expected[i].name);
         double got = evaluator_value(evaluator, graph, id)->data[0];
