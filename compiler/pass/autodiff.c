@@ -120,10 +120,11 @@ static ValueId zero_gradient(Tape *tape, ValueId parameter) {
                      tape_type(tape, parameter), NULL);
 }
 
-/* A leaf has no place to return from: a view of it has. */
+/* A leaf has no place to return from: a view of it has, or of a number, which
+ * lies in no memory, a splat. */
 static ValueId viewed(Tape *tape, ValueId parameter, ValueId leaf) {
-  Node view =
-      node_make(OP_RESHAPE, PHASE_BACKWARD, tape_type(tape, leaf), leaf, 0, 0);
+  Op op = graph_node(tape->graph, leaf)->op == OP_CONST ? OP_SPLAT : OP_RESHAPE;
+  Node view = node_make(op, PHASE_BACKWARD, tape_type(tape, leaf), leaf, 0, 0);
   view.span = graph_node(tape->graph, parameter)->span;
   vec_push(&tape->owner, parameter);
   return graph_add(tape->graph, &view);
