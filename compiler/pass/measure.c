@@ -130,8 +130,10 @@ ValueId scaler_measure(Scaler *scaler, const Node *node, Measure measure) {
   now.attr.fit = measure.fit;
   now.attr.why = node->attr.why;
   now.attr.empty = delayed;
-  if (held || delayed)
+  if (held || delayed) {
     now.name = name_helper(scaler->names, node->name);
+    scaler->titled = NULL; /* the name is that of what follows */
+  }
   ValueId id = graph_add(scaler->copy.new, &now);
   if (delayed)
     id = add_delayed(scaler, node, id, measure.history);

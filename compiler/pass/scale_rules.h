@@ -46,6 +46,7 @@ typedef struct {
   const ValueId *original; /* per old id: what it computes again, or 0 */
   VEC(Prediction) predicted;
   ScaleRounding rounding;    /* of the node in the making */
+  const char *titled; /* the value whose name the last exponent took */
   uint32_t draw;             /* its random number: of (seed, name) */
   bool replaced; /* an operand, after its rule: helpers may be left over */
   size_t clamped;            /* exponents out of range so far */

@@ -135,12 +135,17 @@ void scaler_make_static(Scaler *scaler, Node *node, int operand) {
       add_rebalance(scaler, node, id, scaler_predicted(scaler, scale));
 }
 
-/* `$name` beside `%name`: the two kinds of names do not meet. */
+/* `$name` beside `%name`: the two kinds of names do not meet. A value that
+ * needs several exponents, one the maximum of another, gives them helpers'
+ * names from the second on. */
 Node scaler_exponent(Scaler *scaler, const Node *node, Op op) {
   TypeTable *types = scaler->context->program->types;
   Node exponent =
       node_make(op, node->phase, type_scalar(types, FORMAT_I32), 0, 0, 0);
-  exponent.name = node->name;
+  exponent.name = node->name && node->name == scaler->titled
+                      ? name_helper(scaler->names, node->name)
+                      : node->name;
+  scaler->titled = node->name;
   exponent.span = node->span;
   return exponent;
 }
