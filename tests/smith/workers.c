@@ -237,12 +237,11 @@ static bool add_to_ledger(const Campaign *campaign, const Share *all,
   uint64_t trials =
       all->done * (uint64_t)(campaign->batch > 0 ? campaign->batch : 1);
   fprintf(file,
-          "%s\tsg_smith%s\t%llu\t%llu\t%.0f\tseeds %llu..%llu, %llu "
+          "%s\tsg_smith%s\t%llu\t%llu\t%.0f\tseeds from %llu, %llu "
           "distinct",
           day, campaign->batch > 0 ? "_native" : "", (unsigned long long)trials,
           (unsigned long long)all->failed, seconds,
           (unsigned long long)campaign->first,
-          (unsigned long long)(campaign->first + all->done - 1),
           (unsigned long long)graphs);
   if (campaign->batch > 0)
     fprintf(file, " modules of %d entries\n", campaign->batch);
