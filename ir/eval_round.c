@@ -140,6 +140,14 @@ static void value_round(Frame *frame, double **raw) {
   data_round(frame->evaluator, rule, *raw, frame->out, n);
 }
 
+/* A view of a rounded value has nothing left to round: an infinity stays one
+ * although views saturate. */
+static bool is_view_of_rounded(const Frame *frame) {
+  const Node *node = frame->node;
+  return node->op == OP_RESHAPE &&
+         format_is_narrow(frame_type(frame, 0)->format);
+}
+
 void frame_round(Frame *frame, double **raw) {
   const Node *node = frame->node;
   if (!frame->evaluator->rounds)
@@ -160,7 +168,8 @@ void frame_round(Frame *frame, double **raw) {
     round_in_place(frame, rule);
   } else if (node->op == OP_CAST || node->op == OP_CONST) {
     round_in_place(frame, rule);
-  } else if (frame->evaluator->program->level == LEVEL_FORMATTED) {
+  } else if (frame->evaluator->program->level == LEVEL_FORMATTED &&
+             !is_view_of_rounded(frame)) {
     value_round(frame, raw);
   }
 }

@@ -276,8 +276,10 @@ void scaler_measure_stored(Scaler *scaler, ValueId old, uint32_t number) {
   node->probe = false;
   node->name = name_helper(scaler->names, shown.name);
   Node *symbol = graph_node(scaler->copy.new, shown.scale.symbol);
-  if (symbol->name == shown.name) /* its own exponent, as in max_exponent */
+  if (symbol->name == shown.name) { /* its own exponent, as in max_exponent */
     symbol->name = node->name;
+    scaler->titled = NULL; /* the measured one takes the name */
+  }
   ValueId id =
       scaler_add_measured(scaler, value, shown.name, shown.phase, measure);
   Node *measured = graph_node(scaler->copy.new, id);

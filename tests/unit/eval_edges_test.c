@@ -276,6 +276,20 @@ static void test_cast(void **state) {
   lab_free(lab);
 }
 
+/* What the cast made infinite stays so in its view, which saturates. */
+static void test_view_of_cast(void **state) {
+  (void)state;
+  Lab *lab = lab_new(LEVEL_FORMATTED);
+  ValueId x =
+      lab_input(lab, FORMAT_F32, SHAPE(2, 1), NUMBERS(1e6, -INFINITY));
+  ValueId y = lab_op(lab, OP_CAST, FORMAT_E5M2, SHAPE(2, 1), x, 0, 0);
+  lab_node(lab, y)->attr.overflow = OVERFLOW_INF;
+  ValueId z = lab_op(lab, OP_RESHAPE, FORMAT_E5M2, SHAPE(2), y, 0, 0);
+  lab_run(lab, PRECISION_EDGES, 1);
+  lab_expect(lab, z, NUMBERS(INFINITY, -INFINITY));
+  lab_free(lab);
+}
+
 static void test_stochastic_cast(void **state) {
   (void)state;
   enum { N = 64 };
@@ -422,6 +436,7 @@ int main(void) {
       cmocka_unit_test(test_uncounted_flags),
       cmocka_unit_test(test_environment),
       cmocka_unit_test(test_cast),
+      cmocka_unit_test(test_view_of_cast),
       cmocka_unit_test(test_stochastic_cast),
       cmocka_unit_test(test_raw_and_rounded),
       cmocka_unit_test(test_relu_grad_raw),
