@@ -280,6 +280,23 @@ static void check_abstract(Verifier *verifier, ValueId id) {
               level_name(verifier->program->level));
 }
 
+/* f64 is what the text pinned, on its way into a cast. */
+static bool is_wide_by_itself(const Graph *graph, const Node *node) {
+  if (node->type->format != FORMAT_F64 || node->pinned || node_is_leaf(node) ||
+      node->op == OP_CONST || node->op == OP_CAST || node->op == OP_STORE)
+    return false;
+  return !is_structural(node->op) ||
+         graph_node(graph, node->input[0])->type->format != FORMAT_F64;
+}
+
+/* Formatted: any format that a recipe may choose. */
+static void check_chosen(Verifier *verifier, ValueId id) {
+  const Node *node = graph_node(verifier->graph, id);
+  if (is_wide_by_itself(verifier->graph, node))
+    violation(verifier, id, "%s gives f64 without a pin",
+              op_info(node->op)->text);
+}
+
 /* Final: f32 but for what is stored narrow, and structure of it. */
 static void check_concrete(Verifier *verifier, ValueId id) {
   const Node *node = graph_node(verifier->graph, id);
@@ -349,7 +366,9 @@ static void check_format(Verifier *verifier, ValueId id) {
     check_abstract(verifier, id);
   else if (node->type->format == FORMAT_REAL)
     violation(verifier, id, "it is real at level %s", level_name(level));
-  else if (level == LEVEL_FINAL)
+  else if (level == LEVEL_FORMATTED)
+    check_chosen(verifier, id);
+  else
     check_concrete(verifier, id);
 }
 
