@@ -10,7 +10,7 @@ enum { PLAIN_required = true, PLAIN_optional = false };
 
 static const PlainAttribute table[PLAIN_COUNT] = {
 #define ATTRIBUTE(bit, text, kind, field, neutral, presence)                   \
-  {text, ATTR_##bit, PLAIN_##kind, offsetof(Attributes, field),                \
+  {text, ATTR(bit), PLAIN_##kind, offsetof(Attributes, field),                 \
    PLAIN_##presence},
 #include "ir/attributes.def"
 };
@@ -26,14 +26,14 @@ typedef WholeList plain_list;
 typedef Format plain_format;
 
 /* No op has attributes of two members of the union. */
-enum {
-  NUMBERS = ATTR_AXIS | ATTR_START | ATTR_SIZE | ATTR_LOW | ATTR_HIGH |
-            ATTR_EPS | ATTR_SMOOTH | ATTR_PROBABILITY,
-  LISTS = ATTR_WINDOW | ATTR_STRIDE | ATTR_PAD | ATTR_DILATION
-};
+#define NUMBERS                                                                \
+  (ATTR(AXIS) | ATTR(START) | ATTR(SIZE) | ATTR(LOW) | ATTR(HIGH) |            \
+   ATTR(EPS) | ATTR(SMOOTH) | ATTR(PROBABILITY))
+#define LISTS (ATTR(WINDOW) | ATTR(STRIDE) | ATTR(PAD) | ATTR(DILATION))
+#define HAS(attributes, set) (((attributes) & (set)) != 0)
 #define OP(id, text, inputs, attributes, ...)                                  \
-  _Static_assert((((attributes)&NUMBERS) != 0) + (((attributes)&LISTS) != 0) + \
-                         (((attributes)&ATTR_TERMS) != 0) <=                   \
+  _Static_assert(HAS(attributes, NUMBERS) + HAS(attributes, LISTS) +           \
+                         HAS(attributes, ATTR(TERMS)) <=                       \
                      1,                                                        \
                  text);
 #include "ir/ops.def"

@@ -65,7 +65,7 @@ Phase graph_phase(const Graph *graph) {
 int node_inputs(const Node *node) {
   const OpInfo *info = op_info(node->op);
   int count = info->inputs;
-  if (info->attributes & ATTR_MANY)
+  if (info->attributes & ATTR(MANY))
     while (count < MAX_INPUTS && node->input[count])
       count++;
   return count;
@@ -79,8 +79,9 @@ AttributeSet node_attributes(Level level, const Node *node) {
   bool computed = !node_is_leaf(node) && node->op != OP_STORE &&
                   !node_defines_exponent(node);
   return op_info(node->op)->attributes |
-         (rounds ? ATTR_ROUND | ATTR_OVERFLOW | ATTR_SUBNORMALS : ATTR_NONE) |
-         (computed ? ATTR_REMAT | ATTR_AGAIN : ATTR_NONE);
+         (rounds ? ATTR(ROUND) | ATTR(OVERFLOW) | ATTR(SUBNORMALS)
+                 : ATTR_NONE) |
+         (computed ? ATTR(REMAT) | ATTR(AGAIN) : ATTR_NONE);
 }
 
 bool node_defines_exponent(const Node *node) {

@@ -92,32 +92,31 @@ typedef enum {
   OP_COUNT
 } Op;
 
-/* Which fields of Attributes an op uses: a set of ATTR_ bits. */
-typedef int64_t AttributeSet;
+/* Which fields of Attributes an op uses: a union of ATTR(name). Bits, not
+ * enumerators: those are of type int, which has too few of them. */
+typedef uint64_t AttributeSet;
 enum {
-#define ATTRIBUTE(bit, ...) PLAIN_##bit,
+#define ATTRIBUTE(bit, ...) BIT_##bit,
 #include "ir/attributes.def"
-  PLAIN_COUNT
+  PLAIN_COUNT,
+  BIT_INDEX = PLAIN_COUNT,
+  BIT_VALUE,
+  BIT_PATTERN,
+  BIT_MANY,  /* the op takes from `inputs` to MAX_INPUTS operands */
+  BIT_SHIFT, /* derived from scales; printed, checked, not stored */
+  BIT_BY,
+  BIT_ROUND,
+  BIT_OVERFLOW,
+  BIT_TERMS,
+  BIT_SUBNORMALS,
+  BIT_WHY,
+  BIT_REMAT, /* of any computed value, as AGAIN: the fields of Node */
+  BIT_AGAIN,
+  BIT_COUNT
 };
-enum {
-  ATTR_NONE = 0,
-  ATTR_INDEX = 1,
-  ATTR_VALUE = 2,
-  ATTR_PATTERN = 4,
-  ATTR_MANY = 8,   /* the op takes from `inputs` to MAX_INPUTS operands */
-  ATTR_SHIFT = 16, /* derived from scales; printed, checked, not stored */
-  ATTR_BY = 32,
-  ATTR_ROUND = 64,
-  ATTR_OVERFLOW = 128,
-  ATTR_TERMS = 256,
-  ATTR_SUBNORMALS = 512,
-  ATTR_WHY = 1024,
-#define ATTRIBUTE(bit, ...) ATTR_##bit = INT64_C(2048) << PLAIN_##bit,
-#include "ir/attributes.def"
-  /* Of any computed value: the fields of Node. */
-  ATTR_REMAT = INT64_C(2048) << PLAIN_COUNT,
-  ATTR_AGAIN = INT64_C(2048) << (PLAIN_COUNT + 1)
-};
+#define ATTR(name) (UINT64_C(1) << BIT_##name)
+#define ATTR_NONE UINT64_C(0)
+_Static_assert(BIT_COUNT <= 64, "AttributeSet has a bit for each");
 
 typedef enum {
   CLASS_none,
@@ -134,7 +133,7 @@ typedef enum {
 
 typedef struct {
   const char *text;
-  int inputs; /* the least number of operands, with ATTR_MANY */
+  int inputs; /* the least number of operands, with ATTR(MANY) */
   AttributeSet attributes;
   OpClass class;
 } OpInfo;
@@ -392,7 +391,7 @@ Node node_make(Op op, Phase phase, const Type *type, ValueId a, ValueId b,
 /* The phase of a node to come that may stand at the end of the graph: that of
  * the last operation, whatever leaves follow it. */
 Phase graph_phase(const Graph *graph);
-/* How many operands it has: fixed by the op, but for those with ATTR_MANY. */
+/* How many operands it has: fixed by the op, but for those with ATTR(MANY). */
 int node_inputs(const Node *node);
 /* The last node that reads each value, as operand or as exponent symbol; 0 if
  * none does, UINT32_MAX if a result or `minimize` does. */
@@ -605,7 +604,7 @@ unsigned program_verify_each(const Program *program, VerifyReport *report,
  *   rsqrt            -(e - parity) / 2, as sqrt; sign 0
  *   maximum, minimum, select   as add, of what is chosen from
  *   rebalance        e(x), the result being free; cast e(x); store e(x)
- * Ops without ATTR_SHIFT (rebalance apart) must have shift 0: the verifier
+ * Ops without ATTR(SHIFT) (rebalance apart) must have shift 0: the verifier
  * says so. mean divides the sum by n first, then shifts. A value without scale
  * counts as 2^0 beside scaled ones; one that is statically ZERO or ANY adopts
  * the exponent of the other operand, or makes the shift 0.

@@ -131,19 +131,19 @@ static void print_attributes(GraphPrinter *printer, ValueId id) {
   const Node *node = graph_node(printer->graph, id);
   AttributeSet attributes = node_attributes(printer->program->level, node);
   Buffer *out = printer->out;
-  if (attributes & ATTR_PATTERN) {
+  if (attributes & ATTR(PATTERN)) {
     const char *pattern = node->attr.pattern ? node->attr.pattern : "";
     buffer_text(out, ", ");
     buffer_quoted(out, pattern, strlen(pattern));
   }
   print_plain(printer, node, attributes);
-  if (attributes & ATTR_BY)
+  if (attributes & ATTR(BY))
     buffer_printf(out, ", by = %s", norm_name(node->attr.by));
-  if ((attributes & ATTR_WHY) && node->attr.why != WHY_TEXT)
+  if ((attributes & ATTR(WHY)) && node->attr.why != WHY_TEXT)
     buffer_printf(out, ", why = %s", why_name(node->attr.why));
-  if (attributes & ATTR_ROUND)
+  if (attributes & ATTR(ROUND))
     print_rounding(printer, node);
-  if (attributes & ATTR_TERMS)
+  if (attributes & ATTR(TERMS))
     print_terms(printer, node);
   if (node->pinned)
     buffer_text(out, ", pinned");
@@ -151,7 +151,7 @@ static void print_attributes(GraphPrinter *printer, ValueId id) {
     buffer_text(out, ", probe");
   print_remat(printer, node);
   Shift shift = node_shift(printer->graph, id);
-  if ((attributes & ATTR_SHIFT) && !shift_is_zero(shift)) {
+  if ((attributes & ATTR(SHIFT)) && !shift_is_zero(shift)) {
     buffer_text(out, ", shift = ");
     shift_print(out, printer->graph, shift);
   }

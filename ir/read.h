@@ -117,7 +117,7 @@ typedef struct {
   uint32_t file, line, column;
 } LocationText;
 
-enum { POISON = UINT32_MAX };
+#define POISON UINT32_MAX
 
 typedef struct SgirReader {
   Arena *arena;   /* of the program */

@@ -111,20 +111,19 @@ static const struct {
   AttributeSet bit;
   void (*set)(OpText *op, const Operand *value);
 } attribute[] = {
-    {"by", ATTR_BY, set_by},
-    {"why", ATTR_WHY, set_why},
-    {"round", ATTR_ROUND, set_round},
-    {"overflow", ATTR_OVERFLOW, set_overflow},
-    {"subnormals", ATTR_SUBNORMALS, set_subnormals},
-    {"shift", ATTR_SHIFT, set_shift},
-    {"remat", ATTR_REMAT, set_remat},
-    {"again", ATTR_AGAIN, set_again},
+    {"by", ATTR(BY), set_by},
+    {"why", ATTR(WHY), set_why},
+    {"round", ATTR(ROUND), set_round},
+    {"overflow", ATTR(OVERFLOW), set_overflow},
+    {"subnormals", ATTR(SUBNORMALS), set_subnormals},
+    {"shift", ATTR(SHIFT), set_shift},
+    {"remat", ATTR(REMAT), set_remat},
+    {"again", ATTR(AGAIN), set_again},
 };
 enum { SPECIAL = sizeof attribute / sizeof *attribute };
 
 /* May the op have it, and is this the first time? */
-static bool accept_attribute(OpText *op, const Word *name,
-                             AttributeSet bit) {
+static bool accept_attribute(OpText *op, const Word *name, AttributeSet bit) {
   bool known = node_attributes(op->reader->program->level, op->node) & bit;
   bool again = op->given & bit;
   op->given |= bit;
@@ -220,9 +219,9 @@ void read_attribute(OpText *op, const Argument *argument) {
 void check_presence(const OpText *op) {
   const OpInfo *info = op_info(op->node->op);
   AttributeSet missing = info->attributes & ~op->given;
-  const char *what = missing & ATTR_PATTERN ? "pattern"
-                     : missing & ATTR_BY    ? "attribute `by`"
-                                            : NULL;
+  const char *what = missing & ATTR(PATTERN) ? "pattern"
+                     : missing & ATTR(BY)    ? "attribute `by`"
+                                             : NULL;
   if (what)
     read_error(op->reader, op->span, "E0803", "`%s` needs its %s", info->text,
                what);

@@ -176,7 +176,7 @@ static void read_pattern(OpText *op, const Operand *operand) {
   size_t offset;
   Pattern pattern;
   op->node->attr.pattern = operand->word.text;
-  op->given |= ATTR_PATTERN;
+  op->given |= ATTR(PATTERN);
   if (!pattern_parse(op->reader->interner, operand->word.text, &pattern, &error,
                      &offset)) {
     Span span = operand->span;
@@ -210,8 +210,8 @@ static void read_input_operand(OpText *op, int number, const Operand *operand) {
 /* Operands beyond the least number are values, never numbers or words. */
 static int operand_limit(Op op, const Operand *operand) {
   bool value = operand->kind == OPERAND_VALUE || operand->kind == OPERAND_PARAM;
-  return (op_info(op)->attributes & ATTR_MANY) && value ? MAX_INPUTS
-                                                        : op_info(op)->inputs;
+  return (op_info(op)->attributes & ATTR(MANY)) && value ? MAX_INPUTS
+                                                         : op_info(op)->inputs;
 }
 
 /* One positional argument; the pattern and the terms of max_exponent follow
@@ -221,9 +221,9 @@ static void read_positional(OpText *op, int number, const Operand *operand) {
   if (number < operand_limit(op->node->op, operand))
     read_input_operand(op, number, operand);
   else if (operand->kind == OPERAND_STRING &&
-           (info->attributes & ATTR_PATTERN) && !(op->given & ATTR_PATTERN))
+           (info->attributes & ATTR(PATTERN)) && !(op->given & ATTR(PATTERN)))
     read_pattern(op, operand);
-  else if ((info->attributes & ATTR_TERMS) && number < 2)
+  else if ((info->attributes & ATTR(TERMS)) && number < 2)
     read_term(op, number, operand);
   else if (attribute_word(operand, "pinned"))
     op->node->pinned = true;
@@ -236,7 +236,7 @@ static void read_positional(OpText *op, int number, const Operand *operand) {
 
 /* How many positional arguments an op must have at least. */
 static int positional_count(const OpInfo *info) {
-  return info->inputs + (info->attributes & ATTR_TERMS ? 2 : 0);
+  return info->inputs + (info->attributes & ATTR(TERMS) ? 2 : 0);
 }
 
 /* False if an operand is missing or poison: nothing more can be said. */
@@ -286,7 +286,7 @@ static bool shift_matches(SgirReader *reader, const Operand *written,
  * must have shift 0, which the verifier sees to. */
 static void check_shift(OpText *op, ValueId id) {
   SgirReader *reader = op->reader;
-  if (!(op_info(op->node->op)->attributes & ATTR_SHIFT))
+  if (!(op_info(op->node->op)->attributes & ATTR(SHIFT)))
     return;
   Shift shift = node_shift(reader->graph, id);
   if (shift_matches(reader, op->shift, shift))

@@ -411,7 +411,7 @@ static void check_remat(Verifier *verifier, ValueId id) {
   if (!node->remat)
     return;
   if (verifier->program->level != LEVEL_PLAIN || node->phase != PHASE_FORWARD ||
-      !(node_attributes(LEVEL_PLAIN, node) & ATTR_REMAT))
+      !(node_attributes(LEVEL_PLAIN, node) & ATTR(REMAT)))
     violation(verifier, id,
               "remat is for computed values of phase forward at level plain");
   else if (!remat_is_path(node->remat))
@@ -425,7 +425,7 @@ static void check_again(Verifier *verifier, ValueId id, ValueId original) {
   if (!node->again)
     return;
   if (node->phase != PHASE_BACKWARD ||
-      !(node_attributes(LEVEL_PLAIN, node) & ATTR_AGAIN))
+      !(node_attributes(LEVEL_PLAIN, node) & ATTR(AGAIN)))
     violation(verifier, id, "again is for computed values of phase backward");
   if (!original)
     return;

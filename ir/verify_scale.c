@@ -46,7 +46,7 @@ static void check_aligned(Verifier *verifier, ValueId id) {
 static void check_shift(Verifier *verifier, ValueId id) {
   const Node *node = graph_node(verifier->graph, id);
   bool shifts =
-      (op_info(node->op)->attributes & ATTR_SHIFT) || node->op == OP_REBALANCE;
+      (op_info(node->op)->attributes & ATTR(SHIFT)) || node->op == OP_REBALANCE;
   if (!node_shift_fits(verifier->graph, id)) {
     violation(verifier, id, "its shift has too many run-time exponents");
     return;

@@ -180,7 +180,7 @@ static void describe_attributes(Buffer *key, const Emit *emit,
                                 const Node *node) {
   const Attributes *attr = &node->attr;
   AttributeSet uses = op_info(node->op)->attributes;
-  if (uses & ATTR_PATTERN)
+  if (uses & ATTR(PATTERN))
     buffer_printf(key, "\"%s\" ", attr->pattern);
   for (int i = 0; i < PLAIN_COUNT; i++) {
     const PlainAttribute *plain = plain_attribute(i);
@@ -190,9 +190,9 @@ static void describe_attributes(Buffer *key, const Emit *emit,
     plain_print(key, plain, attr);
     buffer_char(key, ' ');
   }
-  if (uses & ATTR_BY)
+  if (uses & ATTR(BY))
     buffer_printf(key, "by %d ", (int)attr->by);
-  if (uses & ATTR_ROUND)
+  if (uses & ATTR(ROUND))
     buffer_printf(key, "round %d %d %d ", (int)attr->round, (int)attr->overflow,
                   (int)attr->flush);
   if (node->op == OP_STORE)

@@ -290,7 +290,7 @@ static const char *const classes[OP_COUNT] = {
 /* Attributes behind the operands: pattern, then the rows of attributes.def. */
 static void op_attributes(const OpInfo *info) {
   const char *between = "; ";
-  if (info->attributes & ATTR_PATTERN) {
+  if (info->attributes & ATTR(PATTERN)) {
     fputs("; pattern", stdout);
     between = ", ";
   }

@@ -29,7 +29,7 @@ static ValueId along(Tape *tape, Op op, ValueId id, ValueId a, ValueId b,
                      int64_t size) {
   Node node = node_make(op, PHASE_BACKWARD, NULL, a, b, 0);
   node.attr.axis = graph_node(tape->graph, id)->attr.axis;
-  if (op_info(op)->attributes & ATTR_SIZE)
+  if (op_info(op)->attributes & ATTR(SIZE))
     node.attr.size = size;
   return tape_add(tape, node);
 }

@@ -120,7 +120,7 @@ static bool tells_scales(const Program *program) {
 }
 
 static void compare(Check *check, PassId pass, Level from,
-                    const Outcome after[INPUT_SETS][2]) {
+                    Outcome after[INPUT_SETS][2]) {
   const PassInfo *info = pass_info(pass);
   Level to = check->c->program->level;
   const char *what = "";

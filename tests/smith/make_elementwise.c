@@ -55,7 +55,7 @@ static ValueId make_pair(Smith *s, Op op, Format kind) {
 static ValueId make_single(Smith *s, Op op, Format kind) {
   ValueId x = smith_pick(s, kind, 0, SMITH_RANK);
   Node node = smith_node(s, op, x, 0, 0);
-  if (op_info(op)->attributes & ATTR_BY)
+  if (op_info(op)->attributes & ATTR(BY))
     node.attr.by = (Norm)dice_below(&s->dice, NORM_COUNT);
   return x ? smith_emit(s, &node) : 0;
 }
@@ -93,11 +93,11 @@ ValueId make_marked(Smith *s, Op op) {
     return 0;
   AttributeSet attributes = op_info(op)->attributes;
   Node node = smith_node(s, op, x, 0, 0);
-  if (attributes & ATTR_EXPONENT)
+  if (attributes & ATTR(EXPONENT))
     node.attr.exponent = dice_range(&s->dice, -60, 60);
-  if (attributes & ATTR_TO)
+  if (attributes & ATTR(TO))
     node.attr.to = to[dice_below(&s->dice, 5)];
-  if (attributes & ATTR_BY)
+  if (attributes & ATTR(BY))
     node.attr.by = (Norm)dice_below(&s->dice, NORM_COUNT);
   return smith_emit(s, &node);
 }
@@ -207,11 +207,11 @@ ValueId make_random(Smith *s, Op op) {
   Extent extent = smith_extent(s, 0, SMITH_RANK);
   node.type =
       smith_type(s, op == OP_BERNOULLI ? FORMAT_BOOL : FORMAT_I32, &extent);
-  if (attributes & ATTR_PROBABILITY)
+  if (attributes & ATTR(PROBABILITY))
     node.attr.probability = (double)dice_range(&s->dice, 0, 8) / 8;
-  if (attributes & ATTR_LOW)
+  if (attributes & ATTR(LOW))
     node.attr.low = dice_range(&s->dice, -9, 4);
-  if (attributes & ATTR_HIGH)
+  if (attributes & ATTR(HIGH))
     node.attr.high = node.attr.low + dice_range(&s->dice, 1, 20);
   return smith_emit(s, &node);
 }

@@ -135,7 +135,7 @@ static ValueId along(Smith *s, Op op, ValueId x, ValueId dy) {
     return 0;
   Node node = smith_node(s, op, x, dy, 0);
   node.attr.axis = dice_below(&s->dice, extent_of(s, x).rank);
-  if (op_info(op)->attributes & ATTR_REVERSE)
+  if (op_info(op)->attributes & ATTR(REVERSE))
     node.attr.reverse = dice_chance(&s->dice, 40);
   return smith_emit(s, &node);
 }

@@ -14,7 +14,7 @@
 static ValueId along(Sketch *s, const char *name, Op op, ValueId a, ValueId b,
                      ValueId c, int64_t size) {
   Node node = node_make(op, PHASE_FORWARD, NULL, a, b, c);
-  if (op_info(op)->attributes & ATTR_SIZE)
+  if (op_info(op)->attributes & ATTR(SIZE))
     node.attr.size = size;
   return sketch_add(s, name, &node);
 }

@@ -120,7 +120,7 @@ static void check_none(Text *text, Graph *graph, ValueId id) {
 
 static void check_value(Text *text, Graph *graph, ValueId id) {
   Node *node = graph_node(graph, id);
-  bool shifts = (op_info(node->op)->attributes & ATTR_SHIFT) != 0;
+  bool shifts = (op_info(node->op)->attributes & ATTR(SHIFT)) != 0;
   if (!type_is_real(node->type)) {
     check_none(text, graph, id);
     met[node->op] = true;

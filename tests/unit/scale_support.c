@@ -250,7 +250,7 @@ static ValueId mill_along(Mill *mill, Op op, ValueId a, ValueId b, ValueId c,
     node.attr.start = start;
   if (op == OP_PAD)
     node.attr.low = start;
-  if (op_info(op)->attributes & ATTR_SIZE)
+  if (op_info(op)->attributes & ATTR(SIZE))
     node.attr.size = size;
   return sketch_add(mill->s, NULL, &node);
 }
@@ -287,51 +287,69 @@ static void mill_move(Mill *mill) {
   mill_add(mill, 2, mill_moved(mill, x, y));
 }
 
+static void mill_relu_grad(Mill *mill) {
+  mill_add(mill, 2,
+           sketch_op(mill->s, NULL, OP_RELU_GRAD, mill_pick(mill, 2),
+                     mill_pick(mill, 2), 0));
+}
+
 static void mill_op(Mill *mill) {
   Sketch *s = mill->s;
   int rank = (int)(sketch_random(s) % 3);
   switch (sketch_random(s) % 20) {
   case 0:
-    return mill_unary(mill, OP_RELU, rank);
+    mill_unary(mill, OP_RELU, rank);
+    break;
   case 1:
-    return mill_unary(mill, OP_NEG, rank);
+    mill_unary(mill, OP_NEG, rank);
+    break;
   case 2:
   case 3:
-    return mill_binary(mill, OP_ADD);
+    mill_binary(mill, OP_ADD);
+    break;
   case 4:
-    return mill_binary(mill, OP_SUB);
+    mill_binary(mill, OP_SUB);
+    break;
   case 5:
-    return mill_binary(mill, OP_MUL);
+    mill_binary(mill, OP_MUL);
+    break;
   case 6:
-    return mill_view(mill);
+    mill_view(mill);
+    break;
   case 7:
-    return mill_pattern(mill, OP_SUM, 1, "a b -> b");
+    mill_pattern(mill, OP_SUM, 1, "a b -> b");
+    break;
   case 8:
-    return mill_pattern(mill, OP_MEAN, 0, "a b ->");
+    mill_pattern(mill, OP_MEAN, 0, "a b ->");
+    break;
   case 9:
   case 10:
-    return mill_pattern(mill, OP_EINSUM, 2, "a k, b k -> a b");
+    mill_pattern(mill, OP_EINSUM, 2, "a k, b k -> a b");
+    break;
   case 11:
-    return mill_pattern(mill, OP_TRANSPOSE, 2, "a b -> b a");
+    mill_pattern(mill, OP_TRANSPOSE, 2, "a b -> b a");
+    break;
   case 12:
-    return mill_binary(mill, OP_MAXIMUM);
+    mill_binary(mill, OP_MAXIMUM);
+    break;
   case 13:
-    return mill_binary(mill, OP_MINIMUM);
+    mill_binary(mill, OP_MINIMUM);
+    break;
   case 14:
-    return mill_unary(mill, OP_ABS, rank);
+    mill_unary(mill, OP_ABS, rank);
+    break;
   case 15:
-    return mill_choice(mill, rank);
+    mill_choice(mill, rank);
+    break;
   case 16:
   case 17:
-    return mill_move(mill);
+    mill_move(mill);
+    break;
   case 18:
-    if (mill->rescales)
-      return mill_unary(mill, OP_RESCALE, rank);
-    return mill_unary(mill, OP_SQRT, rank);
+    mill_unary(mill, mill->rescales ? OP_RESCALE : OP_SQRT, rank);
+    break;
   default:
-    mill_add(mill, 2,
-             sketch_op(s, NULL, OP_RELU_GRAD, mill_pick(mill, 2),
-                       mill_pick(mill, 2), 0));
+    mill_relu_grad(mill);
   }
 }
 
