@@ -13,7 +13,7 @@
 #include "ir/recipe.h"
 #include "ir/type.h"
 
-/* ---- levels ------------------------------------------------------------- */
+/* ---- levels -------------------------------------------------------------- */
 
 /* The four levels a graph goes through; each prints and reads back. */
 typedef enum {
@@ -84,7 +84,7 @@ typedef struct {
   double log2_factor;
 } Estimate;
 
-/* ---- ops ------------------------------------------------------------------ */
+/* ---- ops ----------------------------------------------------------------- */
 
 typedef enum {
 #define OP(id, ...) OP_##id,
@@ -209,7 +209,13 @@ typedef struct {
 } Attributes;
 
 /* The rows of attributes.def. */
-typedef enum { PLAIN_whole, PLAIN_real, PLAIN_flag, PLAIN_list, PLAIN_format } PlainKind;
+typedef enum {
+  PLAIN_whole,
+  PLAIN_real,
+  PLAIN_flag,
+  PLAIN_list,
+  PLAIN_format
+} PlainKind;
 typedef struct {
   const char *text;
   AttributeSet bit;
@@ -232,7 +238,7 @@ void plain_print(Buffer *out, const PlainAttribute *plain,
 /* All fields, terms and rounding included. */
 bool attributes_equal(const Attributes *a, const Attributes *b);
 
-/* ---- graphs (graph.c) ------------------------------------------------------ */
+/* ---- graphs (graph.c) ---------------------------------------------------- */
 
 enum { MAX_INPUTS = 8 };
 
@@ -245,7 +251,7 @@ typedef struct {
   const char *name;
   const Type *type;
   bool pinned; /* the source fixed the format: no recipe rule applies */
-  bool probe;  /* the source wants to see it: it is kept, in memory of its own */
+  bool probe;  /* the source wants to see it: kept, in memory of its own */
   /* Phase forward, until autodiff: the innermost region of values that the
    * backward pass computes again (remat.c), interned; NULL: none. */
   const char *remat;
@@ -356,8 +362,8 @@ typedef struct {
   VEC(Result) result;
   /* What to minimise, until autodiff consumes it: see Minimize. */
   struct Minimize *minimize;
-  VEC(Kernel) kernel;    /* level final; kernel[0] unused */
-  Placement *placement;  /* level final after plan; count entries, or NULL */
+  VEC(Kernel) kernel;   /* level final; kernel[0] unused */
+  Placement *placement; /* level final after plan; count entries, or NULL */
   int64_t arena_bytes;
 } Graph;
 
@@ -449,7 +455,7 @@ ValueId graph_copy_node(GraphCopy *copy, ValueId id);
 Node graph_copy_prepare(const GraphCopy *copy, ValueId id);
 void graph_copy_finish(GraphCopy *copy);
 
-/* ---- names ------------------------------------------------------------------ */
+/* ---- names --------------------------------------------------------------- */
 
 /* Used names of one graph, and the rules that derive new ones (ir.md 2). */
 typedef struct NameTable NameTable;
@@ -473,7 +479,7 @@ const char *name_gradient(NameTable *names, const char *base);
 const char *name_suffixed(NameTable *names, const char *base,
                           const char *suffix);
 
-/* ---- shapes (shape.c) -------------------------------------------------------- */
+/* ---- shapes (shape.c) ---------------------------------------------------- */
 
 /* Strict broadcasting (language.md 6): sizes of a combined with b, or false. */
 bool shape_combine(const Type *a, const Type *b, int *rank, int64_t *dim);
@@ -496,7 +502,7 @@ typedef struct {
   int letters;
   const char *letter[3 * MAX_RANK]; /* interned names */
   int operands;
-  int rank[2], axis[2][MAX_RANK];   /* letter of each axis of each operand */
+  int rank[2], axis[2][MAX_RANK]; /* letter of each axis of each operand */
   int out_rank, out_axis[MAX_RANK];
 } Pattern;
 /* Parses; false with *error and *error_offset (byte in the text) if wrong. */
@@ -510,7 +516,7 @@ bool pattern_sizes(const Pattern *pattern, const Type *const *operand,
 
 #include "ir/program.h"
 
-/* ---- values to compute again (remat.c) -------------------------------------- */
+/* ---- values to compute again (remat.c) ----------------------------------- */
 
 /* A region is named by its path: "layers.0", and "layers.0/attn" for one
  * within it. */
@@ -525,12 +531,12 @@ ValueId *graph_originals(Arena *arena, const Graph *graph);
 /* After a copy: names of values that were renamed. */
 void graph_copy_again(GraphCopy *copy);
 
-/* ---- text (print.c, sgir.l, sgir.y) ----------------------------------------------- */
+/* ---- text (print.c, sgir.l, sgir.y) -------------------------------------- */
 
 typedef struct {
-  bool locations;     /* !line:col after each op */
-  const char *entry;  /* only this entry; NULL: all */
-  bool plan;          /* placements as comments */
+  bool locations;    /* !line:col after each op */
+  const char *entry; /* only this entry; NULL: all */
+  bool plan;         /* placements as comments */
   /* Excerpts, which do not read back. Only values one of these globs matches:
    * `*` is any run of characters but dots, `**` any run, `?` one character; a
    * glob that matches a path matches all that is below it. */
@@ -568,77 +574,19 @@ void exponent_print(Buffer *out, const Graph *graph, Scale scale);
 Program *program_read(Arena *arena, Interner *interner, Sources *sources,
                       uint32_t source, Diagnostics *diagnostics);
 
-/* ---- verification (verify.c) --------------------------------------------------------- */
+/* ---- verification (verify.c) --------------------------------------------- */
 
 /* Checks every invariant of the program's level; stricter at each. Returns the
  * number of violations, each described in `out` as one line that starts with
  * the entry and value name. */
 unsigned program_verify(const Program *program, Buffer *out);
-/* The same, one call a violation, of node `id` of `graph`. `id` 0: of the entry.
- * `graph` NULL: of parameter number id - 1, or with 0 of the program. */
+/* The same, one call a violation, of node `id` of `graph`. `id` 0: of the
+ * entry. `graph` NULL: of parameter number id - 1, or with 0 of the program. */
 typedef void VerifyReport(void *user, const Graph *graph, ValueId id,
                           const char *message);
 unsigned program_verify_each(const Program *program, VerifyReport *report,
                              void *user);
 
-/* ---- what a shift is (scale.c) --------------------------------------------------------
- *
- * At levels scaled to final an op computes `data = op(operand data) * 2^shift`
- * in f32, the multiplication applied to the f32 result (the accumulator of a
- * contraction) before any cast, where shift = rule exponent - result exponent
- * and the rule exponent follows from the operands' scales:
- *   einsum, mul      e(a) + e(b)        div        e(a) - e(b)
- *   sum, mean, keep  e(x)               convert    0, operand unscaled first
- *   add, sub, eq     e(a) = e(b), aligned by rebalance beforehand
- *   concat, pad, window_write, scatter
- *                    the same, of the operands that are no index
- *   relu_grad        e(dy)              softmax_xent_grad   e(dy)
- *   max_grad, min_grad                  e(dy)
- *   prod, softmax, log_softmax, logsumexp, onehot   0, operand unscaled first
- *   their gradients  e(dy), operand 0 unscaled first
- *   layer_norm, rms_norm                0, with eps * 2^-2e(x)
- *   their gradients  e(dy) - e(x), with eps * 2^-2e(x)
- *   sqrt             (e - parity) / 2 of a static e; operand shifted by parity
- *   exp, log, tanh, .., softmax_xent   0; the operand is unscaled first
- *                    (operand shift e); both operands of pow
- *   rsqrt            -(e - parity) / 2, as sqrt; sign 0
- *   maximum, minimum, select   as add, of what is chosen from
- *   rebalance        e(x), the result being free; cast e(x); store e(x)
- * Ops without ATTR(SHIFT) (rebalance apart) must have shift 0: the verifier
- * says so. mean divides the sum by n first, then shifts. A value without scale
- * counts as 2^0 beside scaled ones; one that is statically ZERO or ANY adopts
- * the exponent of the other operand, or makes the shift 0.
- */
-
-/* exponent + value of $plus - value of $minus; 0: no such symbol. */
-typedef struct {
-  int32_t exponent;
-  ValueId plus, minus;
-} Shift;
-
-/* The rule exponent of node `id`; false where no rule binds it (leaves,
- * exponent-defining ops, integers, graphs without scales, statically ZERO or
- * ANY data) or where it is not of the form $s + k (the product of two run-time
- * exponents, division by one, the root of one). */
-bool scale_rule_exponent(const Graph *graph, ValueId id, Scale *out);
-/* Is the shift of the form $a - $b + k? A product of two run-time exponents
- * whose result has a third is not; the verifier refuses it. */
-bool node_shift_fits(const Graph *graph, ValueId id);
-/* The shift of node `id` as defined above; all zero without scales. */
-Shift node_shift(const Graph *graph, ValueId id);
-/* The shift of operand `operand` before the op: the operand's whole exponent
- * of the ops that unscale it (both operands of pow, else operand 0 only); the
- * parity for sqrt and rsqrt; else 0. */
-Shift operand_shift(const Graph *graph, ValueId id, int operand);
-bool shift_is_zero(Shift shift);
-/* Must this operand have the exponent of its fellows (ADD, EQ, ..)? */
-bool op_is_aligned(Op op, int operand);
-/* Does the op halve its operand's exponent, which must then be static? */
-bool op_needs_parity(Op op);
-/* Does each element of the result come from one of operand 0, at its exponent?
- * Then blocks of the operand are blocks of the result. */
-bool op_keeps_blocks(Op op);
-/* "-4", "$a", "($a - 1)", "(-$b + 3)", "($a - $b + 3)". */
-void shift_print(Buffer *out, const Graph *graph, Shift shift);
+#include "ir/shift.h"
 
 #endif
