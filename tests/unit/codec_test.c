@@ -198,87 +198,88 @@ static void test_f32_specials(void **state) {
 
 /* Edges written down by hand, so that both implementations answer to a
  * third. */
+static const struct {
+  Format format;
+  float x;
+  uint32_t saturated, infinite;
+} edges[] = {
+    {FORMAT_E4M3, 448.0f, 0x7E, 0x7E},
+    {FORMAT_E4M3, 464.0f, 0x7E, 0x7E}, /* tie, 448 is even */
+    {FORMAT_E4M3, 0x1.D00002p8f, 0x7E, 0x7F},
+    {FORMAT_E4M3, -480.0f, 0xFE, 0xFF},
+    {FORMAT_E4M3, INFINITY, 0x7E, 0x7F},
+    {FORMAT_E4M3, -INFINITY, 0xFE, 0xFF},
+    {FORMAT_E4M3, NAN, 0x7F, 0x7F},
+    {FORMAT_E4M3, 0x1p-10f, 0x00, 0x00}, /* tie with zero */
+    {FORMAT_E4M3, 0x1.000002p-10f, 0x01, 0x01},
+    {FORMAT_E4M3, -0x1p-10f, 0x80, 0x80},
+    {FORMAT_E4M3, 0x1.8p-9f, 0x02, 0x02},   /* tie, up to even */
+    {FORMAT_E4M3, 0x1.Ep-7f, 0x08, 0x08},   /* tie, up to the normals */
+    {FORMAT_E4M3, 0x1.DFFp-7f, 0x07, 0x07}, /* largest subnormal */
+    {FORMAT_E4M3, 1.0625f, 0x38, 0x38},
+    {FORMAT_E4M3, 1.1875f, 0x3A, 0x3A},
+    {FORMAT_E5M2, 57344.0f, 0x7B, 0x7B},
+    {FORMAT_E5M2, 0x1.DFFFFEp15f, 0x7B, 0x7B},
+    {FORMAT_E5M2, 61440.0f, 0x7B, 0x7C}, /* tie, 57344 is odd */
+    {FORMAT_E5M2, -61440.0f, 0xFB, 0xFC},
+    {FORMAT_E5M2, INFINITY, 0x7B, 0x7C},
+    {FORMAT_E5M2, -NAN, 0xFE, 0xFE},
+    {FORMAT_E5M2, 0x1p-17f, 0x00, 0x00},
+    {FORMAT_F16, 65504.0f, 0x7BFF, 0x7BFF},
+    {FORMAT_F16, 0x1.FFDFFEp15f, 0x7BFF, 0x7BFF},
+    {FORMAT_F16, 65520.0f, 0x7BFF, 0x7C00},
+    {FORMAT_F16, -0.0f, 0x8000, 0x8000},
+    {FORMAT_F16, 0x1p-24f, 0x0001, 0x0001},
+    {FORMAT_BF16, 0x1.FEFFFEp127f, 0x7F7F, 0x7F7F},
+    {FORMAT_BF16, 0x1.FFp127f, 0x7F7F, 0x7F80},
+    {FORMAT_BF16, 0x1p-149f, 0x0000, 0x0000},
+    {FORMAT_BF16, 0x1p-133f, 0x0001, 0x0001},
+    {FORMAT_BF16, 1.0f, 0x3F80, 0x3F80},
+    {FORMAT_E4M3FNUZ, 1.0f, 0x40, 0x40},
+    {FORMAT_E4M3FNUZ, -0.0f, 0x00, 0x00},
+    {FORMAT_E4M3FNUZ, -0x1p-11f, 0x00, 0x00}, /* tie with zero */
+    {FORMAT_E4M3FNUZ, -0x1.000002p-11f, 0x81, 0x81},
+    {FORMAT_E4M3FNUZ, 0x1.DFFFFEp7f, 0x7F, 0x7F},
+    {FORMAT_E4M3FNUZ, 248.0f, 0x7F, 0x80}, /* tie, 240 is odd */
+    {FORMAT_E4M3FNUZ, -248.0f, 0xFF, 0x80},
+    {FORMAT_E4M3FNUZ, -INFINITY, 0xFF, 0x80},
+    {FORMAT_E4M3FNUZ, NAN, 0x80, 0x80},
+    {FORMAT_E5M2FNUZ, 57344.0f, 0x7F, 0x7F},
+    {FORMAT_E5M2FNUZ, 61440.0f, 0x7F, 0x80},
+    {FORMAT_E5M2FNUZ, -NAN, 0x80, 0x80},
+    {FORMAT_E3M4, 15.5f, 0x6F, 0x6F},
+    {FORMAT_E3M4, 15.75f, 0x6F, 0x70}, /* tie, 15.5 is odd */
+    {FORMAT_E3M4, NAN, 0x78, 0x78},
+    {FORMAT_E3M4, 0.234375f, 0x0F, 0x0F}, /* largest subnormal */
+    {FORMAT_E2M3, 7.5f, 0x1F, 0x1F},
+    {FORMAT_E2M3, 1e9f, 0x1F, 0x1F},
+    {FORMAT_E2M3, NAN, 0x1F, 0x1F},
+    {FORMAT_E2M3, -INFINITY, 0x3F, 0x3F},
+    {FORMAT_E3M2, 28.0f, 0x1F, 0x1F},
+    {FORMAT_E3M2, -0.03125f, 0x20, 0x20}, /* tie with zero, which is signed */
+    {FORMAT_E2M1, 6.0f, 0x7, 0x7},
+    {FORMAT_E2M1, 5.0f, 0x6, 0x6}, /* tie, up to even */
+    {FORMAT_E2M1, 2.5f, 0x4, 0x4},
+    {FORMAT_E2M1, 0.25f, 0x0, 0x0},
+    {FORMAT_E2M1, -0.75f, 0xA, 0xA},
+    {FORMAT_E2M1, -NAN, 0xF, 0xF},
+    {FORMAT_E8M0, 1.0f, 0x7F, 0x7F},
+    {FORMAT_E8M0, 1.5f, 0x80, 0x80}, /* tie, up to even */
+    {FORMAT_E8M0, 3.0f, 0x80, 0x80},
+    {FORMAT_E8M0, 0x1.8p127f, 0xFE, 0xFE},
+    {FORMAT_E8M0, 0x1.800002p127f, 0xFE, 0xFF},
+    {FORMAT_E8M0, INFINITY, 0xFE, 0xFF},
+    {FORMAT_E8M0, 0x1p-149f, 0x00, 0x00},
+    {FORMAT_E8M0, 0x1.8p-127f, 0x00, 0x00},
+    {FORMAT_E8M0, 0x1.80001p-127f, 0x01, 0x01},
+    {FORMAT_E8M0, 0.0f, 0x00, 0xFF},
+    {FORMAT_E8M0, -1.0f, 0x00, 0xFF},
+    {FORMAT_E8M0, -INFINITY, 0x00, 0xFF},
+    {FORMAT_E8M0, -NAN, 0xFF, 0xFF},
+};
+
 static void test_edges(void **state) {
   (void)state;
-  static const struct {
-    Format format;
-    float x;
-    uint32_t saturated, infinite;
-  } edges[] = {
-      {FORMAT_E4M3, 448.0f, 0x7E, 0x7E},
-      {FORMAT_E4M3, 464.0f, 0x7E, 0x7E}, /* tie, 448 is even */
-      {FORMAT_E4M3, 0x1.D00002p8f, 0x7E, 0x7F},
-      {FORMAT_E4M3, -480.0f, 0xFE, 0xFF},
-      {FORMAT_E4M3, INFINITY, 0x7E, 0x7F},
-      {FORMAT_E4M3, -INFINITY, 0xFE, 0xFF},
-      {FORMAT_E4M3, NAN, 0x7F, 0x7F},
-      {FORMAT_E4M3, 0x1p-10f, 0x00, 0x00}, /* tie with zero */
-      {FORMAT_E4M3, 0x1.000002p-10f, 0x01, 0x01},
-      {FORMAT_E4M3, -0x1p-10f, 0x80, 0x80},
-      {FORMAT_E4M3, 0x1.8p-9f, 0x02, 0x02},   /* tie, up to even */
-      {FORMAT_E4M3, 0x1.Ep-7f, 0x08, 0x08},   /* tie, up to the normals */
-      {FORMAT_E4M3, 0x1.DFFp-7f, 0x07, 0x07}, /* largest subnormal */
-      {FORMAT_E4M3, 1.0625f, 0x38, 0x38},
-      {FORMAT_E4M3, 1.1875f, 0x3A, 0x3A},
-      {FORMAT_E5M2, 57344.0f, 0x7B, 0x7B},
-      {FORMAT_E5M2, 0x1.DFFFFEp15f, 0x7B, 0x7B},
-      {FORMAT_E5M2, 61440.0f, 0x7B, 0x7C}, /* tie, 57344 is odd */
-      {FORMAT_E5M2, -61440.0f, 0xFB, 0xFC},
-      {FORMAT_E5M2, INFINITY, 0x7B, 0x7C},
-      {FORMAT_E5M2, -NAN, 0xFE, 0xFE},
-      {FORMAT_E5M2, 0x1p-17f, 0x00, 0x00},
-      {FORMAT_F16, 65504.0f, 0x7BFF, 0x7BFF},
-      {FORMAT_F16, 0x1.FFDFFEp15f, 0x7BFF, 0x7BFF},
-      {FORMAT_F16, 65520.0f, 0x7BFF, 0x7C00},
-      {FORMAT_F16, -0.0f, 0x8000, 0x8000},
-      {FORMAT_F16, 0x1p-24f, 0x0001, 0x0001},
-      {FORMAT_BF16, 0x1.FEFFFEp127f, 0x7F7F, 0x7F7F},
-      {FORMAT_BF16, 0x1.FFp127f, 0x7F7F, 0x7F80},
-      {FORMAT_BF16, 0x1p-149f, 0x0000, 0x0000},
-      {FORMAT_BF16, 0x1p-133f, 0x0001, 0x0001},
-      {FORMAT_BF16, 1.0f, 0x3F80, 0x3F80},
-      {FORMAT_E4M3FNUZ, 1.0f, 0x40, 0x40},
-      {FORMAT_E4M3FNUZ, -0.0f, 0x00, 0x00},
-      {FORMAT_E4M3FNUZ, -0x1p-11f, 0x00, 0x00}, /* tie with zero */
-      {FORMAT_E4M3FNUZ, -0x1.000002p-11f, 0x81, 0x81},
-      {FORMAT_E4M3FNUZ, 0x1.DFFFFEp7f, 0x7F, 0x7F},
-      {FORMAT_E4M3FNUZ, 248.0f, 0x7F, 0x80}, /* tie, 240 is odd */
-      {FORMAT_E4M3FNUZ, -248.0f, 0xFF, 0x80},
-      {FORMAT_E4M3FNUZ, -INFINITY, 0xFF, 0x80},
-      {FORMAT_E4M3FNUZ, NAN, 0x80, 0x80},
-      {FORMAT_E5M2FNUZ, 57344.0f, 0x7F, 0x7F},
-      {FORMAT_E5M2FNUZ, 61440.0f, 0x7F, 0x80},
-      {FORMAT_E5M2FNUZ, -NAN, 0x80, 0x80},
-      {FORMAT_E3M4, 15.5f, 0x6F, 0x6F},
-      {FORMAT_E3M4, 15.75f, 0x6F, 0x70}, /* tie, 15.5 is odd */
-      {FORMAT_E3M4, NAN, 0x78, 0x78},
-      {FORMAT_E3M4, 0.234375f, 0x0F, 0x0F}, /* largest subnormal */
-      {FORMAT_E2M3, 7.5f, 0x1F, 0x1F},
-      {FORMAT_E2M3, 1e9f, 0x1F, 0x1F},
-      {FORMAT_E2M3, NAN, 0x1F, 0x1F},
-      {FORMAT_E2M3, -INFINITY, 0x3F, 0x3F},
-      {FORMAT_E3M2, 28.0f, 0x1F, 0x1F},
-      {FORMAT_E3M2, -0.03125f, 0x20, 0x20}, /* tie with zero, which is signed */
-      {FORMAT_E2M1, 6.0f, 0x7, 0x7},
-      {FORMAT_E2M1, 5.0f, 0x6, 0x6}, /* tie, up to even */
-      {FORMAT_E2M1, 2.5f, 0x4, 0x4},
-      {FORMAT_E2M1, 0.25f, 0x0, 0x0},
-      {FORMAT_E2M1, -0.75f, 0xA, 0xA},
-      {FORMAT_E2M1, -NAN, 0xF, 0xF},
-      {FORMAT_E8M0, 1.0f, 0x7F, 0x7F},
-      {FORMAT_E8M0, 1.5f, 0x80, 0x80}, /* tie, up to even */
-      {FORMAT_E8M0, 3.0f, 0x80, 0x80},
-      {FORMAT_E8M0, 0x1.8p127f, 0xFE, 0xFE},
-      {FORMAT_E8M0, 0x1.800002p127f, 0xFE, 0xFF},
-      {FORMAT_E8M0, INFINITY, 0xFE, 0xFF},
-      {FORMAT_E8M0, 0x1p-149f, 0x00, 0x00},
-      {FORMAT_E8M0, 0x1.8p-127f, 0x00, 0x00},
-      {FORMAT_E8M0, 0x1.80001p-127f, 0x01, 0x01},
-      {FORMAT_E8M0, 0.0f, 0x00, 0xFF},
-      {FORMAT_E8M0, -1.0f, 0x00, 0xFF},
-      {FORMAT_E8M0, -INFINITY, 0x00, 0xFF},
-      {FORMAT_E8M0, -NAN, 0xFF, 0xFF},
-  };
   for (size_t i = 0; i < sizeof edges / sizeof *edges; i++) {
     Format format = edges[i].format;
     float x = edges[i].x;
