@@ -79,8 +79,8 @@ sg_status sg_check(sg_context *sg);
 sg_status sg_format(sg_context *sg, const char *path, int *changed);
 
 /* Compares two loaded programs, value by value, and writes a table of what
- * differs to `path`. `stage` is that of both, "ir" to "plan"; NULL: .sg files at
- * "ir", .sgir files as they are. Of one text under two recipes only
+ * differs to `path`. `stage` is that of both, "ir" to "plan"; NULL: .sg files
+ * at "ir", .sgir files as they are. Of one text under two recipes only
  * parameters and values are compared. *different: was there anything? Messages
  * go to the context they belong to. */
 sg_status sg_diff(sg_context *a, sg_context *b, const char *stage,
@@ -90,12 +90,13 @@ sg_status sg_diff(sg_context *a, sg_context *b, const char *stage,
  * computes as comments at the line ends; it is a program still. */
 sg_status sg_annotate(sg_context *sg, const char *path);
 
-/* Writes the rule `TARGET ..: FILE ..` for make, of all the files that were read
- * so far: the main file and what it imports, but not the standard library. */
+/* Writes the rule `TARGET ..: FILE ..` for make, of all the files that were
+ * read so far: the main file and what it imports, but not the standard library.
+ */
 sg_status sg_dependencies(sg_context *sg, const char *const *target,
                           size_t targets, const char *path);
 
-/* ---- the reference evaluator (sgc exec) ------------------------------------ */
+/* ---- the reference evaluator (sgc exec) ---------------------------------- */
 
 typedef struct {
   const char *entry;     /* NULL: the only one, or the train entry */
@@ -105,9 +106,9 @@ typedef struct {
   const char *const *inputs; /* "name=file.npy"; dataset batches not given are
                                 filled with reproducible random values */
   size_t input_count;
-  const char *stage; /* evaluate at this stage: NULL, as loaded; "ir" .. "plan" */
-  const char *dump;  /* folder for every result and parameter as .npy, or NULL */
-  int certificate;   /* after each step, list what overflowed or underflowed */
+  const char *stage; /* where to evaluate: NULL, as loaded; "ir" .. "plan" */
+  const char *dump; /* folder for every result and parameter as .npy, or NULL */
+  int certificate;  /* after each step, list what overflowed or underflowed */
 } sg_exec_options;
 
 /* Evaluates an entry and prints its results of each step on standard output. */
@@ -131,12 +132,12 @@ sg_status sg_explain_edge(sg_context *sg, const char *edge, long depth,
 /* "0.1.0" and the version of the LLVM in use. */
 const char *sg_version(void);
 const char *sg_llvm_version(void);
-/* The names of all stages, passes and warnings, NULL-terminated; for help texts. */
+/* The names of stages, passes and warnings, NULL-terminated; for help texts. */
 const char *const *sg_stages(void);
 const char *const *sg_passes(void);
 const char *const *sg_warnings(void);
-/* Lists to read: the names of them, NULL-terminated, and one as text with lines,
- * in heap memory that the caller frees; NULL for an unknown name. */
+/* Lists to read: the names of them, NULL-terminated, and one as text with
+ * lines, in heap memory that the caller frees; NULL for an unknown name. */
 const char *const *sg_topics(void);
 char *sg_topic(const char *topic);
 /* The candidate nearest to `name` by edit distance, for "did you mean"; NULL if

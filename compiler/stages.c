@@ -270,10 +270,9 @@ static sg_status check_prints(sg_context *sg, Stage stage) {
                      : option->fold_layers ? "--fold-layers"
                      : option->print_diff && stage <= STAGE_AST ? "--print-diff"
                                                                 : NULL;
-  bool prints =
-      (stage >= STAGE_IR && stage <= STAGE_PLAN) ||
-      option->print_before.length || option->print_after.length ||
-      (option->print_diff && stage > STAGE_AST);
+  bool prints = (stage >= STAGE_IR && stage <= STAGE_PLAN) ||
+                option->print_before.length || option->print_after.length ||
+                (option->print_diff && stage > STAGE_AST);
   if (!name || prints)
     return SG_OK;
   context_message(sg, SG_ERROR,

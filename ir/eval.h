@@ -16,7 +16,7 @@ typedef enum {
  * and integer of up to 53 bits is exact in a double). */
 typedef struct {
   const Type *type;
-  double *data; /* type->elements of them */
+  double *data;     /* type->elements of them */
   int32_t exponent; /* value = data * 2^exponent */
 } Tensor;
 
@@ -31,9 +31,9 @@ void evaluator_free(Evaluator *evaluator);
 Tensor *evaluator_param(Evaluator *evaluator, int index);
 /* Runs one step of `graph` at 1-based `step`. `inputs` has one tensor per
  * Graph.input, and as many such sets, one after the other, as the step has
- * micro-batches (RunSettings.accumulate; exponent 0, plain values; SOURCE_STEP ones are filled in by the
- * evaluator and may have data NULL). Returns false with *error set on bad
- * input (label out of range, wrong shape). */
+ * micro-batches (RunSettings.accumulate; exponent 0, plain values; SOURCE_STEP
+ * ones are filled in by the evaluator and may have data NULL). Returns false
+ * with *error set on bad input (label out of range, wrong shape). */
 bool evaluator_step(Evaluator *evaluator, const Graph *graph, uint64_t step,
                     const Tensor *inputs, const char **error);
 /* Any value of the last step; NULL if it was not computed. */

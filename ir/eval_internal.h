@@ -33,8 +33,8 @@ struct Evaluator {
   int64_t micro_batches; /* of the step */
   uint64_t draw; /* micro-batches so far, this one included: keys of rng */
   Value *value;  /* one per node of `graph` */
-  double **accumulated; /* by node: the sum so far of an accumulate */
-  uint8_t *raised;      /* by node: RAISED_ bits of the step */
+  double **accumulated;  /* by node: the sum so far of an accumulate */
+  uint8_t *raised;       /* by node: RAISED_ bits of the step */
   uint8_t *raised_start; /* by Program.param: of the initial value */
   unsigned raising;      /* of the node that is being evaluated, so far */
   const char *error;

@@ -102,8 +102,8 @@ bool eval_positive(Frame *frame) {
   bool eval_##name(Frame *frame) {                                             \
     if (!type_is_real(frame->node->type))                                      \
       return eval_whole(frame);                                                \
-    const double *a = frame_expanded(frame, 0, frame_data(frame, 0));                \
-    const double *b = frame_expanded(frame, 1, frame_data(frame, 1));                \
+    const double *a = frame_expanded(frame, 0, frame_data(frame, 0));          \
+    const double *b = frame_expanded(frame, 1, frame_data(frame, 1));          \
     size_t n = type_count(frame->node->type);                                  \
     if (frame_is_f64(frame)) {                                                 \
       for (size_t i = 0; i < n; i++)                                           \

@@ -193,11 +193,9 @@ bool eval_cast(Frame *frame) {
 bool eval_store(Frame *frame) {
   size_t n = type_count(frame->node->type);
   if (frame->node->type == frame_type(frame, 0) ||
-      !node_defines_exponent(
-          graph_node(frame->graph, frame->node->input[0])))
+      !node_defines_exponent(graph_node(frame->graph, frame->node->input[0])))
     return eval_identity(frame);
-  const double *history =
-      frame->evaluator->param[frame->node->attr.index].data;
+  const double *history = frame->evaluator->param[frame->node->attr.index].data;
   memcpy(frame->out, history + 1, (n - 1) * sizeof *history);
   frame->out[n - 1] = frame_data(frame, 0)[0];
   return true;

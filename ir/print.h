@@ -67,7 +67,7 @@ static inline const char *line_column(const Lines *lines, size_t from) {
   return lines->text.data + from;
 }
 
-/* ---- excerpts (print_select.c, print_fold.c) -------------------------------- */
+/* ---- excerpts (print_select.c, print_fold.c) ----------------------------- */
 
 /* Do the options leave anything out? */
 bool print_is_excerpt(const PrintOptions *options);

@@ -6,15 +6,15 @@
 
 #include "ir/ir.h"
 
-/* ---- programs (program.c) -------------------------------------------------------- */
+/* ---- programs (program.c) ------------------------------------------------ */
 
 typedef enum {
   INIT_ZEROS,
   INIT_ONES,
-  INIT_NORMAL,       /* a = standard deviation */
-  INIT_UNIFORM,      /* [a, b) */
-  INIT_CONSTANT,     /* a */
-  INIT_TRUNC_NORMAL  /* a = standard deviation, cut at 2 a */
+  INIT_NORMAL,      /* a = standard deviation */
+  INIT_UNIFORM,     /* [a, b) */
+  INIT_CONSTANT,    /* a */
+  INIT_TRUNC_NORMAL /* a = standard deviation, cut at 2 a */
 } InitKind;
 
 typedef struct {
@@ -39,9 +39,9 @@ typedef struct {
                     model, so neither hash nor checkpoint asks for it */
   bool pinned;   /* format fixed in the text */
   Init init;
-  Scale scale; /* with a state for the exponent: 2^0 */
+  Scale scale;          /* with a state for the exponent: 2^0 */
   const char *exponent; /* the name of that state, interned, or NULL */
-  Rounding round;    /* how stores round to a narrow type */
+  Rounding round;       /* how stores round to a narrow type */
   Span span;
 } Parameter;
 
@@ -71,8 +71,8 @@ typedef struct {
   const char *name;
   const Type *type; /* of one example: u8[28,28] */
   ColumnSource source;
-  const char *text[SOURCE_TEXTS];   /* the path first, where there is one */
-  int64_t number[SOURCE_NUMBERS];   /* 0: left out */
+  const char *text[SOURCE_TEXTS]; /* the path first, where there is one */
+  int64_t number[SOURCE_NUMBERS]; /* 0: left out */
   Span span;
 } Column;
 
@@ -106,7 +106,7 @@ const char *sample_name(SampleKind kind); /* "greedy", "top_k", "top_p" */
  * 1], pos: i32), which keep a cache. */
 typedef struct {
   const char *name;
-  const char *tokenizer, *file;         /* "bpe", "vocabulary.json" */
+  const char *tokenizer, *file;          /* "bpe", "vocabulary.json" */
   const char *window, *prefill, *decode; /* names of entries, or NULL */
   SampleKind sample;
   double amount, temperature; /* k or p; 1 for greedy */
@@ -115,7 +115,7 @@ typedef struct {
 
 /* A second name of a value: recipes and filters accept both. */
 typedef struct {
-  const char *name, *value;      /* interned */
+  const char *name, *value;       /* interned */
   uint32_t same_name, same_value; /* the next such, from 1; 0: none */
 } Alias;
 

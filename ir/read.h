@@ -127,8 +127,8 @@ typedef struct SgirReader {
   Diagnostics *diagnostics;
   uint32_t source;
   unsigned errors;
-  int64_t nodes; /* of all entries so far */
-  bool refused;  /* more than a limit allows: nothing more is read */
+  int64_t nodes;    /* of all entries so far */
+  bool refused;     /* more than a limit allows: nothing more is read */
   const char *text; /* the whole source, for the lexer */
   size_t length;
   void *scanner;

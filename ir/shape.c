@@ -347,8 +347,7 @@ const Type *shape_exponent(const Shaper *shaper) {
   if (op == OP_DELAYED_EXPONENT && !shaper_real(shaper, 1))
     return NULL;
   if (op == OP_HELD_EXPONENT &&
-      !node_defines_exponent(
-          graph_node(shaper->graph, shaper->node->input[1])))
+      !node_defines_exponent(graph_node(shaper->graph, shaper->node->input[1])))
     return shaper_fail(shaper, "holds an exponent, not %s",
                        shaper_show_operand(shaper, 1));
   if (op == OP_HELD_EXPONENT && shaper->node->attr.every < 1)
@@ -361,8 +360,7 @@ const Type *shape_exponent(const Shaper *shaper) {
  * and when, of the steps. */
 const Type *shape_rescale(const Shaper *shaper) {
   const Attributes *attr = &shaper->node->attr;
-  if (attr->every < 0 || attr->history < 0 ||
-      attr->history > EXPONENT_HISTORY)
+  if (attr->every < 0 || attr->history < 0 || attr->history > EXPONENT_HISTORY)
     return shaper_fail(shaper,
                        "measures every 1, 2, .. steps and remembers up to %d, "
                        "not %" PRId64 " and %" PRId64,

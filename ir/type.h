@@ -29,8 +29,7 @@ Interner *type_table_words(TypeTable *types);
  * never fails). */
 const Type *type_make(TypeTable *types, Format format, int rank,
                       const int64_t *dim);
-const Type *type_with_format(TypeTable *types, const Type *type,
-                             Format format);
+const Type *type_with_format(TypeTable *types, const Type *type, Format format);
 const Type *type_scalar(TypeTable *types, Format format);
 bool type_same_shape(const Type *a, const Type *b);
 /* "f16[128,512]"; `real` prints its word too: "real[128,512]", "f32[]". */

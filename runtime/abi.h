@@ -24,29 +24,29 @@ typedef void SgKernel(char *const *pointer, const int32_t *argument,
 
 /* What one step works on. */
 typedef struct {
-  char *arena;          /* arena_bytes, 64-byte aligned */
-  char *const *param;   /* data of each parameter, in sg_program order */
-  char *const *input;   /* data of each input of the entry */
-  int32_t *exponent;    /* run-time exponents, exponent_count of them */
-  uint64_t seed, step;  /* for stochastic rounding; step is 1-based */
-  void *team;           /* the runtime's threads */
+  char *arena;         /* arena_bytes, 64-byte aligned */
+  char *const *param;  /* data of each parameter, in sg_program order */
+  char *const *input;  /* data of each input of the entry */
+  int32_t *exponent;   /* run-time exponents, exponent_count of them */
+  uint64_t seed, step; /* for stochastic rounding; step is 1-based */
+  void *team;          /* the runtime's threads */
 } SgFrame;
 
 /* Carries out one step of an entry. */
 typedef void SgStep(const SgFrame *frame);
 
-/* ---- what the runtime offers to generated code ---------------------------- */
+/* ---- what the runtime offers to generated code --------------------------- */
 
 /* Runs kernel over units [0, count), split among the threads of the frame into
  * contiguous ranges. `work` estimates the whole call in scalar operations:
  * small calls run on the calling thread. Results do not depend on the split. */
-void sgrt_parallel(const SgFrame *frame, SgKernel *kernel,
-                   char *const *pointer, const int32_t *argument,
-                   int64_t count, int64_t work, int64_t scratch_bytes);
+void sgrt_parallel(const SgFrame *frame, SgKernel *kernel, char *const *pointer,
+                   const int32_t *argument, int64_t count, int64_t work,
+                   int64_t scratch_bytes);
 /* The Philox key of one value in this step, as two arguments. */
 void sgrt_random_key(const SgFrame *frame, uint64_t name_hash, int32_t *key);
 
-/* ---- the program's description ---------------------------------------------- */
+/* ---- the program's description ------------------------------------------- */
 
 typedef struct {
   const char *name;
@@ -114,7 +114,7 @@ typedef struct {
   SgStep *step;
   int64_t arena_bytes, exponent_count;
   int64_t epochs, steps, log_every, save_every, seed, eval_every; /* 0: none */
-  const char *eval_entry; /* or NULL */
+  const char *eval_entry;                                         /* or NULL */
   int64_t batch;
   int64_t flops; /* of the contractions of one step */
 } SgEntry;
@@ -127,7 +127,7 @@ typedef struct {
   const char *target;   /* CPU name the code was made for */
   const char *features; /* needed CPU features: "avx2 fma avx512f", or "" */
   int64_t strict;
-  uint64_t hash;        /* program_hash of ir/ir.h */
+  uint64_t hash; /* program_hash of ir/ir.h */
   int64_t param_count;
   const SgParam *param;
   int64_t dataset_count;

@@ -191,9 +191,8 @@ static void match_measured(Loading *loading, int64_t i) {
 /* The same the other way round: what another recipe measured. */
 static bool is_measurement(const FileTensor *tensor) {
   size_t length = strlen(tensor->name);
-  bool named =
-      (length > 4 && strcmp(tensor->name + length - 4, ".exp") == 0) ||
-      (length > 5 && strcmp(tensor->name + length - 5, ".amax") == 0);
+  bool named = (length > 4 && strcmp(tensor->name + length - 4, ".exp") == 0) ||
+               (length > 5 && strcmp(tensor->name + length - 5, ".amax") == 0);
   return named && tensor->format == FORMAT_I32 && tensor->rank <= 1;
 }
 
@@ -210,8 +209,9 @@ static int match_param(Loading *loading, int64_t i) {
   bool floats = tensor->format >= 0 &&
                 format_is_float((Format)tensor->format) &&
                 format_is_float((Format)param->format);
-  if (!floats && (tensor->format != param->format ||
-                  loading->exponent[i] != session_exponent(loading->session, i)))
+  if (!floats &&
+      (tensor->format != param->format ||
+       loading->exponent[i] != session_exponent(loading->session, i)))
     return wrong_program(loading, param, tensor);
   return EXIT_FINE;
 }

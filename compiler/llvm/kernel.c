@@ -343,10 +343,15 @@ static bool is_history(const Graph *graph, ValueId id) {
  * members do not go together. */
 static KernelLowering *choose(Emit *emit, const KernelCode *code) {
   static KernelLowering *const lowering[] = {
-      [LOWER_contract] = lower_gemm,   [LOWER_reduce] = lower_reduce,
-      [LOWER_norm] = lower_norm,       [LOWER_row] = lower_row,
-      [LOWER_permute] = lower_permute, [LOWER_state] = NULL,
-      [LOWER_held] = NULL,             [LOWER_max] = NULL};
+      [LOWER_contract] = lower_gemm,
+      [LOWER_reduce] = lower_reduce,
+      [LOWER_norm] = lower_norm,
+      [LOWER_row] = lower_row,
+      [LOWER_permute] = lower_permute,
+      [LOWER_state] = NULL,
+      [LOWER_held] = NULL,
+      [LOWER_max] = NULL,
+  };
   KernelLowering *found = NULL;
   uint32_t members = 0;
   ValueId id = code->first;
@@ -395,8 +400,7 @@ static bool formats_known(Emit *emit, const KernelCode *code) {
   for (ValueId id = code->first; id <= code->last; id++) {
     const Node *node = graph_node(graph, id);
     bool known = !kernel_has(code, id) || has_code(node->type->format);
-    for (int i = 0; kernel_has(code, id) && i < node_inputs(node);
-         i++) {
+    for (int i = 0; kernel_has(code, id) && i < node_inputs(node); i++) {
       const Node *operand = graph_node(graph, node->input[i]);
       known &= operand->op == OP_CONST || has_code(operand->type->format);
     }

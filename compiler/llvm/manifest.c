@@ -132,9 +132,8 @@ static void add_params(Record *program, const Program *from) {
     add_double(&record, param->init.b);
     add_integer(&record, param->state);
     add_integer(&record, param->measured);
-    add_integer(&record, param->exponent
-                             ? program_param(from, param->exponent) + 1
-                             : 0);
+    add_integer(&record,
+                param->exponent ? program_param(from, param->exponent) + 1 : 0);
     table_add(&table, &record);
   }
   add_table(program, &table, "sg.param");

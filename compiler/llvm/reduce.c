@@ -182,8 +182,7 @@ static LLVMValueRef room_of(Emit *emit, LLVMValueRef bits, Format fit) {
 }
 
 /* floor(log2 statistic), or the least exponent at which it fits a format. */
-static LLVMValueRef chosen_exponent(const Reduction *level,
-                                    LLVMValueRef bits) {
+static LLVMValueRef chosen_exponent(const Reduction *level, LLVMValueRef bits) {
   Emit *emit = level->emit;
   Format fit = level_node(level)->attr.fit;
   LLVMValueRef exponent = exponent_of(emit, bits);

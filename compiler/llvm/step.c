@@ -12,8 +12,14 @@
 enum { ARENA_ALIGN = 64 };
 
 /* Order of the fields of SgFrame (runtime/abi.h). */
-enum { FRAME_ARENA, FRAME_PARAM, FRAME_INPUT, FRAME_EXPONENT, FRAME_SEED,
-       FRAME_STEP };
+enum {
+  FRAME_ARENA,
+  FRAME_PARAM,
+  FRAME_INPUT,
+  FRAME_EXPONENT,
+  FRAME_SEED,
+  FRAME_STEP
+};
 
 typedef struct {
   Emit *emit;
@@ -110,9 +116,9 @@ static void store_clamped(const Step *step, ValueId id, LLVMValueRef exponent) {
 static void emit_state_exponent(const Step *step, ValueId id) {
   Emit *emit = step->emit;
   const Node *node = graph_node(step->graph, id);
-  store_clamped(step, id,
-                emit_load(emit, emit->i32,
-                          value_address(step, node->input[0]), 1, NULL));
+  store_clamped(
+      step, id,
+      emit_load(emit, emit->i32, value_address(step, node->input[0]), 1, NULL));
 }
 
 /* The measured exponent in the first of every n steps, else that in the state.
@@ -124,14 +130,13 @@ static void emit_held_exponent(const Step *step, ValueId id) {
   LLVMValueRef number = emit_load(
       emit, emit->i64,
       emit_address(emit, step->frame, emit_i64(emit, FRAME_STEP), 8), 1, NULL);
-  LLVMValueRef since =
-      LLVMBuildURem(builder,
-                    LLVMBuildSub(builder, number, emit_i64(emit, 1), "before"),
-                    emit_i64(emit, node->attr.every), "since");
+  LLVMValueRef since = LLVMBuildURem(
+      builder, LLVMBuildSub(builder, number, emit_i64(emit, 1), "before"),
+      emit_i64(emit, node->attr.every), "since");
   LLVMValueRef now =
       LLVMBuildICmp(builder, LLVMIntEQ, since, emit_i64(emit, 0), "now");
-  LLVMValueRef kept = emit_load(emit, emit->i32,
-                                value_address(step, node->input[0]), 1, NULL);
+  LLVMValueRef kept =
+      emit_load(emit, emit->i32, value_address(step, node->input[0]), 1, NULL);
   LLVMValueRef exponent = LLVMBuildSelect(
       builder, now, exponent_load(step, node->input[1]), kept, "held");
   store_clamped(step, id, exponent);
@@ -340,8 +345,7 @@ static bool check_graph(Emit *emit, const Graph *graph) {
       return false;
     }
     bool needs = rule != LOWER_leaf && rule != LOWER_view &&
-                 rule != LOWER_max && rule != LOWER_state &&
-                 rule != LOWER_held;
+                 rule != LOWER_max && rule != LOWER_state && rule != LOWER_held;
     if (needs && (node->kernel == 0 || node->kernel < last)) {
       kernel_refuse(emit, graph, id,
                     node->kernel == 0 ? "it belongs to no kernel"

@@ -245,11 +245,10 @@ static Phase node_phase(const Fuser *fuser, const Node *node) {
 static void start_groups(Fuser *fuser) {
   for (ValueId id = 1; id < fuser->count; id++) {
     const Node *node = graph_node(fuser->old, id);
-    fuser->group[id] =
-        (Group){.form = op_kernel_form(node->op),
-                .phase = node_phase(fuser, node),
-                .space = node->type,
-                .first = id};
+    fuser->group[id] = (Group){.form = op_kernel_form(node->op),
+                               .phase = node_phase(fuser, node),
+                               .space = node->type,
+                               .first = id};
   }
 }
 

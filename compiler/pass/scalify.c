@@ -362,8 +362,8 @@ static void copy_node(Scaler *scaler, ValueId id) {
 
 /* As after a rescale, at the exponent that it is expected to measure. */
 static void expect_unit_data(Scaler *scaler, Node *node) {
-  double level = scaler_predicted(scaler, node->scale).exponent +
-                 node->estimate.log2_rms;
+  double level =
+      scaler_predicted(scaler, node->scale).exponent + node->estimate.log2_rms;
   node->estimate.log2_rms = 0;
   node->scale = scale_static(level_exponent(level, SCALE_DOWN, 0));
 }

@@ -93,10 +93,10 @@ static bool may_copy(Tape *tape, ValueId value) {
     return !tape->failed;
   tape->failed = true;
   Diagnostic error = {.severity = SEVERITY_ERROR, .code = "E0711"};
-  error.message = arena_printf(
-      context->arena,
-      "%s: computing again takes more than %" PRId64 " operations",
-      tape->graph->name, limits->of[LIMIT_nodes]);
+  error.message =
+      arena_printf(context->arena,
+                   "%s: computing again takes more than %" PRId64 " operations",
+                   tape->graph->name, limits->of[LIMIT_nodes]);
   error.label[error.label_count++] =
       (Label){graph_node(tape->graph, value)->span, NULL};
   error.note[error.note_count++] =

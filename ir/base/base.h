@@ -15,7 +15,7 @@
 #define SG_PRINTF(text, first)
 #endif
 
-/* ---- arena.c: lifetimes, not frees ------------------------------------- */
+/* ---- arena.c: lifetimes, not frees --------------------------------------- */
 
 /* A growing region; all of it is released at once. */
 typedef struct Arena Arena;
@@ -105,7 +105,7 @@ unsigned edit_distance(const char *a, const char *b, unsigned limit);
 /* Grouped decimal: 669706 -> "669,706". Returns arena memory. */
 const char *grouped_number(Arena *arena, uint64_t value);
 
-/* ---- limits.c: how large a program may be ------------------------------- */
+/* ---- limits.c: how large a program may be -------------------------------- */
 
 typedef enum {
 #define LIMIT(id, ...) LIMIT_##id,
@@ -131,15 +131,15 @@ Limits limits_standard(void);
  * about what went beyond. */
 const char *limit_note(Arena *arena, const Limits *limits, LimitId limit);
 
-/* ---- source.c: source files and places in them ------------------------- */
+/* ---- source.c: source files and places in them --------------------------- */
 
 typedef struct {
   const char *name; /* as the user wrote it */
   const char *text; /* NUL-terminated; may hold NULs before its end */
   size_t length;
-  bool builtin;            /* part of the embedded standard library */
-  bool file;               /* `name` is the path it was read from */
-  const uint32_t *lines;   /* offset of the first byte of each line */
+  bool builtin;          /* part of the embedded standard library */
+  bool file;             /* `name` is the path it was read from */
+  const uint32_t *lines; /* offset of the first byte of each line */
   uint32_t line_count;
 } Source;
 
@@ -178,7 +178,7 @@ extern const char file_too_large[];
 char *file_read(const char *path, size_t limit, size_t *length,
                 const char **error);
 
-/* ---- diagnostic.c: errors are small pages ------------------------------- */
+/* ---- diagnostic.c: errors are small pages -------------------------------- */
 
 typedef enum { SEVERITY_ERROR, SEVERITY_WARNING, SEVERITY_REMARK } Severity;
 
@@ -250,8 +250,9 @@ void diagnostics_observe(Diagnostics *diagnostics, DiagnosticObserver observer,
 /* The warnings of this compilation, for warning_option. */
 WarningSet *diagnostics_warnings(Diagnostics *diagnostics);
 /* Renders and delivers; the code has a row in diagnostics.def. A warning that
- * is off is dropped, and one that -Werror names is an error. Errors beyond the limit, and second errors at the same
- * primary span with the same message, are only counted. */
+ * is off is dropped, and one that -Werror names is an error. Errors beyond the
+ * limit, and second errors at the same primary span with the same message, are
+ * only counted. */
 void diagnose(Diagnostics *diagnostics, const Diagnostic *diagnostic);
 /* The everyday form: an error at `span`. */
 void diagnose_error(Diagnostics *diagnostics, Span span, const char *code,

@@ -76,16 +76,16 @@ const char *diagnostics_summary(const Diagnostics *diagnostics) {
   unsigned n = diagnostics->errors;
   if (n == 0)
     return "";
-  const char *hidden =
-      diagnostics->hidden
-          ? arena_printf(diagnostics->arena, ", %u not shown",
-                         diagnostics->hidden)
-          : "";
+  const char *hidden = diagnostics->hidden
+                           ? arena_printf(diagnostics->arena, ", %u not shown",
+                                          diagnostics->hidden)
+                           : "";
   return arena_printf(diagnostics->arena, "%u error%s%s", n, n == 1 ? "" : "s",
                       hidden);
 }
 
-/* ---- the picture ----------------------------------------------------------- */
+/* ---- the picture ----------------------------------------------------------
+ */
 
 typedef struct {
   const Diagnostics *diagnostics;
@@ -171,8 +171,8 @@ static void label_columns(const Source *source, Span span, uint32_t line,
   const char *text;
   size_t length = line_text(source, line, &text);
   size_t start = span.start - source->lines[line - 1];
-  size_t end = span.end > span.start ? span.end - source->lines[line - 1]
-                                     : start + 1;
+  size_t end =
+      span.end > span.start ? span.end - source->lines[line - 1] : start + 1;
   if (start > length)
     start = length;
   if (end > length)
@@ -272,7 +272,8 @@ static int label_rows(const Page *page, const Diagnostic *diagnostic,
     if (known)
       continue;
     int at = count++;
-    for (; at > 0 && row[at - 1].source == r.source && row[at - 1].line > r.line;
+    for (;
+         at > 0 && row[at - 1].source == r.source && row[at - 1].line > r.line;
          at--)
       row[at] = row[at - 1];
     row[at] = r;
@@ -308,8 +309,8 @@ static void print_picture(Page *page, const Diagnostic *diagnostic) {
       buffer_text(page->out, "...\n");
     }
     print_line(page, source, row[i].line);
-    int marks = marks_on_line(page, diagnostic, row[i].source, row[i].line,
-                              mark);
+    int marks =
+        marks_on_line(page, diagnostic, row[i].source, row[i].line, mark);
     if (marks)
       print_marks(page, mark, marks);
   }
@@ -322,10 +323,9 @@ static void print_code(Buffer *out, const Diagnostic *diagnostic) {
   const DiagnosticInfo *info = diagnostic_info(diagnostic->code);
   buffer_printf(out, " [%s", diagnostic->code);
   if (info && info->warning)
-    buffer_printf(out,
-                  diagnostic->severity == SEVERITY_ERROR ? " -Werror=%s"
-                                                         : " -W%s",
-                  info->warning);
+    buffer_printf(
+        out, diagnostic->severity == SEVERITY_ERROR ? " -Werror=%s" : " -W%s",
+        info->warning);
   buffer_char(out, ']');
 }
 
@@ -365,7 +365,7 @@ static void print_page(const Diagnostics *diagnostics, Buffer *out,
     buffer_printf(out, "%*s %s\n", page.gutter, "", diagnostic->trace);
 }
 
-/* ---- delivery ------------------------------------------------------------------ */
+/* ---- delivery ------------------------------------------------------------ */
 
 static bool seen_before(Diagnostics *diagnostics,
                         const Diagnostic *diagnostic) {
@@ -392,8 +392,7 @@ static bool apply_warnings(const Diagnostics *diagnostics,
       diagnostic->code ? diagnostic_info(diagnostic->code) : NULL;
   if (diagnostic->severity == SEVERITY_ERROR || !info || !info->warning)
     return true;
-  WarningLevel level =
-      warning_level(&diagnostics->warnings, diagnostic->code);
+  WarningLevel level = warning_level(&diagnostics->warnings, diagnostic->code);
   if (level == WARNING_ERROR)
     diagnostic->severity = SEVERITY_ERROR;
   return level != WARNING_OFF;

@@ -241,8 +241,7 @@ static bool add_to_ledger(const Campaign *campaign, const Share *all,
           "distinct",
           day, campaign->batch > 0 ? "_native" : "", (unsigned long long)trials,
           (unsigned long long)all->failed, seconds,
-          (unsigned long long)campaign->first,
-          (unsigned long long)graphs);
+          (unsigned long long)campaign->first, (unsigned long long)graphs);
   if (campaign->batch > 0)
     fprintf(file, " modules of %d entries\n", campaign->batch);
   else

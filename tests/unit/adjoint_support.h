@@ -138,7 +138,7 @@ void adjoint_state(AdjointCase *c, Format format, Extent extent);
 /* What has been checked, for the coverage test. */
 typedef struct {
   void (*visit)(const AdjointCase *c); /* see below; NULL in adjoint_test */
-  const DualRow *duals; /* of the family at work */
+  const DualRow *duals;                /* of the family at work */
   unsigned cases[OP_COUNT];
   bool varied[OP_COUNT][MAX_INPUTS], seen[OP_COUNT][MAX_INPUTS];
 } Adjoint;

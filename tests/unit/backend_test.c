@@ -575,15 +575,15 @@ static void test_step(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_map_sizes),    cmocka_unit_test(test_broadcasting),
-      cmocka_unit_test(test_wide_rows),    cmocka_unit_test(test_casts),
-      cmocka_unit_test(test_decoding),     cmocka_unit_test(test_conversions),
-      cmocka_unit_test(test_exponents),    cmocka_unit_test(test_unmeasured),
-      cmocka_unit_test(test_fitting),
-      cmocka_unit_test(test_sums),         cmocka_unit_test(test_long_sums),
-      cmocka_unit_test(test_sum_patterns), cmocka_unit_test(test_long_norms),
-      cmocka_unit_test(test_softmax),      cmocka_unit_test(test_argmax),
-      cmocka_unit_test(test_permute),      cmocka_unit_test(test_step),
+      cmocka_unit_test(test_map_sizes),  cmocka_unit_test(test_broadcasting),
+      cmocka_unit_test(test_wide_rows),  cmocka_unit_test(test_casts),
+      cmocka_unit_test(test_decoding),   cmocka_unit_test(test_conversions),
+      cmocka_unit_test(test_exponents),  cmocka_unit_test(test_unmeasured),
+      cmocka_unit_test(test_fitting),    cmocka_unit_test(test_sums),
+      cmocka_unit_test(test_long_sums),  cmocka_unit_test(test_sum_patterns),
+      cmocka_unit_test(test_long_norms), cmocka_unit_test(test_softmax),
+      cmocka_unit_test(test_argmax),     cmocka_unit_test(test_permute),
+      cmocka_unit_test(test_step),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

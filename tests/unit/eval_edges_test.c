@@ -280,8 +280,7 @@ static void test_cast(void **state) {
 static void test_view_of_cast(void **state) {
   (void)state;
   Lab *lab = lab_new(LEVEL_FORMATTED);
-  ValueId x =
-      lab_input(lab, FORMAT_F32, SHAPE(2, 1), NUMBERS(1e6, -INFINITY));
+  ValueId x = lab_input(lab, FORMAT_F32, SHAPE(2, 1), NUMBERS(1e6, -INFINITY));
   ValueId y = lab_op(lab, OP_CAST, FORMAT_E5M2, SHAPE(2, 1), x, 0, 0);
   lab_node(lab, y)->attr.overflow = OVERFLOW_INF;
   ValueId z = lab_op(lab, OP_RESHAPE, FORMAT_E5M2, SHAPE(2), y, 0, 0);

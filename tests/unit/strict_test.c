@@ -1,6 +1,7 @@
 /* Compiled --strict code equals the evaluator, bit for bit, over 20 train
- * steps of examples/mlp, in f32 and fp8, and of a program with states, for several processors and thread
- * counts. Full size in an optimised build, small under sanitizers.
+ * steps of examples/mlp, in f32 and fp8, and of a program with states, for
+ * several processors and thread counts. Full size in an optimised build, small
+ * under sanitizers.
  *
  * The object is linked with the runtime into a shared object and called in
  * this process, on the same inputs as the evaluator.
