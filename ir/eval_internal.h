@@ -81,7 +81,7 @@ static inline const double *frame_data(const Frame *frame, int operand) {
 static inline const Type *frame_type(const Frame *frame, int operand) {
   return graph_node(frame->graph, frame->node->input[operand])->type;
 }
-/* Operand data with the operand's shift applied (see ir.h). */
+/* Operand data with the operand's shift applied (see shift.h). */
 const double *frame_shifted(const Frame *frame, int operand);
 
 /* Operand data (`data`, as many as the operand has) in the shape of the result:

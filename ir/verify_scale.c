@@ -1,5 +1,5 @@
 /* Invariants of exponents: where they may stand, and that the shifts they
- * imply are ones that the op can carry out (ir.h, "What a shift is").
+ * imply are ones that the op can carry out (shift.h, "What a shift is").
  */
 #include "ir/verify.h"
 
