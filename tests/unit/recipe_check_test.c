@@ -79,11 +79,11 @@ static void what_is_not_carried_out_is_refused(void **state) {
   (void)state;
   Settings settings = scaling(SCALING_AMAX);
   settings.amax_granularity = "row";
-  refused("matmul", settings, "`amax(tensor)` is");
+  refused("matmul", settings, "one exponent for each tensor");
   settings = scaling(SCALING_AMAX);
   settings.amax_granularity = "group";
   settings.amax_group = 32;
-  refused("net.l1.w", settings, "a tensor has one exponent");
+  refused("net.l1.w", settings, "one exponent for each tensor");
   settings = settings_unset();
   settings.accumulate = FORMAT_F16;
   refused("matmul", settings, "`acc` is f32: all arithmetic is in f32");

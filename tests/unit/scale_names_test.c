@@ -146,8 +146,11 @@ static Text *read_program(const char *file) {
 static bool check_program(const char *file, bool *met) {
   Text *text = read_program(file);
   PassContext context = {text->program, text->arena, text->diagnostics};
-  PassId scalify = PASS_scalify;
-  bool done = passes_run(&context, &scalify, 1, true, &(PassHooks){0});
+  PassId pass[PASS_COUNT];
+  size_t passes = 0;
+  for (int id = passes_behind(text->program); id <= PASS_scalify; id++)
+    pass[passes++] = (PassId)id;
+  bool done = passes_run(&context, pass, passes, true, &(PassHooks){0});
   for (size_t g = 0; done && g < text->program->graph.length; g++) {
     const Graph *graph = text->program->graph.data[g];
     for (ValueId id = 1; id < graph->count; id++)
