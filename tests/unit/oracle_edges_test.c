@@ -71,11 +71,24 @@ static ValueId add_cast(Unscaling *u, Node node, int32_t exponent) {
   return add_kept(u, node, exponent);
 }
 
-static ValueId add_store(Unscaling *u, Node node) {
-  Scale scale = u->program->param.data[node.attr.index].scale;
-  if (scale.kind == SCALE_NORMAL)
-    node.input[0] = add_moved(u, node.input[0], scale.exponent);
-  node.scale = scale;
+/* A measured exponent that is kept: the number that it was in this step. */
+static ValueId add_measured(Unscaling *u, ValueId stored, Node store) {
+  assert_int_equal(store.type->rank, 0); /* no history */
+  Node number = node_make(OP_CONST, store.phase, store.type, 0, 0, 0);
+  number.attr.value = evaluator_value(u->measured, u->old, stored)->data[0];
+  store.input[0] = graph_add(u->new, &number);
+  return graph_add(u->new, &store);
+}
+
+static ValueId add_store(Unscaling *u, ValueId id, Node node) {
+  const Parameter *param = &u->program->param.data[node.attr.index];
+  ValueId stored = graph_node(u->old, id)->input[0];
+  if (node_defines_exponent(graph_node(u->old, stored)))
+    return add_measured(u, stored, node);
+  node.scale =
+      param->exponent ? scale_static(exponent_at(u, id)) : param->scale;
+  if (node.scale.kind == SCALE_NORMAL)
+    node.input[0] = add_moved(u, node.input[0], node.scale.exponent);
   return graph_add(u->new, &node);
 }
 
@@ -85,7 +98,7 @@ static ValueId add_unscaled(Unscaling *u, ValueId id) {
   for (int i = 0; i < MAX_INPUTS; i++)
     node.input[i] = u->map[node.input[i]];
   if (node.op == OP_STORE)
-    return add_store(u, node);
+    return add_store(u, id, node);
   if (!type_is_real(node.type))
     return graph_add(u->new, &node);
   int32_t exponent = exponent_at(u, id);
