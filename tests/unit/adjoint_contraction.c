@@ -1,12 +1,7 @@
 /* Adjoint cases of contractions, reductions and the cross entropy. */
 #include "tests/unit/adjoint_families.h"
 
-typedef struct {
-  Extent a, b;
-  const char *pattern;
-} Contraction;
-
-static const Contraction reduction[] = {
+const Contraction adjoint_reductions[ADJOINT_REDUCTIONS] = {
     {{1, {5}}, {0, {0}}, "a ->"},
     {{1, {1}}, {0, {0}}, "a ->"},
     {{2, {3, 4}}, {0, {0}}, "a b ->"},
@@ -33,7 +28,7 @@ static const Contraction reduction[] = {
 static const Contraction empty_sum[] = {{{1, {0}}, {0, {0}}, "a ->"},
                                         {{2, {3, 0}}, {0, {0}}, "b o -> b"}};
 
-static const Contraction contraction[] = {
+const Contraction adjoint_contractions[ADJOINT_CONTRACTIONS] = {
     {{2, {3, 4}}, {2, {2, 4}}, "b i, o i -> b o"},
     {{2, {3, 4}}, {2, {4, 2}}, "b i, i o -> b o"},
     {{2, {3, 4}}, {2, {4, 2}}, "b i, i o -> o b"},
@@ -79,11 +74,11 @@ static void reductions(Adjoint *a, Op op, const Contraction *list,
 }
 
 static void contractions(Adjoint *a) {
-  for (size_t i = 0; i < COUNT(contraction); i++) {
+  for (size_t i = 0; i < ADJOINT_CONTRACTIONS; i++) {
     AdjointCase c = adjoint_case(OP_EINSUM);
-    adjoint_vary(&c, contraction[i].a, FILL_SIGNED, 0.5, 1.5);
-    adjoint_vary(&c, contraction[i].b, FILL_SIGNED, 0.5, 1.5);
-    c.pattern = contraction[i].pattern;
+    adjoint_vary(&c, adjoint_contractions[i].a, FILL_SIGNED, 0.5, 1.5);
+    adjoint_vary(&c, adjoint_contractions[i].b, FILL_SIGNED, 0.5, 1.5);
+    c.pattern = adjoint_contractions[i].pattern;
     adjoint_check(a, &c);
   }
 }
@@ -103,9 +98,9 @@ static void cross_entropies(Adjoint *a, double smooth, int64_t ignore) {
 }
 
 void adjoint_contraction(Adjoint *a) {
-  reductions(a, OP_SUM, reduction, COUNT(reduction));
+  reductions(a, OP_SUM, adjoint_reductions, ADJOINT_REDUCTIONS);
   reductions(a, OP_SUM, empty_sum, COUNT(empty_sum));
-  reductions(a, OP_MEAN, reduction, COUNT(reduction));
+  reductions(a, OP_MEAN, adjoint_reductions, ADJOINT_REDUCTIONS);
   contractions(a);
   cross_entropies(a, 0, INT64_MIN);
   cross_entropies(a, 0.1, INT64_MIN);

@@ -169,6 +169,14 @@ typedef struct {
   Extent a, b;
 } ExtentPair;
 extern const ExtentPair adjoint_pair[ADJOINT_PAIRS];
+/* Operands of contractions, with the pattern; of reductions, a alone. */
+enum { ADJOINT_REDUCTIONS = 21, ADJOINT_CONTRACTIONS = 24 };
+typedef struct {
+  Extent a, b;
+  const char *pattern;
+} Contraction;
+extern const Contraction adjoint_reductions[ADJOINT_REDUCTIONS];
+extern const Contraction adjoint_contractions[ADJOINT_CONTRACTIONS];
 
 /* Every shape, and every pair of shapes, with operands filled alike. */
 void adjoint_unary(Adjoint *a, Op op, Fill fill, double low, double high);

@@ -16,7 +16,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "tests/unit/pass_support.h"
+#include "tests/unit/adjoint_support.h"
 
 /* ---- the gradient check -------------------------------------------------- */
 
@@ -69,8 +69,9 @@ static void weigh(Sketch *s, ValueId y) {
   memcpy(extent.dim, type->dim, sizeof extent.dim);
   ValueId weights = sketch_input(s, "weights", extent);
   ValueId loss = sketch_op(s, NULL, OP_MUL, y, weights, 0);
-  static const char *const sums[] = {NULL,       "a ->",       "a b ->",
-                                     "a b c ->", "a b c d ->", "a b c d e ->"};
+  static const char *const sums[] = {
+      NULL,         "a ->",         "a b ->",        "a b c ->",
+      "a b c d ->", "a b c d e ->", "a b c d e f ->"};
   if (type->rank > 0)
     loss = sketch_pattern(s, NULL, OP_SUM, loss, 0, sums[type->rank]);
   sketch_return(s, "loss", loss);
@@ -108,22 +109,13 @@ static void check_gradients(Sketch *s, ValueId y, bool both_signs) {
 
 /* ---- elementwise --------------------------------------------------------- */
 
-static const Extent single[] = {{0, {0}},          {1, {1}},
-                                {1, {7}},          {2, {1, 1}},
-                                {2, {3, 4}},       {2, {1, 5}},
-                                {2, {5, 1}},       {3, {2, 3, 4}},
-                                {3, {1, 1, 3}},    {3, {3, 1, 2}},
-                                {3, {2, 2, 1}},    {4, {2, 1, 3, 2}},
-                                {4, {1, 2, 1, 2}}, {5, {1, 2, 1, 2, 2}}};
-enum { SINGLES = sizeof single / sizeof *single };
-
 static void unary_ops(void **state) {
   (void)state;
   static const Op op[] = {OP_NEG, OP_RELU, OP_SQRT, OP_EXP, OP_LOG};
   for (size_t i = 0; i < sizeof op / sizeof *op; i++)
-    for (size_t j = 0; j < SINGLES; j++) {
+    for (int j = 0; j < ADJOINT_SHAPES; j++) {
       Sketch *s = sketch_new(ENTRY_TRAIN);
-      ValueId x = sketch_param(s, "x", single[j]);
+      ValueId x = sketch_param(s, "x", adjoint_shape[j]);
       bool signs = op[i] == OP_NEG || op[i] == OP_RELU || op[i] == OP_EXP;
       check_gradients(s, sketch_op(s, "y", op[i], x, 0, 0), signs);
     }
@@ -131,55 +123,26 @@ static void unary_ops(void **state) {
 
 static void identities(void **state) {
   (void)state;
-  for (size_t j = 0; j < SINGLES; j++) {
+  for (int j = 0; j < ADJOINT_SHAPES; j++) {
     Sketch *s = sketch_new(ENTRY_TRAIN);
-    ValueId x = sketch_param(s, "x", single[j]);
-    ValueId a = sketch_shaped(s, "a", OP_CAST, x, FORMAT_F32, single[j], NULL);
-    ValueId b =
-        sketch_shaped(s, "b", OP_CONVERT, a, FORMAT_REAL, single[j], NULL);
+    ValueId x = sketch_param(s, "x", adjoint_shape[j]);
+    ValueId a =
+        sketch_shaped(s, "a", OP_CAST, x, FORMAT_F32, adjoint_shape[j], NULL);
+    ValueId b = sketch_shaped(s, "b", OP_CONVERT, a, FORMAT_REAL,
+                              adjoint_shape[j], NULL);
     ValueId c = sketch_op(s, "c", OP_RESCALE, b, 0, 0);
     check_gradients(s, c, true);
   }
 }
 
-typedef struct {
-  Extent a, b;
-} Pair;
-
-static const Pair pair[] = {
-    {{0, {0}}, {0, {0}}},
-    {{0, {0}}, {1, {3}}},
-    {{1, {3}}, {0, {0}}},
-    {{0, {0}}, {3, {2, 3, 2}}},
-    {{2, {3, 4}}, {0, {0}}},
-    {{1, {1}}, {1, {1}}},
-    {{1, {1}}, {1, {5}}},
-    {{1, {5}}, {1, {1}}},
-    {{1, {4}}, {2, {3, 4}}},
-    {{2, {3, 4}}, {1, {4}}},
-    {{2, {1, 4}}, {1, {4}}},
-    {{2, {3, 1}}, {1, {1}}},
-    {{2, {3, 4}}, {2, {3, 4}}},
-    {{2, {3, 1}}, {2, {3, 4}}},
-    {{2, {3, 1}}, {2, {1, 4}}},
-    {{2, {1, 1}}, {2, {2, 3}}},
-    {{3, {2, 3, 4}}, {1, {4}}},
-    {{2, {3, 4}}, {3, {2, 3, 4}}},
-    {{3, {2, 1, 4}}, {3, {2, 3, 1}}},
-    {{3, {1, 3, 1}}, {3, {2, 1, 4}}},
-    {{4, {2, 1, 2, 1}}, {4, {1, 3, 1, 2}}},
-    {{4, {2, 2, 3, 2}}, {2, {3, 2}}},
-};
-enum { PAIRS = sizeof pair / sizeof *pair };
-
 static void binary_ops(void **state) {
   (void)state;
   static const Op op[] = {OP_ADD, OP_SUB, OP_MUL, OP_DIV};
   for (size_t i = 0; i < sizeof op / sizeof *op; i++)
-    for (size_t j = 0; j < PAIRS; j++) {
+    for (int j = 0; j < ADJOINT_PAIRS; j++) {
       Sketch *s = sketch_new(ENTRY_TRAIN);
-      ValueId a = sketch_param(s, "a", pair[j].a);
-      ValueId b = sketch_param(s, "b", pair[j].b);
+      ValueId a = sketch_param(s, "a", adjoint_pair[j].a);
+      ValueId b = sketch_param(s, "b", adjoint_pair[j].b);
       check_gradients(s, sketch_op(s, "y", op[i], a, b, 0), true);
     }
 }
@@ -190,10 +153,10 @@ static void one_side(void **state) {
   static const Op op[] = {OP_ADD, OP_SUB, OP_MUL, OP_DIV};
   for (int side = 0; side < 2; side++)
     for (size_t i = 0; i < sizeof op / sizeof *op; i++)
-      for (size_t j = 0; j < PAIRS; j += 3) {
+      for (int j = 0; j < ADJOINT_PAIRS; j += 3) {
         Sketch *s = sketch_new(ENTRY_TRAIN);
-        ValueId a = sketch_param(s, "a", pair[j].a);
-        ValueId b = sketch_input(s, "b", pair[j].b);
+        ValueId a = sketch_param(s, "a", adjoint_pair[j].a);
+        ValueId b = sketch_input(s, "b", adjoint_pair[j].b);
         check_gradients(
             s, sketch_op(s, "y", op[i], side ? b : a, side ? a : b, 0), true);
       }
@@ -257,69 +220,29 @@ static void structure(void **state) {
 
 /* ---- reductions and contractions ----------------------------------------- */
 
-typedef struct {
-  Extent a, b;
-  const char *pattern;
-} Contraction;
-
-static const Contraction reduction[] = {
-    {{1, {5}}, {0, {0}}, "a ->"},
-    {{1, {1}}, {0, {0}}, "a ->"},
-    {{2, {3, 4}}, {0, {0}}, "a b ->"},
-    {{2, {3, 4}}, {0, {0}}, "b o -> o"},
-    {{2, {3, 4}}, {0, {0}}, "b o -> b"},
-    {{2, {1, 4}}, {0, {0}}, "b o -> o"},
-    {{2, {3, 4}}, {0, {0}}, "b o -> b o"},
-    {{3, {2, 3, 4}}, {0, {0}}, "b t o -> o"},
-    {{3, {2, 3, 4}}, {0, {0}}, "b t o -> t"},
-    {{3, {2, 3, 4}}, {0, {0}}, "b t o -> b o"},
-    {{4, {2, 1, 3, 2}}, {0, {0}}, "n y z c -> n c"}};
-
 static void reductions(void **state) {
   (void)state;
   static const Op op[] = {OP_SUM, OP_MEAN};
   for (size_t i = 0; i < 2; i++)
-    for (size_t j = 0; j < sizeof reduction / sizeof *reduction; j++) {
+    for (int j = 0; j < ADJOINT_REDUCTIONS; j++) {
       Sketch *s = sketch_new(ENTRY_TRAIN);
-      ValueId x = sketch_param(s, "x", reduction[j].a);
+      ValueId x = sketch_param(s, "x", adjoint_reductions[j].a);
       check_gradients(
-          s, sketch_pattern(s, "y", op[i], x, 0, reduction[j].pattern), true);
+          s, sketch_pattern(s, "y", op[i], x, 0, adjoint_reductions[j].pattern),
+          true);
     }
 }
 
-static const Contraction contraction[] = {
-    {{2, {3, 4}}, {2, {2, 4}}, "b i, o i -> b o"},
-    {{2, {3, 4}}, {2, {4, 2}}, "b i, i o -> b o"},
-    {{2, {3, 4}}, {2, {4, 2}}, "b i, i o -> o b"},
-    {{2, {4, 3}}, {2, {2, 4}}, "i b, o i -> b o"},
-    {{2, {1, 4}}, {2, {2, 4}}, "b i, o i -> b o"},
-    {{2, {3, 1}}, {2, {2, 1}}, "b i, o i -> b o"},
-    {{1, {4}}, {1, {4}}, "i, i ->"},
-    {{1, {1}}, {1, {1}}, "i, i ->"},
-    {{1, {3}}, {1, {2}}, "i, j -> i j"},
-    {{1, {3}}, {1, {2}}, "i, j -> j i"},
-    {{0, {0}}, {1, {3}}, ", i -> i"},
-    {{2, {2, 3}}, {0, {0}}, "i j, -> j i"},
-    {{0, {0}}, {0, {0}}, ", ->"},
-    {{2, {3, 4}}, {1, {4}}, "b i, i -> b"},
-    {{1, {3}}, {2, {3, 4}}, "b, b i -> i"},
-    {{2, {3, 4}}, {2, {3, 4}}, "b i, b i -> b i"},
-    {{2, {3, 4}}, {2, {3, 4}}, "b i, b i -> i"},
-    {{2, {3, 4}}, {2, {4, 3}}, "b i, i b ->"},
-    {{3, {2, 3, 4}}, {2, {5, 4}}, "b t i, o i -> b t o"},
-    {{3, {2, 3, 4}}, {3, {2, 4, 2}}, "h t i, h i o -> h t o"},
-    {{4, {2, 1, 3, 2}}, {4, {2, 1, 2, 2}}, "b h t d, b h s d -> b h t s"},
-    {{4, {1, 2, 2, 3}}, {4, {1, 2, 3, 2}}, "b h t s, b h s d -> b h t d"}};
-
 static void contractions(void **state) {
   (void)state;
-  for (size_t j = 0; j < sizeof contraction / sizeof *contraction; j++) {
+  for (int j = 0; j < ADJOINT_CONTRACTIONS; j++) {
     Sketch *s = sketch_new(ENTRY_TRAIN);
-    ValueId a = sketch_param(s, "a", contraction[j].a);
-    ValueId b = sketch_param(s, "b", contraction[j].b);
-    check_gradients(
-        s, sketch_pattern(s, "y", OP_EINSUM, a, b, contraction[j].pattern),
-        true);
+    ValueId a = sketch_param(s, "a", adjoint_contractions[j].a);
+    ValueId b = sketch_param(s, "b", adjoint_contractions[j].b);
+    check_gradients(s,
+                    sketch_pattern(s, "y", OP_EINSUM, a, b,
+                                   adjoint_contractions[j].pattern),
+                    true);
   }
 }
 
