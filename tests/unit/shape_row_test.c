@@ -1,5 +1,5 @@
 /* Types that reductions and composites over rows give, and what they refuse. */
-#include "ir/ir.h"
+#include "tests/unit/shape_support.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,8 +8,6 @@
 #include <cmocka.h>
 
 #include <math.h>
-#include <stdlib.h>
-#include <string.h>
 
 typedef struct {
   Op op;
@@ -17,18 +15,6 @@ typedef struct {
   Attributes attr; /* only what is not neutral: axis, size, eps, smooth */
   const char *expected;
 } Case;
-
-static const Type *type_of(TypeTable *types, const char *text) {
-  size_t length = strcspn(text, "[");
-  int64_t dim[MAX_RANK];
-  int rank = 0;
-  for (const char *at = text + length + 1; *at && *at != ']';) {
-    char *end;
-    dim[rank++] = strtoll(at, &end, 10);
-    at = *end == ',' ? end + 1 : end;
-  }
-  return type_make(types, format_named(text, length), rank, dim);
-}
 
 static void check_case(const Case *c) {
   Arena *arena = arena_new();
@@ -38,8 +24,8 @@ static void check_case(const Case *c) {
   Node node = node_make(c->op, PHASE_FORWARD, NULL, 0, 0, 0);
   const char *const text[] = {c->a, c->b};
   for (int i = 0; i < 2 && text[i]; i++) {
-    Node leaf =
-        node_make(OP_INPUT, PHASE_FORWARD, type_of(types, text[i]), 0, 0, 0);
+    Node leaf = node_make(OP_INPUT, PHASE_FORWARD,
+                          type_from_text(types, text[i]), 0, 0, 0);
     node.input[i] = graph_add(graph, &leaf);
   }
   node.attr.pattern = c->pattern ? intern(interner, c->pattern) : NULL;
@@ -47,16 +33,7 @@ static void check_case(const Case *c) {
   node.attr.size = c->attr.size;
   node.attr.eps = c->attr.eps;
   node.attr.smooth = c->attr.smooth;
-  const char *error = NULL;
-  const Type *type = shape_infer(types, graph, &node, arena, &error);
-  Buffer out = {0};
-  if (type)
-    type_print(&out, type);
-  else
-    buffer_text(&out, error);
-  buffer_char(&out, '\0');
-  assert_string_equal(out.data, c->expected);
-  buffer_free(&out);
+  shape_expect(types, graph, &node, arena, c->expected);
   graph_free(graph);
   arena_free(arena);
 }

@@ -1,5 +1,5 @@
 /* Broadcasting, patterns, and the type that each op gives. */
-#include "ir/ir.h"
+#include "tests/unit/shape_support.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -7,8 +7,6 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <stdlib.h>
-#include <string.h>
 
 static Arena *arena;
 static Interner *interner;
@@ -33,15 +31,7 @@ static int tear_down(void **state) {
 
 /* "f32[2,3]" as a type. */
 static const Type *type_of(const char *text) {
-  size_t length = strcspn(text, "[");
-  int64_t dim[MAX_RANK];
-  int rank = 0;
-  for (const char *at = text + length + 1; *at && *at != ']';) {
-    char *end;
-    dim[rank++] = strtoll(at, &end, 10);
-    at = *end == ',' ? end + 1 : end;
-  }
-  return type_make(types, format_named(text, length), rank, dim);
+  return type_from_text(types, text);
 }
 
 static ValueId operand(const char *text) {
@@ -152,15 +142,7 @@ static void check_case(const Case *test) {
                         id[1], id[2]);
   node.attr.pattern = test->pattern;
   node.attr.axis = test->axis;
-  const char *error = NULL;
-  const Type *type = shape_infer(types, graph, &node, arena, &error);
-  Buffer got = {0};
-  if (type)
-    type_print(&got, type);
-  else
-    buffer_text(&got, error);
-  assert_string_equal(got.data, test->expected);
-  buffer_free(&got);
+  shape_expect(types, graph, &node, arena, test->expected);
 }
 
 #define CHECK(...)                                                             \
