@@ -83,6 +83,8 @@ typedef struct {
 } Edge;
 /* explain_scale.c: where the exponent comes from, a line each step. */
 void explain_scale(Buffer *out, Arena *arena, const Edge *edge);
+/* explain_exponent.c: how a run-time exponent comes about, and why. */
+void explain_exponent(Buffer *out, const Graph *graph, ValueId symbol);
 /* explain_format.c: the format that the recipe has for the value, or for the
  * copy that the reader reads, and the rules that spoke of it, to *rules. */
 Format explain_rules(Buffer *rules, const Edge *edge, ProductKind kind);

@@ -32,18 +32,45 @@ static void print_rule(Buffer *out, const Rule *rule) {
   settings_print(out, &rule->settings);
 }
 
-static void print_vote(Buffer *out, const Program *program, const Vote *vote,
-                       const char *result) {
-  size_t line = out->length;
-  buffer_printf(out, "  %s  ", result);
-  print_rule(out, vote->rule);
-  buffer_pad(out, line, 60);
-  buffer_printf(out, "  %s %s  ", vote->which, format_info(vote->format)->text);
-  buffer_pad(out, line, 78);
-  print_place(out, program, vote->rule->span);
-  while (out->data[out->length - 1] == ' ')
-    out->data[--out->length] = '\0';
-  buffer_char(out, '\n');
+/* "forward e4m3" */
+static void print_wish(Buffer *out, const Vote *vote) {
+  buffer_printf(out, "%s %s", vote->which, format_info(vote->format)->text);
+}
+
+/* The widest rule, or the widest format, of those that voted. */
+static size_t votes_width(const Votes *votes, bool rules) {
+  size_t widest = 0;
+  for (size_t i = 0; i < votes->length; i++) {
+    Buffer text = {0};
+    if (rules)
+      print_rule(&text, votes->data[i].rule);
+    else
+      print_wish(&text, &votes->data[i]);
+    widest = text.length > widest ? text.length : widest;
+    buffer_free(&text);
+  }
+  return widest;
+}
+
+/* The winner first; columns as wide as what stands in them. */
+static void print_votes(Buffer *out, const Program *program, const Votes *votes,
+                        bool over) {
+  static const char indent[] = "  loses  ";
+  size_t rule = sizeof indent - 1 + votes_width(votes, true) + 2;
+  size_t wish = rule + votes_width(votes, false) + 2;
+  for (size_t i = votes->length; i-- > 0;) {
+    const Vote *vote = &votes->data[i];
+    size_t line = out->length;
+    bool wins = !over && i + 1 == votes->length;
+    buffer_text(out, wins ? "  wins   " : indent);
+    print_rule(out, vote->rule);
+    buffer_pad(out, line, rule);
+    print_wish(out, vote);
+    if (vote->rule->span.source)
+      buffer_pad(out, line, wish);
+    print_place(out, program, vote->rule->span);
+    buffer_char(out, '\n');
+  }
 }
 
 /* What is over all rules; NULL: nothing is. */
@@ -80,9 +107,7 @@ Format explain_rules(Buffer *rules, const Edge *edge, ProductKind kind) {
     }
     buffer_char(rules, '\n');
   }
-  for (size_t i = votes.length; i-- > 0;)
-    print_vote(rules, program, &votes.data[i],
-               !over && i + 1 == votes.length ? "wins " : "loses");
+  print_votes(rules, program, &votes, over != NULL);
   vec_free(&votes);
   return settings.forward;
 }

@@ -181,7 +181,7 @@ static double rounded(double f) {
 
 /* Parameters at an exponent that is not that of their initial values. */
 static bool is_fixed_elsewhere(const Tree *tree, const Node *node) {
-  if (node->op != OP_PARAM || !tree->edge->estimates)
+  if (node->op != OP_PARAM || !tree->edge->estimates || node->scale.symbol)
     return false;
   int32_t own = node->estimate.factor
                     ? level_exponent(node->estimate.log2_factor, SCALE_DOWN, 0)
@@ -209,27 +209,20 @@ static void print_symbol(Buffer *out, const Tree *tree, const Node *node) {
   for (int i = 0; i < node_inputs(node); i++)
     if (graph_node(tree->graph, node->input[i])->scale.symbol == symbol)
       return;
-  const Node *from = graph_node(tree->graph, symbol);
-  buffer_printf(out, "; $%s = ", from->name);
-  if (from->op == OP_NORM_EXPONENT) {
-    buffer_printf(out, "exponent of the %s norm of %%%s in each step",
-                  norm_name(from->attr.by),
-                  graph_node(tree->graph, from->input[0])->name);
-    return;
-  }
-  buffer_text(out, "max(");
-  exponent_print(out, tree->graph, from->attr.term[0]);
-  buffer_text(out, ", ");
-  exponent_print(out, tree->graph, from->attr.term[1]);
-  buffer_char(out, ')');
+  buffer_printf(out, "; $%s = ", graph_node(tree->graph, symbol)->name);
+  explain_exponent(out, tree->graph, symbol);
 }
 
 /* Does a rescale stand here: the operand at the exponent measured of it? */
 static bool is_measured(const Graph *graph, const Node *node) {
   const Node *symbol = graph_node(graph, node->scale.symbol);
+  ValueId of = symbol->input[0];
+  if (symbol->op == OP_HELD_EXPONENT)
+    of = graph_node(graph, symbol->input[1])->input[0];
+  else if (symbol->op == OP_DELAYED_EXPONENT)
+    of = symbol->input[1];
   return node->op == OP_REBALANCE && node->scale.symbol &&
-         node->scale.exponent == 0 && symbol->op == OP_NORM_EXPONENT &&
-         symbol->input[0] == node->input[0];
+         node->scale.exponent == 0 && of == node->input[0];
 }
 
 static void print_rebalance(Buffer *out, const Tree *tree, const Node *node) {
@@ -257,6 +250,8 @@ static void print_rule(Buffer *out, const Tree *tree, ValueId id) {
                   scale.kind == SCALE_ZERO ? "all zero" : "0, infinity or NaN");
   else if (node->op == OP_REBALANCE)
     print_rebalance(out, tree, node);
+  else if (node->op == OP_PARAM && scale.symbol)
+    buffer_text(out, "measured-parameters-follow-their-values: kept");
   else if (tree->edge->estimates && factor && *factor == '=')
     buffer_text(out, factor + 1);
   else {

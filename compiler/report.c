@@ -222,20 +222,31 @@ static void note_exponent(Buffer *out, const Report *report, const Node *node) {
   if (!node->scale.symbol || symbol->name != node->name)
     return;
   buffer_printf(out, ", $%s = ", symbol->name);
-  if (symbol->op == OP_NORM_EXPONENT)
-    buffer_printf(out, "%s of %s", norm_name(symbol->attr.by),
-                  graph_node(report->graph, symbol->input[0])->name);
-  else
-    buffer_text(out, "the larger of two");
+  explain_exponent(out, report->graph, node->scale.symbol);
+}
+
+/* Of what was made at another exponent, then re-expressed, the op that made it.
+ */
+static Op op_of(const Report *report, const Node *node) {
+  const Node *from = graph_node(report->graph, node->input[0]);
+  bool helper = node->op == OP_REBALANCE && is_product(from) && from->name &&
+                strncmp(from->name, node->name, strlen(node->name)) == 0 &&
+                from->name[strlen(node->name)] == '~';
+  return helper ? from->op : node->op;
+}
+
+static bool keeps_exponents(const Report *report, const Node *node) {
+  return report->program->param.data[node->attr.index].measured;
 }
 
 /* The op, and where the user's text says so. */
 static const char *note_cell(const Report *report, const Row *row) {
   Buffer text = {0};
   const Node *node = graph_node(report->graph, row->value);
-  buffer_text(&text, node->op == OP_PARAM   ? "master "
-                     : node->op == OP_INPUT ? "input"
-                                            : op_info(node->op)->text);
+  buffer_text(&text, node->op == OP_INPUT   ? "input"
+                     : node->op != OP_PARAM ? op_info(op_of(report, node))->text
+                     : keeps_exponents(report, node) ? "state of exponents, "
+                                                     : "master ");
   if (node->op == OP_PARAM)
     buffer_text(&text, format_info(node->type->format)->text);
   note_exponent(&text, report, node);
@@ -366,16 +377,32 @@ static void print_products(const Report *report) {
   buffer_char(report->out, '\n');
 }
 
-/* Replicas see other examples, so what is measured of them in the forward and
- * backward pass has to be agreed upon. The update works on gradients that are
- * the same everywhere. */
+/* Which values differ between replicas, which see other examples and draw other
+ * numbers: not parameters, and what is computed of nothing else. */
+static bool *differing(const Report *report) {
+  const Graph *graph = report->graph;
+  bool *differs = NEW_ARRAY(report->arena, bool, graph->count);
+  for (ValueId id = 1; id < graph->count; id++) {
+    const Node *node = graph_node(graph, id);
+    differs[id] = node->op == OP_INPUT || node->op == OP_BERNOULLI ||
+                  node->op == OP_RANDOM_INT;
+    for (int i = 0; i < node_inputs(node); i++)
+      differs[id] |= differs[node->input[i]];
+  }
+  return differs;
+}
+
+/* What is measured in the forward and backward pass of what differs has to be
+ * agreed upon. The update works on gradients that are the same everywhere. */
 static void print_exponents(const Report *report) {
   int exponents = 0, measured = 0, agreed = 0;
+  const bool *differs = differing(report);
   for (ValueId id = 1; id < report->graph->count; id++) {
     const Node *node = graph_node(report->graph, id);
     exponents += node_defines_exponent(node);
     measured += node->op == OP_NORM_EXPONENT;
-    agreed += node->op == OP_NORM_EXPONENT && node->phase != PHASE_UPDATE;
+    agreed += node->op == OP_NORM_EXPONENT && node->phase != PHASE_UPDATE &&
+              differs[node->input[0]];
   }
   buffer_printf(report->out,
                 "%d run-time exponent%s, %d measured; data parallelism would "

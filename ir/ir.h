@@ -150,9 +150,11 @@ bool op_is_random(Op op);
 typedef enum { NORM_L1, NORM_L2, NORM_MAX, NORM_COUNT } Norm;
 const char *norm_name(Norm norm);
 
-/* What placed a rescale: the program's own text, a rule for losses, norms, the
- * update or a name, or the estimate: its value is read in a format whose range
- * it is expected to leave. */
+/* What has an exponent measured: the program's own text; a rule for losses,
+ * norms, the update or a name; the estimate, as the value is read in a format
+ * whose range it is expected to leave; a product that reads an operand at an
+ * exponent of its own; or a parameter or state that is stored at that of its
+ * new value. */
 typedef enum {
   WHY_TEXT,
   WHY_LOSS,
@@ -160,6 +162,8 @@ typedef enum {
   WHY_UPDATE,
   WHY_RULE,
   WHY_RANGE,
+  WHY_OPERAND,
+  WHY_STORE,
   WHY_COUNT
 } Why;
 const char *why_name(Why why);

@@ -86,8 +86,8 @@ const char *norm_name(Norm norm) {
 }
 
 const char *why_name(Why why) {
-  static const char *const name[] = {"text",   "loss", "norm",
-                                     "update", "rule", "range"};
+  static const char *const name[] = {"text", "loss",  "norm",    "update",
+                                     "rule", "range", "operand", "store"};
   return name[why];
 }
 

@@ -243,15 +243,17 @@ uint32_t *measured_stores(const PassContext *context, const Graph *graph) {
 }
 
 ValueId scaler_add_measured(Scaler *scaler, ValueId value, const char *name,
-                            Phase phase, Measure measure) {
+                            Phase phase, Measure measure, Why why) {
   const Node *from = graph_node(scaler->copy.new, value);
   const Type *type = type_with_format(scaler->context->program->types,
                                       from->type, FORMAT_REAL);
   Node node = node_make(OP_REBALANCE, phase, type, value, 0, 0);
   node.name = name;
   node.span = from->span;
+  node.attr.why = why; /* scaler_measure's, not the rebalance's */
   bool nonnegative = from->estimate.nonnegative;
   ValueId symbol = scaler_measure(scaler, &node, measure);
+  node.attr.why = WHY_TEXT;
   node_set_scale(&node, scale_make(SCALE_NORMAL, symbol, 0),
                  measure_level(measure), nonnegative);
   return graph_add(scaler->copy.new, &node);
@@ -280,8 +282,8 @@ void scaler_measure_stored(Scaler *scaler, ValueId old, uint32_t number) {
     symbol->name = node->name;
     scaler->titled = NULL; /* the measured one takes the name */
   }
-  ValueId id =
-      scaler_add_measured(scaler, value, shown.name, shown.phase, measure);
+  ValueId id = scaler_add_measured(scaler, value, shown.name, shown.phase,
+                                   measure, WHY_STORE);
   Node *measured = graph_node(scaler->copy.new, id);
   measured->probe = shown.probe;
   if (shown.pinned && shown.op != OP_CAST) {
@@ -304,7 +306,8 @@ void scaler_store_measured(Scaler *scaler, Node *store) {
     Node made = *graph_node(scaler->copy.new, value);
     made.name = made.name ? made.name : own;
     const char *name = scaler_helper_name(scaler, &made, &made);
-    value = scaler_add_measured(scaler, value, name, store->phase, measure);
+    value = scaler_add_measured(scaler, value, name, store->phase, measure,
+                                WHY_STORE);
     store->input[0] = value;
   }
   const Node *from = graph_node(scaler->copy.new, value);

@@ -78,7 +78,7 @@ void scaler_scale_operands(Scaler *scaler, ValueId old) {
     const char *name = node->name ? node->name : "constant";
     scale->copy = scaler_add_measured(
         scaler, value, name_suffixed(scaler->names, name, "s"),
-        graph_phase(scaler->copy.new), scale->measure);
+        graph_phase(scaler->copy.new), scale->measure, WHY_OPERAND);
   }
 }
 

@@ -152,7 +152,7 @@ const char *scaler_helper_name(Scaler *scaler, const Node *node,
 Measure measure_of_node(const Node *node);
 /* `value` at the exponent that is measured of it; both are called `name`. */
 ValueId scaler_add_measured(Scaler *scaler, ValueId value, const char *name,
-                            Phase phase, Measure measure);
+                            Phase phase, Measure measure, Why why);
 /* Was the value just measured in this way, by a rescale or another store? */
 bool value_is_measured_so(const Graph *graph, ValueId value, Measure measure);
 /* ---- scales of operands (operand_scale.c) ---- */
