@@ -116,6 +116,7 @@ static void hash_attributes(uint64_t *hash, const Node *node) {
       plain_print(&text, plain_attribute(i), &node->attr);
   hash_bytes(hash, text.data);
   hash_bytes(hash, node->attr.pattern);
+  hash_bytes(hash, node->remat);
   uint64_t bits;
   memcpy(&bits, &node->attr.value, sizeof bits);
   hash_add(hash, bits);

@@ -95,13 +95,13 @@ static bool is_comparable(const Outcome *before, const Outcome *after,
          (before->certified && after->certified);
 }
 
-static void take(Check *check, const Program *program,
+static void take(Check *check, const Program *program, bool once,
                  Outcome out[INPUT_SETS][2]) {
   for (int i = 0; i < check->sets; i++)
     for (int which = 0; which < 2; which++)
-      out[i][which] =
-          outcome_take(program, check->reference,
-                       precision_of(program->level, which), check->set[i]);
+      out[i][which] = outcome_take(program, check->reference,
+                                   precision_of(program->level, which),
+                                   check->set[i], once);
 }
 
 static void release(Check *check) {
@@ -153,7 +153,7 @@ static void first_outcomes(Check *check) {
     check->sets = 0;
     return;
   }
-  take(check, forward->program, check->outcome);
+  take(check, forward->program, check->pending, check->outcome);
   /* Error texts live as long as the case: name them before it goes. */
   if (forward != check->c) {
     for (int i = 0; i < check->sets; i++)
@@ -193,7 +193,7 @@ static void after_pass(Check *check, PassId pass, Level from) {
   Outcome after[INPUT_SETS][2];
   bool same_stage = check->pending && minimize_pending(check->c->program);
   if (!same_stage) {
-    take(check, check->c->program, after);
+    take(check, check->c->program, false, after);
     compare(check, pass, from, after);
     release(check);
     memcpy(check->outcome, after, sizeof after);

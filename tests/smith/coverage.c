@@ -61,8 +61,8 @@ static bool never_meet(int a, int b) {
   bool plain = a == OP_RESCALE || a == OP_SET_SCALE || op_is_marker((Op)a) ||
                b == OP_RESCALE || b == OP_SET_SCALE || op_is_marker((Op)b);
   bool scaled = !smith_makes((Op)a) || !smith_makes((Op)b);
-  return a == OP_STORE || (plain && scaled) || a == OP_NORM_EXPONENT ||
-         a == OP_MAX_EXPONENT;
+  bool exponent = !smith_makes((Op)a) && a != OP_REBALANCE;
+  return a == OP_STORE || (plain && scaled) || exponent;
 }
 
 static void report_pairs(const Coverage *coverage, bool list) {

@@ -32,7 +32,7 @@ static bool lowered(Op op) {
 
 /* Exponents and what re-expresses at them belong to later levels. */
 bool smith_makes(Op op) {
-  return op != OP_REBALANCE && op != OP_NORM_EXPONENT && op != OP_MAX_EXPONENT;
+  return op != OP_REBALANCE && maker[op] != make_exponent;
 }
 
 /* ---- nodes --------------------------------------------------------------- */
@@ -77,6 +77,9 @@ static void generator_fault(const Smith *s, const Node *node,
 
 static const char *const base_name[] = {"y", "m.h", "m.a.u", "z", "t"};
 
+/* Regions that the backward pass computes again: two, and one in another. */
+static const char *const region_name[] = {"m", "m/a", "n"};
+
 ValueId smith_emit(Smith *s, Node *node) {
   const char *error = "";
   if ((s->native && !lowered(node->op)) || !smith_makes(node->op) ||
@@ -93,6 +96,8 @@ ValueId smith_emit(Smith *s, Node *node) {
   node->type = type;
   node->name = smith_name(s, base_name[dice_below(&s->dice, 5)]);
   node->probe = dice_chance(&s->dice, 2);
+  if (s->phase == PHASE_FORWARD && dice_chance(&s->dice, s->again))
+    node->remat = intern(s->c->interner, region_name[dice_below(&s->dice, 3)]);
   return graph_add(s->graph, node);
 }
 
@@ -339,6 +344,7 @@ static void add_entry(Smith *s, const char *name, const char *recipe) {
   s->phase = PHASE_FORWARD;
   s->once = false;
   s->reuse = (int)dice_range(&s->dice, 30, 85);
+  s->again = dice_chance(&s->dice, 25) ? 60 : 0;
   vec_push(&s->program->graph, s->graph);
   random_run(s);
   fill_entry(s);

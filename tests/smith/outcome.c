@@ -110,30 +110,57 @@ static void keep_tensor(Outcome *outcome, const char *name,
     vec_push(&outcome->number, ldexp(tensor->data[i], tensor->exponent));
 }
 
-static bool run_entry(Outcome *outcome, Arena *arena, const Program *reference,
-                      Evaluator *evaluator, const Graph *graph, int set) {
-  const char *error = NULL;
-  Tensor *inputs =
-      inputs_make(arena, graph, program_graph(reference, graph->name), set);
-  if (!evaluator_step(evaluator, graph, 1, inputs, &error)) {
-    outcome->error = error;
-    return false;
-  }
+/* Exponents that are held, or are those of steps before, take a second step. */
+static uint64_t steps_of(const Program *program, const Graph *graph) {
+  const Recipe *recipe = program_recipe(program, graph->recipe);
+  if (graph->kind != ENTRY_TRAIN || !recipe)
+    return 1;
+  for (size_t i = 0; i < recipe->rule.length; i++)
+    if (recipe->rule.data[i].settings.every > 1 ||
+        recipe->rule.data[i].settings.amax_history > 0)
+      return 3;
+  return 1;
+}
+
+static void keep_results(Outcome *outcome, const Program *program,
+                         const Evaluator *evaluator, const Graph *graph,
+                         const char *step) {
+  Interner *interner = program->interner;
   for (size_t i = 0; i < graph->result.length; i++)
-    keep_tensor(outcome, graph->result.data[i].name,
-                evaluator_value(evaluator, graph, graph->result.data[i].value));
+    keep_tensor(
+        outcome,
+        intern_printf(interner, "%s%s", graph->result.data[i].name, step),
+        evaluator_value(evaluator, graph, graph->result.data[i].value));
+}
+
+static bool run_entry(Outcome *outcome, Arena *arena, const Program *program,
+                      const Program *reference, Evaluator *evaluator,
+                      const Graph *graph, int set, bool once) {
+  const char *error = NULL;
+  const Graph *plain = program_graph(reference, graph->name);
+  Tensor *inputs = inputs_make(arena, graph, plain, set);
+  uint64_t steps = once ? 1 : steps_of(reference, plain);
+  for (uint64_t step = 1; step <= steps; step++) {
+    if (!evaluator_step(evaluator, graph, step, inputs, &error)) {
+      outcome->error = error;
+      return false;
+    }
+    if (step == 1 || step == steps)
+      keep_results(outcome, program, evaluator, graph,
+                   step == 1 ? "" : ", last step");
+  }
   return true;
 }
 
 Outcome outcome_take(const Program *program, const Program *reference,
-                     Precision precision, int set) {
+                     Precision precision, int set, bool once) {
   Outcome outcome = {.taken = true};
   Arena *arena = arena_new();
   Evaluator *evaluator =
       evaluator_new(program, precision, evaluation_seed(set));
   for (size_t i = 0; outcome.taken && i < program->graph.length; i++)
-    outcome.taken = run_entry(&outcome, arena, reference, evaluator,
-                              program->graph.data[i], set);
+    outcome.taken = run_entry(&outcome, arena, program, reference, evaluator,
+                              program->graph.data[i], set, once);
   for (size_t i = 0; i < program->param.length; i++)
     keep_tensor(
         &outcome,

@@ -1,8 +1,8 @@
-/* Random recipes: formats, scales, rescales, rounding.
+/* Random recipes: formats, scales fixed and measured, rescales, rounding.
  *
- * In: the entry. Out: a recipe of a few rules in its program. What
- * recipe_check refuses is left out again, rule by rule from the end: the
- * refusals have tests of their own.
+ * In: the entry. Out: a recipe of a few rules in its program. A rule that
+ * recipe_check refuses is left out again: the refusals have tests of their
+ * own.
  */
 #include "tests/smith/smith.h"
 
@@ -39,48 +39,73 @@ static Settings stored(Format forward, Format gradient) {
   return settings;
 }
 
+/* `scale = rms` or `amax`, of every step, of some, or of those before. */
+static void measure(Smith *s, Settings *settings) {
+  bool amax = dice_chance(&s->dice, 60);
+  settings->scaling = amax ? SCALING_AMAX : SCALING_RMS;
+  if (dice_chance(&s->dice, 25))
+    settings->every = (int32_t)dice_range(&s->dice, 1, 3);
+  else if (amax && dice_chance(&s->dice, 25))
+    settings->amax_history = (int32_t)dice_range(&s->dice, 1, 3);
+}
+
+static void rounding(Smith *s, Settings *settings) {
+  if (dice_chance(&s->dice, 15))
+    settings->round = (int)dice_range(&s->dice, ROUND_STOCHASTIC, ROUND_DOWN);
+  if (dice_chance(&s->dice, 15))
+    settings->overflow = (int)dice_below(&s->dice, 2);
+  if (dice_chance(&s->dice, 15))
+    settings->subnormals = (int)dice_below(&s->dice, 2);
+}
+
 /* ---- rules --------------------------------------------------------------- */
 
 static void default_rule(Smith *s, Recipe *recipe, bool scaled) {
   Format format = random_float(s);
   Settings settings = stored(format, format);
   settings.scaling = scaled ? SCALING_PROPAGATE : SCALING_NONE;
-  settings.scale_rounding = (ScaleRounding)dice_below(&s->dice, 3);
-  if (dice_chance(&s->dice, 10))
-    settings.round = ROUND_STOCHASTIC;
-  if (dice_chance(&s->dice, 10))
-    settings.overflow = OVERFLOW_INF;
+  settings.scale_rounding =
+      (ScaleRounding)dice_below(&s->dice, SCALE_ROUNDING_COUNT);
+  rounding(s, &settings);
+  if (scaled && dice_chance(&s->dice, 30))
+    settings.rescale_auto = 1;
   add_selector(add_rule(recipe, settings), SELECT_DEFAULT, NULL);
 }
 
-/* States are f32 in this version, unless they are fixed. */
-static void role_rules(Smith *s, Recipe *recipe, bool scaled) {
+/* Of parameters or of states: in any format, at an exponent that is fixed,
+ * measured of each new value, or none. */
+static void role_rule(Smith *s, Recipe *recipe, SelectorKind role,
+                      bool scaled) {
   Format format = dice_chance(&s->dice, 60) ? FORMAT_F32 : random_float(s);
   Settings settings = stored(format, format);
-  if (scaled) {
-    settings.scaling = dice_chance(&s->dice, 80) ? SCALING_FIXED : SCALING_NONE;
-    settings.has_exponent =
-        settings.scaling == SCALING_FIXED && dice_chance(&s->dice, 30);
-    settings.exponent =
-        settings.has_exponent ? (int32_t)dice_range(&s->dice, -60, 60) : 0;
-  }
-  add_selector(add_rule(recipe, settings), SELECT_PARAM, NULL);
-  settings = stored(FORMAT_F32, FORMAT_F32);
-  if (scaled)
+  int64_t choice = scaled ? dice_below(&s->dice, 10) : 9;
+  if (choice < 5)
     settings.scaling = SCALING_FIXED;
-  add_selector(add_rule(recipe, settings), SELECT_STATE, NULL);
+  else if (choice < 8)
+    measure(s, &settings);
+  else if (choice == 8)
+    settings.scaling = SCALING_NONE;
+  settings.has_exponent =
+      settings.scaling == SCALING_FIXED && dice_chance(&s->dice, 30);
+  settings.exponent =
+      settings.has_exponent ? (int32_t)dice_range(&s->dice, -60, 60) : 0;
+  rounding(s, &settings);
+  add_selector(add_rule(recipe, settings), role, NULL);
 }
 
-static void class_rule(Smith *s, Recipe *recipe) {
+static void class_rule(Smith *s, Recipe *recipe, bool scaled) {
   static const SelectorKind kind[] = {
       SELECT_ELEMENTWISE, SELECT_REDUCE, SELECT_SOFTMAX,   SELECT_NORM,
       SELECT_LOSS,        SELECT_INPUT,  SELECT_ACTIVATION};
   Format format = random_float(s);
-  add_selector(add_rule(recipe, stored(format, format)),
-               kind[dice_below(&s->dice, 7)], NULL);
+  Settings settings = stored(format, format);
+  if (scaled && dice_chance(&s->dice, 25))
+    measure(s, &settings);
+  rounding(s, &settings);
+  add_selector(add_rule(recipe, settings), kind[dice_below(&s->dice, 7)], NULL);
 }
 
-static void operand_rule(Smith *s, Recipe *recipe) {
+static void operand_rule(Smith *s, Recipe *recipe, bool scaled) {
   static const SelectorKind kind[] = {SELECT_MATMUL, SELECT_MATMUL, SELECT_CONV,
                                       SELECT_GATHER};
   Settings settings = stored(random_float(s), random_float(s));
@@ -88,6 +113,9 @@ static void operand_rule(Smith *s, Recipe *recipe) {
     settings.wgrad = random_float(s);
   if (dice_chance(&s->dice, 15))
     settings.dgrad = random_float(s);
+  if (scaled && dice_chance(&s->dice, 40))
+    measure(s, &settings);
+  rounding(s, &settings);
   add_selector(add_rule(recipe, settings), kind[dice_below(&s->dice, 4)], NULL);
 }
 
@@ -104,7 +132,7 @@ static const char *random_path(Smith *s) {
   return NULL;
 }
 
-static void path_rule(Smith *s, Recipe *recipe) {
+static void path_rule(Smith *s, Recipe *recipe, bool scaled) {
   const char *path = random_path(s);
   if (!path)
     return;
@@ -113,11 +141,15 @@ static void path_rule(Smith *s, Recipe *recipe) {
   bool gradient = dice_chance(&s->dice, 30);
   if (!gradient && dice_chance(&s->dice, 20))
     settings.gradient = random_float(s);
+  if (scaled && dice_chance(&s->dice, 25))
+    measure(s, &settings);
+  rounding(s, &settings);
   add_selector(add_rule(recipe, settings),
                gradient ? SELECT_GRADIENT : SELECT_PATH, path);
 }
 
-static void rescale_rule(Smith *s, Recipe *recipe) {
+static void rescale_rule(Smith *s, Recipe *recipe, bool scaled) {
+  (void)scaled;
   Settings settings = settings_unset();
   int norm = (int)dice_below(&s->dice, NORM_COUNT);
   const char *path = random_path(s);
@@ -130,6 +162,8 @@ static void rescale_rule(Smith *s, Recipe *recipe) {
     settings.rescale_grad = norm;
   else
     settings.rescale = norm;
+  if (dice_chance(&s->dice, 20))
+    settings.every = (int32_t)dice_range(&s->dice, 1, 3);
   add_selector(add_rule(recipe, settings), kind[choice],
                choice >= 3 ? path : NULL);
 }
@@ -148,21 +182,33 @@ static bool is_accepted(Smith *s) {
   return recipe_check(&context);
 }
 
+/* The rules that were added, unless they are refused. */
+static void keep_accepted(Smith *s, Recipe *recipe) {
+  while (recipe->rule.length > 0 && !is_accepted(s))
+    recipe->rule.length--;
+}
+
+static void add_rules(Smith *s, Recipe *recipe, int64_t most, bool scaled,
+                      void (*add)(Smith *s, Recipe *recipe, bool scaled)) {
+  for (int64_t i = dice_below(&s->dice, most + 1); i-- > 0;) {
+    add(s, recipe, scaled);
+    keep_accepted(s, recipe);
+  }
+}
+
 void smith_recipe(Smith *s, const char *name) {
   Recipe made = {.name = intern(s->c->interner, name)};
   bool scaled = dice_chance(&s->dice, 75);
   vec_push(&s->program->recipe, made);
   Recipe *recipe = &s->program->recipe.data[s->program->recipe.length - 1];
   default_rule(s, recipe, scaled);
-  role_rules(s, recipe, scaled);
-  for (int64_t i = dice_below(&s->dice, 3); i-- > 0;)
-    class_rule(s, recipe);
-  if (dice_chance(&s->dice, 60))
-    operand_rule(s, recipe);
-  for (int64_t i = dice_below(&s->dice, 3); i-- > 0;)
-    path_rule(s, recipe);
-  for (int64_t i = scaled ? dice_below(&s->dice, 4) : 0; i-- > 0;)
-    rescale_rule(s, recipe);
-  while (recipe->rule.length > 1 && !is_accepted(s))
-    recipe->rule.length--;
+  keep_accepted(s, recipe);
+  role_rule(s, recipe, SELECT_PARAM, scaled);
+  keep_accepted(s, recipe);
+  role_rule(s, recipe, SELECT_STATE, scaled);
+  keep_accepted(s, recipe);
+  add_rules(s, recipe, 2, scaled, class_rule);
+  add_rules(s, recipe, dice_chance(&s->dice, 60) ? 2 : 0, scaled, operand_rule);
+  add_rules(s, recipe, 2, scaled, path_rule);
+  add_rules(s, recipe, scaled ? 3 : 0, scaled, rescale_rule);
 }

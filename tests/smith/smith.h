@@ -77,6 +77,7 @@ typedef struct {
   bool once;          /* phase update of a step with micro-batches */
   int depth;          /* of operands that are being made for operands */
   int reuse;          /* percent: an operand is a value that is there */
+  int again;          /* percent: the backward pass computes it again */
 } Smith;
 
 /* A program of one entry; of `entries` entries where the code is native. */
@@ -131,7 +132,7 @@ void smith_recipe(Smith *s, const char *name);
 
 /* ---- outcomes (outcome.c) ------------------------------------------------ */
 
-/* What one step of every entry leaves. */
+/* What one step of every entry leaves, and the last of several. */
 typedef struct {
   bool taken;     /* false: `error` says why */
   bool certified; /* evaluator_certified */
@@ -149,9 +150,10 @@ enum { INPUT_SETS = 4 };
 Tensor *inputs_make(Arena *arena, const Graph *graph, const Graph *reference,
                     int set);
 uint64_t evaluation_seed(int set);
-/* `reference`: the program as it was before any pass. */
+/* `reference`: the program as it was before any pass. `once`: one step only,
+ * as of a forward pass, which updates nothing. */
 Outcome outcome_take(const Program *program, const Program *reference,
-                     Precision precision, int set);
+                     Precision precision, int set, bool once);
 void outcome_free(Outcome *outcome);
 /* Equal to the bit, NaN apart, in all that `before` has; else *what names the
  * first difference (in `arena`). Parameters are left out where `before` is a
