@@ -368,6 +368,48 @@ static void expect_unit_data(Scaler *scaler, Node *node) {
   node->scale = scale_static(level_exponent(level, SCALE_DOWN, 0));
 }
 
+/* Value `id` of the old graph, with all that stands behind it. */
+static void scale_value(Scaler *scaler, const Graph *old, size_t index,
+                        ValueId id, bool scaled, EstimateWatch *watch,
+                        void *user) {
+  bool left_out = scaler_leaves_out(scaler, id, scaled);
+  if (!left_out && scaled)
+    scale_node(scaler, old, id);
+  else if (!left_out)
+    copy_node(scaler, id);
+  Node *made = graph_node(scaler->copy.new, scaler->copy.map[id]);
+  if (watch && !left_out && watch(user, index, id, made))
+    expect_unit_data(scaler, made);
+  if (scaled)
+    scaler_scale_operands(scaler, id);
+}
+
+/* The order in which values are made: each parameter stands where it is first
+ * read, as in a text, wherever elaboration came across it; the unread are last.
+ * What is measured of one stands behind it. */
+static ValueId *scaling_order(const PassContext *context, const Graph *old,
+                              size_t *count) {
+  ValueId *order = NEW_ARRAY(context->arena, ValueId, old->count);
+  bool *placed = NEW_ARRAY(context->arena, bool, old->count);
+  *count = 0;
+  for (ValueId id = 1; id < old->count; id++) {
+    const Node *node = graph_node(old, id);
+    for (int i = 0; i < node_inputs(node); i++) {
+      ValueId input = node->input[i];
+      if (input && !placed[input])
+        order[(*count)++] = input;
+      placed[input] = true;
+    }
+    if (node->op != OP_PARAM)
+      order[(*count)++] = id;
+    placed[id] |= node->op != OP_PARAM;
+  }
+  for (ValueId id = 1; id < old->count; id++)
+    if (!placed[id])
+      order[(*count)++] = id;
+  return order;
+}
+
 /* The new graph of one entry; the names of the old one are all kept. */
 static Graph *scale_graph(PassContext *context, const Recipe **storage,
                           size_t index, EstimateWatch *watch, void *user) {
@@ -383,18 +425,10 @@ static Graph *scale_graph(PassContext *context, const Recipe **storage,
   scaler.operand = operand_scales(context, old);
   scaler.kind = contraction_kinds(context->arena, old);
   bool scaled = !recipe_is_unscaled(graph_recipe(program, old));
-  for (ValueId id = 1; id < old->count; id++) {
-    bool left_out = scaler_leaves_out(&scaler, id, scaled);
-    if (!left_out && scaled)
-      scale_node(&scaler, old, id);
-    else if (!left_out)
-      copy_node(&scaler, id);
-    Node *made = graph_node(scaler.copy.new, scaler.copy.map[id]);
-    if (watch && !left_out && watch(user, index, id, made))
-      expect_unit_data(&scaler, made);
-    if (scaled)
-      scaler_scale_operands(&scaler, id);
-  }
+  size_t count;
+  const ValueId *order = scaling_order(context, old, &count);
+  for (size_t i = 0; i < count; i++)
+    scale_value(&scaler, old, index, order[i], scaled, watch, user);
   graph_copy_finish(&scaler.copy);
   if (!watch)
     remark_clamped(&scaler);
