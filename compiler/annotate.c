@@ -95,11 +95,12 @@ static NamedValue *named_values(Arena *arena, const Graph *graph,
 }
 
 static const NamedValue *find(const NamedValue *value, size_t count,
-                              const Program *program, const char *name) {
+                              const ValuePlace *place, const Program *program) {
+  const char *name = place->value;
   NamedValue key = {name, 0};
   const NamedValue *found =
       count ? bsearch(&key, value, count, sizeof key, by_name) : NULL;
-  key.name = found ? NULL : alias_value(&program->alias, name);
+  key.name = found ? NULL : program_alias_value(program, place->graph, name);
   return key.name && count ? bsearch(&key, value, count, sizeof key, by_name)
                            : found;
 }
@@ -115,7 +116,7 @@ static void add_places(Annotation *annotation, const Graph *graph) {
     LineFacts *line = line_of(annotation, place->span);
     if (!line || strcmp(place->graph, graph->name) != 0)
       continue;
-    const NamedValue *found = find(value, count, program, place->value);
+    const NamedValue *found = find(value, count, place, program);
     if (!found)
       continue;
     const Node *node = graph_node(graph, found->id);

@@ -52,7 +52,9 @@ static ValueId find_exactly(const Graph *graph, const char *name) {
 static ValueId find_value(const Program *program, const Graph *graph,
                           const char *name) {
   ValueId id = find_exactly(graph, name);
-  return id ? id : find_exactly(graph, alias_value(&program->alias, name));
+  return id ? id
+            : find_exactly(graph,
+                           program_alias_value(program, graph->name, name));
 }
 
 /* Which operand of `reader` is `value`, itself or re-expressed; -1: none. */

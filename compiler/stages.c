@@ -220,10 +220,11 @@ static void names_print(Buffer *out, const Program *program) {
       buffer_char(out, '\n');
     }
   }
-  for (size_t i = 0; i < program->alias.list.length; i++)
-    buffer_printf(out, "%-9s %s = %s\n", "alias",
-                  program->alias.list.data[i].name,
-                  program->alias.list.data[i].value);
+  for (size_t g = 0; g < program->alias.length; g++)
+    for (size_t i = 0; i < program->alias.data[g].table.list.length; i++) {
+      const Alias *alias = &program->alias.data[g].table.list.data[i];
+      buffer_printf(out, "%-9s %s = %s\n", "alias", alias->name, alias->value);
+    }
 }
 
 const char *context_nearest_value(const sg_context *sg, const char *glob) {

@@ -77,3 +77,87 @@ void alias_table_free(AliasTable *table) {
   word_map_free(&table->by_name);
   word_map_free(&table->by_value);
 }
+
+/* ---- of a program -------------------------------------------------------- */
+
+const AliasTable *program_alias_of(const Program *program, const char *graph) {
+  if (!graph)
+    return program->alias.length > 0 && !program->alias.data[0].graph
+               ? &program->alias.data[0].table
+               : NULL;
+  uint32_t number = word_map_get(&program->alias_of, graph);
+  return number ? &program->alias.data[number - 1].table : NULL;
+}
+
+/* Place 0 is that of every graph. */
+AliasTable *program_alias(Program *program, const char *graph) {
+  if (program->alias.length == 0)
+    vec_push(&program->alias, (GraphAliases){0});
+  if (graph && !word_map_get(&program->alias_of, graph)) {
+    vec_push(&program->alias, (GraphAliases){.graph = graph});
+    word_map_set(&program->alias_of, graph, (uint32_t)program->alias.length);
+  }
+  uint32_t number = graph ? word_map_get(&program->alias_of, graph) : 1;
+  return &program->alias.data[number - 1].table;
+}
+
+void program_alias_settle(Program *program) {
+  if (program->graph.length != 1 || program->alias.length == 0)
+    return;
+  AliasTable *own = program_alias(program, program->graph.data[0]->name);
+  AliasTable *all = &program->alias.data[0].table;
+  for (size_t i = 0; i < all->list.length; i++)
+    alias_put(own, all->list.data[i].name, all->list.data[i].value);
+  alias_table_free(all);
+  *all = (AliasTable){0};
+}
+
+static bool any_alias(const AliasTable *table, const char *value,
+                      bool (*test)(const char *name, const void *data),
+                      const void *data) {
+  const Alias *alias = table ? alias_first(table, value) : NULL;
+  while (alias && !test(alias->name, data))
+    alias = alias_next(table, alias);
+  return alias != NULL;
+}
+
+bool program_any_alias(const Program *program, const char *graph,
+                       const char *value,
+                       bool (*test)(const char *name, const void *data),
+                       const void *data) {
+  if (graph)
+    return any_alias(program_alias_of(program, graph), value, test, data) ||
+           any_alias(program_alias_of(program, NULL), value, test, data);
+  for (size_t i = 0; i < program->alias.length; i++)
+    if (any_alias(&program->alias.data[i].table, value, test, data))
+      return true;
+  return false;
+}
+
+const char *program_alias_value(const Program *program, const char *graph,
+                                const char *name) {
+  const AliasTable *own = program_alias_of(program, graph);
+  const AliasTable *all = program_alias_of(program, NULL);
+  const char *value = own ? alias_value(own, name) : NULL;
+  return value || !all ? value : alias_value(all, name);
+}
+
+/* What is said of every graph stays as it is for the others. */
+void program_alias_rename(Program *program, const char *graph, const char *name,
+                          const char *value) {
+  if (!name || !value || name == value)
+    return;
+  AliasTable *own = program_alias(program, graph);
+  const AliasTable *all = program_alias_of(program, NULL);
+  for (const Alias *alias = all ? alias_first(all, name) : NULL; alias;
+       alias = alias_next(all, alias))
+    alias_put(own, alias->name, value);
+  alias_rename(own, name, value);
+}
+
+void program_alias_free(Program *program) {
+  for (size_t i = 0; i < program->alias.length; i++)
+    alias_table_free(&program->alias.data[i].table);
+  vec_free(&program->alias);
+  word_map_free(&program->alias_of);
+}

@@ -213,18 +213,28 @@ static void print_generate(Buffer *out, const Generate *generate) {
   buffer_text(out, ")\n}\n");
 }
 
+/* With one graph there is no need to say whose they are. */
+static void print_graph_aliases(Lines *lines, const Program *program,
+                                const char *graph) {
+  const AliasTable *table = program_alias_of(program, graph);
+  for (size_t i = 0; table && i < table->list.length; i++) {
+    const Alias *alias = &table->list.data[i];
+    lines_begin_plain(lines, 0);
+    buffer_printf(&lines->text, "alias %%%s = %%%s", alias->name, alias->value);
+    if (graph && program->graph.length > 1)
+      buffer_printf(&lines->text, " in @%s", graph);
+    lines_end(lines);
+  }
+}
+
 static void print_aliases(Buffer *out, const Program *program,
                           const PrintOptions *options) {
   Lines lines = {0};
-  if (program->alias.list.length > 0)
+  print_graph_aliases(&lines, program, NULL);
+  for (size_t i = 0; i < program->graph.length; i++)
+    print_graph_aliases(&lines, program, program->graph.data[i]->name);
+  if (lines.text.length > 0)
     buffer_char(out, '\n');
-  for (size_t i = 0; i < program->alias.list.length; i++) {
-    lines_begin_plain(&lines, 0);
-    buffer_printf(&lines.text, "alias %%%s = %%%s",
-                  program->alias.list.data[i].name,
-                  program->alias.list.data[i].value);
-    lines_end(&lines);
-  }
   if (options->fold)
     lines_fold(&lines, program);
   lines_flush(&lines, out);

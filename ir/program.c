@@ -40,7 +40,7 @@ void program_free(Program *program) {
   vec_free(&program->weights);
   vec_free(&program->generate);
   vec_free(&program->recipe);
-  alias_table_free(&program->alias);
+  program_alias_free(program);
   vec_free(&program->place);
   vec_free(&program->graph);
 }

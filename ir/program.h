@@ -124,6 +124,13 @@ typedef struct {
   WordMap by_name, by_value; /* the newest of each, from 1 */
 } AliasTable;
 
+/* Those of the values of one graph, by its name; NULL: of every graph. */
+typedef struct {
+  const char *graph;
+  AliasTable table;
+  Span span; /* where a text first names the graph */
+} GraphAliases;
+
 /* Where the program text makes a value: an expression that is bound to a name
  * or returned, and what its value is called. A value of several turns or calls
  * has a row for each. Elaboration leaves them; no text holds them. */
@@ -141,13 +148,15 @@ typedef struct {
   Sources *sources;
   const char *name; /* of the main file, without folder and suffix */
   Level level;
+  bool part; /* --entry left entries of the text out */
   uint32_t text; /* the number of the .sgir source it was read from, or 0 */
   VEC(Parameter) param;
   VEC(Dataset) dataset;
   VEC(Weights) weights;
   VEC(Generate) generate;
   VEC(Recipe) recipe;
-  AliasTable alias;
+  VEC(GraphAliases) alias;
+  WordMap alias_of; /* a graph's place in `alias`, from 1 */
   VEC(ValuePlace) place;
   VEC(Graph *) graph;
 } Program;
@@ -164,6 +173,25 @@ const Alias *alias_first(const AliasTable *table, const char *value);
 const Alias *alias_next(const AliasTable *table, const Alias *alias);
 /* What a value is called of which `name` is a second name, or NULL. */
 const char *alias_value(const AliasTable *table, const char *name);
+/* The second names of a graph's values, by the name of the graph: made when
+ * first asked for. The pointer holds until another graph is asked for. */
+AliasTable *program_alias(Program *program, const char *graph);
+const AliasTable *program_alias_of(const Program *program, const char *graph);
+/* What is said of every graph becomes the only graph's own. */
+void program_alias_settle(Program *program);
+/* A second name of value `value` of a graph, or of any graph if `graph` is
+ * NULL: does `test` say yes to one? */
+bool program_any_alias(const Program *program, const char *graph,
+                       const char *value,
+                       bool (*test)(const char *name, const void *data),
+                       const void *data);
+/* What a value of the graph is called of which `name` is a second name. */
+const char *program_alias_value(const Program *program, const char *graph,
+                                const char *name);
+/* alias_rename of a value of this graph. */
+void program_alias_rename(Program *program, const char *graph, const char *name,
+                          const char *value);
+void program_alias_free(Program *program);
 size_t alias_table_bytes(const AliasTable *table); /* of memory, about */
 void alias_table_free(AliasTable *table);
 

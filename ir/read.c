@@ -271,8 +271,26 @@ void read_source(SgirReader *reader, Span span, int64_t number, Word name,
            (Source){.name = name.text, .builtin = builtin.text != NULL});
 }
 
-void read_alias(SgirReader *reader, Word name, Word value) {
-  alias_put(&reader->program->alias, name.text, value.text);
+void read_alias(SgirReader *reader, Word name, Word value, Word graph) {
+  Program *program = reader->program;
+  alias_put(program_alias(program, graph.text), name.text, value.text);
+  if (graph.text)
+    program->alias.data[word_map_get(&program->alias_of, graph.text) - 1].span =
+        graph.span;
+}
+
+static void check_aliases(SgirReader *reader) {
+  const Program *program = reader->program;
+  WordMap known = {0};
+  for (size_t i = 0; i < program->graph.length; i++)
+    word_map_set(&known, program->graph.data[i]->name, 1);
+  for (size_t i = 0; i < program->alias.length; i++) {
+    const GraphAliases *aliases = &program->alias.data[i];
+    if (aliases->graph && !word_map_get(&known, aliases->graph))
+      read_error(reader, aliases->span, "E0804", "there is no entry @%s",
+                 aliases->graph);
+  }
+  word_map_free(&known);
 }
 
 /* ---- parameters --------------------------------------------------------- */
@@ -473,6 +491,8 @@ static void read_text(SgirReader *reader) {
   if (reader->errors > 0)
     return;
   read_default_recipes(reader);
+  check_aliases(reader);
+  program_alias_settle(reader->program);
   program_verify_each(reader->program, report_violation, reader);
   if (reader->errors == 0)
     add_sources(reader);

@@ -193,7 +193,8 @@ bool read_header(SgirReader *reader, Span span, int64_t version, Word level);
 void read_program_name(SgirReader *reader, Word name);
 void read_source(SgirReader *reader, Span span, int64_t number, Word name,
                  Word builtin);
-void read_alias(SgirReader *reader, Word name, Word value);
+/* `graph` is no_word: of every graph. */
+void read_alias(SgirReader *reader, Word name, Word value, Word graph);
 /* Arguments of the initialiser and trailing attributes are in the lists. */
 void read_param(SgirReader *reader, ParamKind kind, Word name, TypeText *type,
                 Word init, size_t init_arguments);

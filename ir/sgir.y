@@ -49,7 +49,7 @@ static const Word no_word;
   RECIPE "recipe" PARAM "param" STATE "state" ALIAS "alias" TRAIN "train"
   EVAL "eval" ENTRY "entry" PHASE "phase" STORE "store" YIELD "yield"
   MINIMIZE "minimize" AS "as" INF "inf" NAN "nan" WEIGHTS "weights"
-  FROM "from" GENERATE "generate" EXPONENTS "exponent"
+  FROM "from" GENERATE "generate" EXPONENTS "exponent" IN "in"
 %token ARROW "->" DOTS ".." DOT_STAR ".*" DOT_STARS ".**"
   COLON ":" EQUALS "=" COMMA "," DOT "." STAR "*" SLASH "/" CARET "^"
   PLUS "+" MINUS "-"
@@ -93,7 +93,8 @@ top:
 | param_kind GLOBAL ":" value_type "=" word init_arguments param_attributes {
     read_param(reader, $1, $2, $4, $6, $7);
   }
-| "alias" VALUE "=" VALUE { read_alias(reader, $2, $4); }
+| "alias" VALUE "=" VALUE { read_alias(reader, $2, $4, no_word); }
+| "alias" VALUE "=" VALUE "in" GLOBAL { read_alias(reader, $2, $4, $6); }
 | entry
 ;
 
@@ -484,7 +485,7 @@ word:
   WORD | "sgir" | "program" | "source" | "dataset" | "recipe" | "param"
 | "state" | "alias" | "train" | "eval" | "entry" | "phase" | "store" | "yield"
 | "minimize" | "as" | "inf" | "nan" | "weights" | "from" | "generate"
-| "exponent"
+| "exponent" | "in"
 ;
 
 %%

@@ -312,12 +312,11 @@ static void finish_entry(Elaborator *e, const Item *item, unsigned failures) {
   states_store(e);
 }
 
-/* Aliases are the program's: two graphs may agree on one. */
-static void merge_aliases(Elaborator *e) {
+static void keep_aliases(Elaborator *e) {
   const AliasTable *aliases = &e->builder->alias;
+  AliasTable *kept = program_alias(e->program, e->builder->graph->name);
   for (size_t i = 0; i < aliases->list.length; i++)
-    alias_put(&e->program->alias, aliases->list.data[i].name,
-              aliases->list.data[i].value);
+    alias_put(kept, aliases->list.data[i].name, aliases->list.data[i].value);
 }
 
 /* Names are final now. */
@@ -370,7 +369,7 @@ static void entry_elaborate(Elaborator *e, FileScope *file, const Item *item,
   }
   frame_pop(e);
   gradients_sort(e);
-  merge_aliases(e);
+  keep_aliases(e);
   keep_places(e);
   builder_free(&builder);
   e->builder = NULL;
@@ -454,8 +453,12 @@ static void check_eval_selected(Elaborator *e) {
 /* One graph of an entry, if it is wanted. */
 static void size_elaborate(Elaborator *e, FileScope *file, const Item *item,
                            const int64_t *size, const Item *train) {
-  if (!entry_is_selected(e, entry_name(e, item, size)) || e->stopped)
+  if (e->stopped)
     return;
+  if (!entry_is_selected(e, entry_name(e, item, size))) {
+    e->program->part = true;
+    return;
+  }
   int64_t most = limit_of(e, LIMIT_entries);
   if ((int64_t)e->program->graph.length < most) {
     entry_elaborate(e, file, item, size, train);

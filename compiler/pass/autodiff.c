@@ -174,7 +174,7 @@ static void name_final(Tape *tape, NameTable *names, ValueId id,
   else if (!node->name)
     node->name = name_gradient(names, base);
   else if (!name_is_helper(base))
-    alias_rename(&program->alias, name, node->name);
+    program_alias_rename(program, tape->graph->name, name, node->name);
 }
 
 /* From the loss down; gradients of named values before those of helpers. */
@@ -195,7 +195,7 @@ static void name_asked(Tape *tape, NameTable *names, const Graph *old,
         graph_node(tape->graph, tape->gradient[minimize->parameter[i]]);
     const char *name = graph_node(old, asked->placeholder[i])->name;
     if (node->name)
-      alias_rename(&tape->context->program->alias, name, node->name);
+      program_alias_rename(tape->context->program, old->name, name, node->name);
     else if (name_claim_interned(names, name))
       node->name = name;
   }

@@ -26,7 +26,7 @@ static bool sets_scale(const Program *program, const Graph *graph, ValueId id,
   case SELECT_PATH:
     /* A new value of a parameter is measured when it is stored. */
     return phase == PHASE_FORWARD && !name_is_helper(node->name) &&
-           path_means_value(program, selector->path, node->name);
+           path_means_value(program, graph, selector->path, node->name);
   case SELECT_GRADIENT:
     break;
   case SELECT_UPDATE:

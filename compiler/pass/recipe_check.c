@@ -29,9 +29,11 @@ static bool path_is_known(const Program *program, const char *path) {
   for (size_t i = 0; i < program->param.length; i++)
     if (selector_matches(path, program->param.data[i].name))
       return true;
-  for (size_t i = 0; i < program->alias.list.length; i++)
-    if (selector_matches(path, program->alias.list.data[i].name))
-      return true;
+  for (size_t g = 0; g < program->alias.length; g++)
+    for (size_t i = 0; i < program->alias.data[g].table.list.length; i++)
+      if (selector_matches(path,
+                           program->alias.data[g].table.list.data[i].name))
+        return true;
   for (size_t i = 0; i < program->graph.length; i++) {
     const Graph *graph = program->graph.data[i];
     for (ValueId id = 1; id < graph->count; id++) {
@@ -58,8 +60,9 @@ static NameList all_names(const Program *program) {
   NameList names = {0};
   for (size_t i = 0; i < program->param.length; i++)
     add_name(program, &names, program->param.data[i].name);
-  for (size_t i = 0; i < program->alias.list.length; i++)
-    add_name(program, &names, program->alias.list.data[i].name);
+  for (size_t g = 0; g < program->alias.length; g++)
+    for (size_t i = 0; i < program->alias.data[g].table.list.length; i++)
+      add_name(program, &names, program->alias.data[g].table.list.data[i].name);
   for (size_t i = 0; i < program->graph.length; i++) {
     const Graph *graph = program->graph.data[i];
     for (ValueId id = 1; id < graph->count; id++)
@@ -98,6 +101,15 @@ static void report_unknown(Check *check, const Selector *selector) {
   check->fine = false;
 }
 
+/* A name of an entry that --entry left out, for all that is known: rules of the
+ * file speak of all its entries. */
+static bool is_left_out(const Check *check, const Selector *selector) {
+  const Program *program = check->context->program;
+  return program->part && selector->span.source == 1 &&
+         (selector->kind == SELECT_PATH || selector->kind == SELECT_GRADIENT) &&
+         !path_is_known(program, selector->path);
+}
+
 /* Only the user's own rules: inherited ones are written for many models. Each
  * name is looked for among all, so that ends when no more is shown. */
 static void check_names(Check *check, const Rule *rule) {
@@ -108,7 +120,8 @@ static void check_names(Check *check, const Rule *rule) {
     const Selector *selector = &rule->selector.data[i];
     bool path =
         selector->kind == SELECT_PATH || selector->kind == SELECT_GRADIENT;
-    if (path && !path_is_known(check->context->program, selector->path))
+    if (path && !is_left_out(check, selector) &&
+        !path_is_known(check->context->program, selector->path))
       report_unknown(check, selector);
   }
 }
@@ -238,6 +251,8 @@ static void check_places(Check *check, const Rule *rule) {
     const Selector *selector = &rule->selector.data[i];
     const char *what =
         misplaced_setting(check->context->program, selector, &rule->settings);
+    if (is_left_out(check, selector))
+      continue;
     if (what)
       report_setting(check, rule, selector->span, what);
     else if (rule->own && asks_for_scale(rule) &&
@@ -281,10 +296,15 @@ static bool recipe_is_used(const Program *program, const Recipe *recipe) {
   return false;
 }
 
+/* The text of the part that is left is read without the rest: a rule that
+ * means nothing there is, in it, as good as inherited. */
 static void check_recipe(Check *check) {
   for (size_t i = 0; i < check->recipe->rule.length; i++) {
-    check_names(check, &check->recipe->rule.data[i]);
-    check_settings(check, &check->recipe->rule.data[i]);
+    Rule *rule = &check->recipe->rule.data[i];
+    check_names(check, rule);
+    check_settings(check, rule);
+    for (size_t j = 0; j < rule->selector.length; j++)
+      rule->own &= !is_left_out(check, &rule->selector.data[j]);
   }
 }
 

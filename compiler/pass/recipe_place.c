@@ -28,17 +28,23 @@ static bool is_stored_value(const Program *program, const char *name) {
   return false;
 }
 
-bool path_means_value(const Program *program, const char *path,
-                      const char *name) {
-  if (selector_matches(path, name) && !is_stored_value(program, name))
-    return true;
-  const AliasTable *aliases = &program->alias;
-  for (const Alias *alias = alias_first(aliases, name); alias;
-       alias = alias_next(aliases, alias))
-    if (selector_matches(path, alias->name) &&
-        !is_stored_value(program, alias->name))
-      return true;
-  return false;
+typedef struct {
+  const Program *program;
+  const char *path;
+} Meant;
+
+static bool name_means_value(const char *name, const void *meant) {
+  const Meant *by = meant;
+  return selector_matches(by->path, name) &&
+         !is_stored_value(by->program, name);
+}
+
+bool path_means_value(const Program *program, const Graph *graph,
+                      const char *path, const char *name) {
+  Meant meant = {program, path};
+  return name_means_value(name, &meant) ||
+         program_any_alias(program, graph->name, name, name_means_value,
+                           &meant);
 }
 
 bool path_is_computed(const Program *program, const char *path) {
@@ -47,8 +53,8 @@ bool path_is_computed(const Program *program, const char *path) {
     for (ValueId id = 1; id < graph->count; id++) {
       const Node *node = graph_node(graph, id);
       if (!node_is_leaf(node) && node->phase == PHASE_FORWARD &&
-          path_matches(program, path, node->name) &&
-          path_means_value(program, path, node->name))
+          path_matches(program, graph, path, node->name) &&
+          path_means_value(program, graph, path, node->name))
         return true;
     }
   }
@@ -57,7 +63,7 @@ bool path_is_computed(const Program *program, const char *path) {
 
 static bool path_is_param(const Program *program, const char *path) {
   for (size_t i = 0; i < program->param.length; i++)
-    if (path_matches(program, path, program->param.data[i].name))
+    if (path_matches(program, NULL, path, program->param.data[i].name))
       return true;
   return false;
 }

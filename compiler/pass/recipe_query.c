@@ -77,17 +77,15 @@ static void settings_apply(Settings *settings, const Settings *over) {
 
 /* ---- which rule speaks of what ------------------------------------------- */
 
-bool path_matches(const Program *program, const char *path, const char *name) {
-  if (!name)
-    return false;
-  if (selector_matches(path, name))
-    return true;
-  const AliasTable *aliases = &program->alias;
-  for (const Alias *alias = alias_first(aliases, name); alias;
-       alias = alias_next(aliases, alias))
-    if (selector_matches(path, alias->name))
-      return true;
-  return false;
+static bool name_fits(const char *name, const void *path) {
+  return selector_matches(path, name);
+}
+
+bool path_matches(const Program *program, const Graph *graph, const char *path,
+                  const char *name) {
+  return name && (selector_matches(path, name) ||
+                  program_any_alias(program, graph ? graph->name : NULL, name,
+                                    name_fits, path));
 }
 
 const char *gradient_base(const Program *program, const Node *node) {
@@ -98,20 +96,18 @@ const char *gradient_base(const Program *program, const Node *node) {
 
 /* The gradient of something that the path means: by name, or by an alias that
  * is itself the name of a gradient. */
-static bool gradient_matches(const Program *program, const char *path,
-                             const Node *node) {
+static bool gradient_fits(const char *name, const void *path) {
+  return strncmp(name, "d.", 2) == 0 && selector_matches(path, name + 2);
+}
+
+static bool gradient_matches(const Program *program, const Graph *graph,
+                             const char *path, const Node *node) {
   const char *base = gradient_base(program, node);
   if (!base)
     return false;
-  if (path_matches(program, path, base))
-    return true;
-  const AliasTable *aliases = &program->alias;
-  for (const Alias *alias = alias_first(aliases, node->name); alias;
-       alias = alias_next(aliases, alias))
-    if (strncmp(alias->name, "d.", 2) == 0 &&
-        selector_matches(path, alias->name + 2))
-      return true;
-  return false;
+  return path_matches(program, graph, path, base) ||
+         program_any_alias(program, graph->name, node->name, gradient_fits,
+                           path);
 }
 
 bool node_enters(const Graph *graph, const Node *node) {
@@ -129,7 +125,7 @@ bool selector_selects_param(const Program *program, const Parameter *param,
   case SELECT_STATE:
     return param->state;
   case SELECT_PATH:
-    return path_matches(program, selector->path, param->name);
+    return path_matches(program, NULL, selector->path, param->name);
   default:
     return false;
   }
@@ -182,10 +178,10 @@ bool selector_selects(const Program *program, const Graph *graph, ValueId id,
   case SELECT_DEFAULT:
     return true;
   case SELECT_PATH:
-    return path_matches(program, selector->path, node_key(node)) ||
-           gradient_matches(program, selector->path, node);
+    return path_matches(program, graph, selector->path, node_key(node)) ||
+           gradient_matches(program, graph, selector->path, node);
   case SELECT_GRADIENT:
-    return gradient_matches(program, selector->path, node);
+    return gradient_matches(program, graph, selector->path, node);
   case SELECT_INPUT:
   case SELECT_ACTIVATION:
   case SELECT_UPDATE:
@@ -272,29 +268,31 @@ static const Node *operand_param(const Graph *graph, ValueId id) {
   return node->op == OP_PARAM ? node : NULL;
 }
 
+typedef struct {
+  const Program *program;
+  const char *path;
+} ModulePath;
+
 /* Does the path name a module that `name` lies in (not the value itself)? */
-static bool module_matches(const Program *program, const char *path,
-                           const char *name) {
+static bool module_fits(const char *name, const void *data) {
+  const ModulePath *of = data;
   const char *dot = name ? strrchr(name, '.') : NULL;
   if (!dot)
     return false;
-  const char *module = intern_n(program->interner, name, (size_t)(dot - name));
-  return selector_matches(path, module);
+  const char *module =
+      intern_n(of->program->interner, name, (size_t)(dot - name));
+  return selector_matches(of->path, module);
 }
 
 /* The same, for any name of the value. */
-static bool layer_matches(const Program *program, const char *path,
-                          const Node *node) {
+static bool layer_matches(const Program *program, const Graph *graph,
+                          const char *path, const Node *node) {
   const char *base = gradient_base(program, node);
   const char *name = base ? base : node_key(node);
-  if (module_matches(program, path, name))
-    return true;
-  const AliasTable *aliases = &program->alias;
-  for (const Alias *alias = name ? alias_first(aliases, name) : NULL; alias;
-       alias = alias_next(aliases, alias))
-    if (module_matches(program, path, alias->name))
-      return true;
-  return false;
+  ModulePath module = {program, path};
+  return module_fits(name, &module) ||
+         (name &&
+          program_any_alias(program, graph->name, name, module_fits, &module));
 }
 
 /* A contraction belongs to the layer of its parameter; without one, to that of
@@ -306,10 +304,10 @@ static bool path_means_product(const Program *program, const Graph *graph,
   for (int i = 0; i < 2; i++) {
     const Node *param = operand_param(graph, node->input[i]);
     has_param |= param != NULL;
-    if (param && layer_matches(program, path, param))
+    if (param && layer_matches(program, graph, path, param))
       return true;
   }
-  return !has_param && layer_matches(program, path, node);
+  return !has_param && layer_matches(program, graph, path, node);
 }
 
 /* The path names what this edge reads: a parameter, or one value by itself
@@ -318,11 +316,11 @@ static bool path_means_operand(const Program *program, const Graph *graph,
                                ValueId id, const char *path) {
   const Node *param = operand_param(graph, id);
   if (param)
-    return path_matches(program, path, param->name);
+    return path_matches(program, NULL, path, param->name);
   const Node *node = graph_node(graph, id);
-  return (path_matches(program, path, node_key(node)) ||
-          gradient_matches(program, path, node)) &&
-         !layer_matches(program, path, node);
+  return (path_matches(program, graph, path, node_key(node)) ||
+          gradient_matches(program, graph, path, node)) &&
+         !layer_matches(program, graph, path, node);
 }
 
 /* Which selectors speak of operand `operand` of contraction `id`. */
@@ -339,7 +337,8 @@ static bool selector_selects_edge(const Program *program, const Graph *graph,
     return path_means_product(program, graph, id, selector->path) ||
            path_means_operand(program, graph, input, selector->path);
   case SELECT_GRADIENT:
-    return gradient_matches(program, selector->path, graph_node(graph, input));
+    return gradient_matches(program, graph, selector->path,
+                            graph_node(graph, input));
   default:
     return false;
   }

@@ -6,9 +6,11 @@
 
 #include "compiler/pass/pass.h"
 
-/* Does the path mean the value or parameter `name`, by this or by another name
- * of it (program->alias)? The name is interned or NULL. */
-bool path_matches(const Program *program, const char *path, const char *name);
+/* Does the path mean the value `name` of a graph, or the parameter if `graph`
+ * is NULL, by this or by another name of it (program->alias)? The name is
+ * interned or NULL. */
+bool path_matches(const Program *program, const Graph *graph, const char *path,
+                  const char *name);
 /* "logits", interned, for a value "d.logits" of phase backward, else NULL. */
 const char *gradient_base(const Program *program, const Node *node);
 /* A rule that names a format for a value, a parameter or an operand, and which
@@ -35,8 +37,8 @@ bool selector_selects_param(const Program *program, const Parameter *param,
                             const Selector *selector);
 /* Does the path match a name of this value that is not that of a parameter's
  * new value? The name is interned. (recipe_place.c) */
-bool path_means_value(const Program *program, const char *path,
-                      const char *name);
+bool path_means_value(const Program *program, const Graph *graph,
+                      const char *path, const char *name);
 /* Does it mean a value that the forward pass of some entry computes? */
 bool path_is_computed(const Program *program, const char *path);
 /* Why nothing carries out these settings for this selector; NULL: something

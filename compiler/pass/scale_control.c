@@ -71,7 +71,8 @@ static void hand_name_over(Scaler *scaler, const Node *lost, ValueId value) {
     return;
   if (node_is_leaf(node) || node->phase != lost->phase ||
       op_is_random(node->op) || node->again || !name_is_helper(node->name)) {
-    alias_rename(&program->alias, lost->name, node->name);
+    program_alias_rename(program, scaler->copy.new->name, lost->name,
+                         node->name);
     return;
   }
   node->name = lost->name;

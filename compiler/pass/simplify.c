@@ -39,13 +39,15 @@ static void hand_name_over(Simplify *simplify, const Node *lost, ValueId same) {
   if (!lost->name || !value->name || name_is_helper(lost->name))
     return;
   if (!takes_name(value, lost)) {
-    alias_rename(&simplify->program->alias, lost->name, value->name);
+    program_alias_rename(simplify->program, simplify->copy.new->name,
+                         lost->name, value->name);
     return;
   }
   const char *was = value->name;
   value->name = lost->name;
   if (!name_is_helper(was))
-    alias_rename(&simplify->program->alias, was, lost->name);
+    program_alias_rename(simplify->program, simplify->copy.new->name, was,
+                         lost->name);
 }
 
 /* Results and stored values stay values of their own: a leaf has no place to

@@ -247,9 +247,11 @@ static void dead_values_go(void **state) {
 }
 
 static bool has_alias(const Sketch *s, const char *name, const char *value) {
-  for (size_t i = 0; i < s->program->alias.list.length; i++)
-    if (strcmp(s->program->alias.list.data[i].name, name) == 0 &&
-        strcmp(s->program->alias.list.data[i].value, value) == 0)
+  const AliasTable *table =
+      program_alias_of(s->program, s->program->graph.data[0]->name);
+  for (size_t i = 0; table && i < table->list.length; i++)
+    if (strcmp(table->list.data[i].name, name) == 0 &&
+        strcmp(table->list.data[i].value, value) == 0)
       return true;
   return false;
 }
