@@ -181,13 +181,17 @@ static bool norm_word(Elaborator *e, const Expr *expr, int *out) {
 
 /* A norm, or `auto` and `none`, which speak of no norm. */
 static bool set_rescale(Elaborator *e, const Expr *expr, Settings *out) {
-  static const char *const automatic[] = {"none", "auto"};
-  for (int i = 0; i < 2 && expr->kind == EXPR_NAME; i++)
-    if (strcmp(expr->text, automatic[i]) == 0) {
-      out->rescale_auto = i;
-      return true;
-    }
-  return norm_word(e, expr, &out->rescale);
+  const char *word[NORM_COUNT + 2];
+  for (int i = 0; i < NORM_COUNT; i++)
+    word[i] = norm_name((Norm)i);
+  word[NORM_COUNT] = "none";
+  word[NORM_COUNT + 1] = "auto";
+  int i = word_index(e, expr, "norm", word, NORM_COUNT + 2);
+  if (i >= NORM_COUNT)
+    out->rescale_auto = i - NORM_COUNT;
+  else
+    out->rescale = i;
+  return i >= 0;
 }
 
 static bool set_rescale_grad(Elaborator *e, const Expr *expr, Settings *out) {
