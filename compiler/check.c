@@ -55,8 +55,7 @@ sg_status sg_format(sg_context *sg, const char *path, int *changed) {
   return status;
 }
 
-/* ---- two programs -----------------------------------------------------------
- */
+/* ---- two programs -------------------------------------------------------- */
 
 /* Level plain with `minimize` pending has no update to evaluate yet. */
 sg_status context_advance(sg_context *sg, const char *stage) {

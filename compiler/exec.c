@@ -228,8 +228,7 @@ static void print_result(Buffer *out, Arena *arena, const Result *result,
   }
 }
 
-/* ---- the certificate -------------------------------------------------------
- */
+/* ---- the certificate ----------------------------------------------------- */
 
 static void print_raised(Buffer *out, const char *name, const char *op,
                          unsigned raised) {
@@ -275,9 +274,7 @@ static void print_certificate(Buffer *out, const Evaluator *evaluator,
   }
 }
 
-/* ---- steps
- * -------------------------------------------------------------------
- */
+/* ---- steps --------------------------------------------------------------- */
 
 /* Every micro-batch of the step gets numbers of its own; what was given in a
  * file it gets again. */

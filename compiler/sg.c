@@ -85,8 +85,7 @@ void sg_close(sg_context *sg) {
   arena_free(sg->arena);
 }
 
-/* ---- options --------------------------------------------------------------
- */
+/* ---- options ------------------------------------------------------------- */
 
 /* The text option called `name`, or NULL. */
 static const char **text_option(Options *option, const char *name) {

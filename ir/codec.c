@@ -227,8 +227,7 @@ static uint32_t scale_encode(uint32_t bits, Overflow overflow) {
   return saturates ? SCALE_MAX_CODE : SCALE_NAN;
 }
 
-/* ---- one value ------------------------------------------------------------
- */
+/* ---- one value ----------------------------------------------------------- */
 
 uint32_t codec_encode(Format format, float x, Overflow overflow) {
   if (format == FORMAT_F32)

@@ -65,8 +65,7 @@ int32_t shift_resolved(const Evaluator *evaluator, Shift shift) {
          symbol_value(evaluator, shift.minus);
 }
 
-/* ---- the certificate -------------------------------------------------------
- */
+/* ---- the certificate ----------------------------------------------------- */
 
 enum { RAISING = FE_OVERFLOW | FE_UNDERFLOW };
 
@@ -127,8 +126,7 @@ const double *frame_shifted(const Frame *frame, int operand) {
   return shifted;
 }
 
-/* ---- life ------------------------------------------------------------------
- */
+/* ---- life ---------------------------------------------------------------- */
 
 _Static_assert((int)INIT_ZEROS == (int)INIT_FILL_ZEROS &&
                    (int)INIT_ONES == (int)INIT_FILL_ONES &&

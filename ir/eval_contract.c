@@ -23,8 +23,7 @@
 
 enum { TILE_ROWS = 4, WIDTH_F32 = 16, WIDTH_F64 = 8 };
 
-/* ---- one tile -------------------------------------------------------------
- */
+/* ---- one tile ------------------------------------------------------------ */
 
 /* c[4][width] = a[4][k] * b[k][width]. */
 #define PORTABLE_TILE(name, real, width, fma_of)                               \

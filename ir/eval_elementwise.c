@@ -13,8 +13,7 @@
 #include "ir/exact.h"
 #include "ir/f32math.h"
 
-/* ---- two operands ---------------------------------------------------------
- */
+/* ---- two operands -------------------------------------------------------- */
 
 #define MAP2(name, result)                                                     \
   bool eval_##name(Frame *frame) {                                             \
@@ -39,8 +38,7 @@ MAP2(or, a != 0 || b != 0)
 MAP2(maximum, exact_maximum(a, b))
 MAP2(minimum, exact_minimum(a, b))
 
-/* ---- one operand ----------------------------------------------------------
- */
+/* ---- one operand --------------------------------------------------------- */
 
 /* `operand`: its data as the op reads them. */
 #define MAP1(name, operand, result)                                            \
@@ -79,8 +77,7 @@ bool eval_rsqrt(Frame *frame) {
   return true;
 }
 
-/* ---- elementary functions ---------------------------------------------------
- */
+/* ---- elementary functions ------------------------------------------------ */
 
 typedef float Function32(float);
 typedef double Function64(double);
@@ -133,8 +130,7 @@ bool eval_pow(Frame *frame) {
   return true;
 }
 
-/* ---- choices ---------------------------------------------------------------
- */
+/* ---- choices ------------------------------------------------------------- */
 
 bool eval_select(Frame *frame) {
   const double *c = frame_expanded(frame, 0, frame_data(frame, 0));

@@ -51,8 +51,7 @@ static const char *operand_name(const Frame *frame, int operand) {
   return name ? name : "the constant";
 }
 
-/* ---- pieces of an axis ----------------------------------------------------
- */
+/* ---- pieces of an axis --------------------------------------------------- */
 
 bool eval_slice(Frame *frame) {
   Split to = result_split(frame), from = operand_split(frame, 0);
@@ -99,8 +98,7 @@ bool eval_reverse(Frame *frame) {
   return true;
 }
 
-/* ---- windows --------------------------------------------------------------
- */
+/* ---- windows ------------------------------------------------------------- */
 
 /* The start in operand `operand` of a window of `size` into operand 0. */
 static bool window_start(Frame *frame, int operand, size_t size,
@@ -144,9 +142,7 @@ bool eval_window_write(Frame *frame) {
   return true;
 }
 
-/* ---- gather, scatter, take
- * ---------------------------------------------------------
- */
+/* ---- gather, scatter, take ----------------------------------------------- */
 
 /* Are the indices in operand `ids` all in [0, n)? `into` is what they index. */
 static bool indices_check(Frame *frame, int ids, size_t n, const char *into) {
@@ -205,8 +201,7 @@ bool eval_take(Frame *frame) {
   return true;
 }
 
-/* ---- their adjoints -------------------------------------------------------
- */
+/* ---- their adjoints ------------------------------------------------------ */
 
 /* One more summand, in the precision of the evaluator. */
 static void accumulate(const Frame *frame, double *sum, double summand) {
@@ -250,8 +245,7 @@ bool eval_put_add(Frame *frame) {
   return true;
 }
 
-/* ---- indices --------------------------------------------------------------
- */
+/* ---- indices ------------------------------------------------------------- */
 
 bool eval_iota(Frame *frame) {
   for (size_t i = 0; i < type_count(frame->node->type); i++)

@@ -98,8 +98,7 @@ int32_t shift_resolved(const Evaluator *evaluator, Shift shift);
  * counts as an alignment's. */
 void data_align(Evaluator *evaluator, double *data, size_t n, int32_t k);
 
-/* ---- eval_round.c ---------------------------------------------------------
- */
+/* ---- eval_round.c -------------------------------------------------------- */
 
 /* How a value rounds. `key` names the value for stochastic rounding. */
 typedef struct {
@@ -123,8 +122,7 @@ double integer_saturated(Format format, double value);
  * data in *raw where some readers need them. */
 void frame_round(Frame *frame, double **raw);
 
-/* ---- eval_ops.c ------------------------------------------------------------
- */
+/* ---- eval_ops.c ---------------------------------------------------------- */
 
 /* Axes to walk in row-major order over a buffer: step[i] elements per index. */
 enum { AXES_MAX = 3 * MAX_RANK };
@@ -151,15 +149,13 @@ typedef struct {
 } Layout;
 bool frame_layout(Frame *frame, Layout *layout);
 
-/* ---- eval_reduce.c ---------------------------------------------------------
- */
+/* ---- eval_reduce.c ------------------------------------------------------- */
 
 /* The sum of a list in the order that every reduction has; overwrites it. */
 float sum_f32(float *list, size_t n);
 double sum_f64(double *list, size_t n);
 
-/* ---- eval_contract.c --------------------------------------------------------
- */
+/* ---- eval_contract.c ----------------------------------------------------- */
 
 /* What a contraction reads: an operand marked `as` from its unrounded data,
  * rounded to that format (to nearest even, saturating). */
@@ -169,8 +165,7 @@ const double *contraction_operand(const Frame *frame, int operand);
 void contraction_product(const Frame *frame, Arena *scratch, size_t m, size_t n,
                          size_t k, const double *a, const double *b, double *c);
 
-/* ---- eval_rows.c -----------------------------------------------------------
- */
+/* ---- eval_rows.c --------------------------------------------------------- */
 
 /* Operand 0 cut into lists: along the axes that a pattern drops, flattened in
  * row-major order, or along one axis. Lists are in row-major order of the other

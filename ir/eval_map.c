@@ -29,8 +29,7 @@ const double *frame_expanded(const Frame *frame, int operand,
   return out;
 }
 
-/* ---- one operand -----------------------------------------------------------
- */
+/* ---- one operand --------------------------------------------------------- */
 
 #define MAP1(name, in_f32, in_f64)                                             \
   static bool map_##name(Frame *frame, const double *a) {                      \

@@ -162,8 +162,7 @@ bool eval_logsumexp_grad(Frame *frame) {
   return true;
 }
 
-/* ---- one-hot rows --------------------------------------------------------
- */
+/* ---- one-hot rows -------------------------------------------------------- */
 
 bool eval_onehot(Frame *frame) {
   const double *ids = frame_data(frame, 0);

@@ -104,8 +104,7 @@ double integer_saturated(Format format, double value) {
   return whole < low ? low : whole > high ? high : whole;
 }
 
-/* ---- nodes ----------------------------------------------------------------
- */
+/* ---- nodes --------------------------------------------------------------- */
 
 static void round_in_place(Frame *frame, RoundingRule rule) {
   data_round(frame->evaluator, rule, frame->out, frame->out,

@@ -6,8 +6,7 @@
  */
 #include "ir/eval_internal.h"
 
-/* ---- lists ---------------------------------------------------------------
- */
+/* ---- lists --------------------------------------------------------------- */
 
 static bool is_kept(const Pattern *pattern, int letter) {
   for (int i = 0; i < pattern->out_rank; i++)
@@ -67,8 +66,7 @@ void lists_scatter(const Frame *frame, const Lists *lists, const double *list,
     out[(size_t)place[i]] = list[i];
 }
 
-/* ---- one list at a time --------------------------------------------------
- */
+/* ---- one list at a time -------------------------------------------------- */
 
 /* Numbers of binary32 are exact in doubles, so nothing rounds here. */
 #define ROWS_IN(name, real)                                                    \

@@ -86,8 +86,7 @@ float f32_erf(float x) {
   return x != x ? quiet_nan() : copysignf(result, x);
 }
 
-/* ---- sin and cos ----------------------------------------------------------
- */
+/* ---- sin and cos --------------------------------------------------------- */
 
 /* |x| = quarter * pi / 2 + rest. */
 typedef struct {
@@ -147,8 +146,7 @@ float f32_cos(float x) {
   return x - x == 0.0f ? y : quiet_nan();
 }
 
-/* ---- pow -------------------------------------------------------------------
- */
+/* ---- pow ----------------------------------------------------------------- */
 
 /* Base-2 logarithm of a positive normal double; relative error about 2^-51. */
 static double log2_positive(double x) {

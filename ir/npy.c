@@ -79,8 +79,7 @@ static bool descr_format(Cursor *cursor, const char *text, size_t length,
               quoted(text, length, quote));
 }
 
-/* ---- the header's literal --------------------------------------------------
- */
+/* ---- the header's literal ------------------------------------------------ */
 
 static bool cursor_fail(Cursor *cursor, const char *expected) {
   return fail(cursor->error, cursor->error_size,
@@ -230,8 +229,7 @@ static bool read_dictionary(Cursor *cursor, NpyArray *out) {
   return cursor->at == cursor->end || cursor_fail(cursor, "the end");
 }
 
-/* ---- headers in memory ------------------------------------------------------
- */
+/* ---- headers in memory --------------------------------------------------- */
 
 size_t npy_header_size(const void *bytes, size_t length, char *error,
                        size_t error_size) {

@@ -26,8 +26,7 @@ typedef struct {
   void *data;             /* owned: npy_free */
 } NpyArray;
 
-/* ---- headers in memory ----------------------------------------------------
- */
+/* ---- headers in memory --------------------------------------------------- */
 
 /* Where the data begins, from the first `length` (NPY_MAGIC are enough) bytes
  * of a file; 0 with *error if this is no .npy header or too long a one. */
@@ -41,8 +40,7 @@ bool npy_header_read(const void *header, size_t size, uint64_t file_size,
  * size, or 0 for a format without a NumPy type. */
 size_t npy_header_write(Format format, int rank, const int64_t *dim, char *out);
 
-/* ---- files ------------------------------------------------------------------
- */
+/* ---- files --------------------------------------------------------------- */
 
 bool npy_read(const char *path, NpyArray *out, char *error, size_t error_size);
 void npy_free(NpyArray *array);

@@ -248,8 +248,7 @@ void read_list_number(SgirReader *reader, Span span, WholeList *list,
                       int64_t number);
 void read_store(SgirReader *reader, Span span, Word param, Word location);
 
-/* ---- read_region.c --------------------------------------------------------
- */
+/* ---- read_region.c ------------------------------------------------------- */
 
 /* `form` with the lists up to `{`, and the end at `}`. */
 void read_region(SgirReader *reader, Span span, Word form);
@@ -259,8 +258,7 @@ void region_text_free(RegionText *region);
 /* Compares what regions state with what their ops do; needs all users. */
 void check_regions(SgirReader *reader);
 
-/* ---- sgir.l ---------------------------------------------------------------
- */
+/* ---- sgir.l -------------------------------------------------------------- */
 
 void read_lexer_free(SgirReader *reader);
 

@@ -50,8 +50,7 @@ const Type *shape_arithmetic(const Shaper *shaper) {
   return arithmetic_result(shaper, rank, dim);
 }
 
-/* ---- one format only ------------------------------------------------------
- */
+/* ---- one format only ----------------------------------------------------- */
 
 static bool is_format(const Shaper *shaper, int number, Format format) {
   if (shaper_operand(shaper, number)->format == format)
@@ -84,8 +83,7 @@ const Type *shape_not(const Shaper *shaper) {
   return is_format(shaper, 0, FORMAT_BOOL) ? shaper_operand(shaper, 0) : NULL;
 }
 
-/* ---- choices --------------------------------------------------------------
- */
+/* ---- choices ------------------------------------------------------------- */
 
 /* a and b combine first, then their result with c. */
 static bool combine_choice(const Shaper *shaper, int *rank, int64_t *dim) {

@@ -14,8 +14,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-/* ---- functions that were called -------------------------------------------
- */
+/* ---- functions that were called ------------------------------------------ */
 
 static size_t slot_of(const CalledSet *set, const Function *function) {
   size_t i = ((uintptr_t)function >> 4) * 0x9E3779B97F4A7C15u;
@@ -50,8 +49,7 @@ static bool called_add(Elaborator *e, const Function *function) {
   return true;
 }
 
-/* ---- one trial ------------------------------------------------------------
- */
+/* ---- one trial ----------------------------------------------------------- */
 
 struct Trial {
   bool doubled;     /* else halved */
@@ -182,8 +180,7 @@ static void trial_run(Elaborator *e, const Target *target,
   builder_free(&builder);
 }
 
-/* ---- what is tried, and what is said --------------------------------------
- */
+/* ---- what is tried, and what is said ------------------------------------- */
 
 /* Values that belong to the graph of the call, other than tensors, cannot be
  * taken along. */
@@ -248,8 +245,7 @@ void coincidence_check(Elaborator *e, const Target *target,
   buffer_free(&twice.sizes);
 }
 
-/* ---- functions inside a trial ---------------------------------------------
- */
+/* ---- functions inside a trial -------------------------------------------- */
 
 static bool says_its_result(const TypeExpr *type) {
   if (!type || type->kind == TYPE_TUPLE)

@@ -54,8 +54,7 @@ static void set_bodiless(const Misfit *misfit) {
   lexer->bodiless = 1 + (uint32_t)strspn(text, " \t");
 }
 
-/* ---- blocks ----------------------------------------------------------------
- */
+/* ---- blocks -------------------------------------------------------------- */
 
 /* `if c:` and `fn f(x: [4]) -> [4]:` */
 static bool habit_colon_block(const Misfit *misfit) {
@@ -96,8 +95,7 @@ static bool habit_no_body(const Misfit *misfit) {
                 "this header has no body");
 }
 
-/* ---- the top level ---------------------------------------------------------
- */
+/* ---- the top level ------------------------------------------------------- */
 
 /* `return`, `if`, ... outside of everything, and `x = 3`. */
 static bool habit_statement_outside(const Misfit *misfit) {
@@ -148,8 +146,7 @@ static bool habit_import(const Misfit *misfit) {
   return false;
 }
 
-/* ---- headers ----------------------------------------------------------------
- */
+/* ---- headers ------------------------------------------------------------- */
 
 /* `fn forward(self, x: [4])` */
 static bool habit_self(const Misfit *misfit) {
@@ -210,8 +207,7 @@ static bool habit_type_first(const Misfit *misfit) {
   return false;
 }
 
-/* ---- marks ------------------------------------------------------------------
- */
+/* ---- marks --------------------------------------------------------------- */
 
 /* Up to the end of the comment, on whatever line, nothing is said. */
 static void skip_comment(const Misfit *misfit) {
@@ -278,8 +274,7 @@ static bool habit_unequal(const Misfit *misfit) {
                 "equality is tested by `==` and `!=`");
 }
 
-/* ---- expressions ------------------------------------------------------------
- */
+/* ---- expressions --------------------------------------------------------- */
 
 /* `lambda x: x` and `fn(x) x` */
 static bool habit_lambda(const Misfit *misfit) {

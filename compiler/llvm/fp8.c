@@ -456,8 +456,7 @@ LLVMValueRef emit_encode_stochastic(Emit *emit, Format format, LLVMValueRef x,
   return finish_code(&l, format, overflow, bits, code);
 }
 
-/* ---- rounding toward zero, and without subnormals -------------------------
- */
+/* ---- rounding toward zero, and without subnormals ------------------------ */
 
 /* A finite overflow stops at the largest value whatever the policy. */
 LLVMValueRef emit_encode_down(Emit *emit, Format format, LLVMValueRef x,

@@ -66,8 +66,7 @@ void gradient_rsqrt(Tape *tape, ValueId id, ValueId dy) {
   tape_give(tape, tape_binary(tape, OP_MUL, half, cube));
 }
 
-/* ---- elementary functions --------------------------------------------------
- */
+/* ---- elementary functions ------------------------------------------------ */
 
 static ValueId product(Tape *tape, ValueId a, ValueId b) {
   return tape_binary(tape, OP_MUL, a, b);

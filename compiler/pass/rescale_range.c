@@ -100,8 +100,7 @@ static void ranges_begin(PassContext *context, const Graph *graph,
       ranges->reads[id] = 0;
 }
 
-/* ---- the estimate ---------------------------------------------------------
- */
+/* ---- the estimate -------------------------------------------------------- */
 
 static bool watch_range(void *user, size_t graph, ValueId old,
                         const Node *made) {
@@ -120,8 +119,7 @@ static bool watch_range(void *user, size_t graph, ValueId old,
   return false;
 }
 
-/* ---- placing ---------------------------------------------------------------
- */
+/* ---- placing ------------------------------------------------------------- */
 
 /* One remark an entry: where one value leaves its range, many may. */
 static void remark(PassContext *context, const Graph *graph,

@@ -16,8 +16,7 @@
 
 #include <math.h>
 
-/* ---- choices --------------------------------------------------------------
- */
+/* ---- choices ------------------------------------------------------------- */
 
 /* What choosing does to the level of the sum of squares: each operand gives
  * half of the elements, but infinities stand for none, and a maximum of
@@ -115,8 +114,7 @@ void scale_choice(Scaler *scaler, ValueId old, Node *node) {
   scaler_align(scaler, node, first + 1, scale);
 }
 
-/* ---- functions -------------------------------------------------------------
- */
+/* ---- functions ----------------------------------------------------------- */
 
 void scale_abs(Scaler *scaler, ValueId old, Node *node) {
   (void)old;

@@ -84,8 +84,7 @@ const char *diagnostics_summary(const Diagnostics *diagnostics) {
                       hidden);
 }
 
-/* ---- the picture ----------------------------------------------------------
- */
+/* ---- the picture --------------------------------------------------------- */
 
 typedef struct {
   const Diagnostics *diagnostics;

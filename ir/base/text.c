@@ -107,8 +107,7 @@ const char *intern_printf(Interner *interner, const char *format, ...) {
   return interned;
 }
 
-/* ---- buffers ----------------------------------------------------------------
- */
+/* ---- buffers ------------------------------------------------------------- */
 
 static void reserve(Buffer *buffer, size_t more) {
   vec_grow_((void **)&buffer->data, &buffer->capacity,

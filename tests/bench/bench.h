@@ -31,8 +31,7 @@ double median(double *value, size_t count); /* sorts */
  * rounds; uses the widest vectors of the processor. */
 double fma_peak(int threads);
 
-/* ---- process.c -------------------------------------------------------------
- */
+/* ---- process.c ----------------------------------------------------------- */
 
 /* Runs a command to its end; standard output and error go to `output` (a file,
  * or NULL for /dev/null). Returns its exit code, -1 if it could not start. */

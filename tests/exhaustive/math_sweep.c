@@ -137,8 +137,7 @@ static double sigmoid(double x) {
   return 1 / (1 + exp(-x));
 }
 
-/* ---- pow: pairs by a fixed sequence ----------------------------------------
- */
+/* ---- pow: pairs by a fixed sequence -------------------------------------- */
 
 /* Half of all bit patterns, half near 1 with powers that stay in range. */
 static void pair(uint64_t i, float *x, float *y) {

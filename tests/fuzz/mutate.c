@@ -32,8 +32,7 @@ static uint32_t draw(uint32_t *state, size_t below) {
   return below ? (uint32_t)(*state % below) : 0;
 }
 
-/* ---- pieces ---------------------------------------------------------------
- */
+/* ---- pieces -------------------------------------------------------------- */
 
 static bool in_word(uint8_t c) {
   return isalnum(c) || c == '_' || c == '.' || c == '\'' || c == '~';
@@ -80,8 +79,7 @@ static Pieces lines_find(const uint8_t *text, size_t size) {
   return pieces;
 }
 
-/* ---- edits ----------------------------------------------------------------
- */
+/* ---- edits --------------------------------------------------------------- */
 
 /* Puts `with` in the place of `piece`; the new size, or `size` if that is
  * more than `limit`. */

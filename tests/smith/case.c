@@ -9,8 +9,7 @@
 
 #include "ir/rng.h"
 
-/* ---- dice: splitmix64 (Steele, Lea, Flood 2014) --------------------------
- */
+/* ---- dice: splitmix64 (Steele, Lea, Flood 2014) -------------------------- */
 
 Dice dice_new(uint64_t seed, uint64_t stream) {
   Dice dice = {seed * 0xd1342543de82ef95u + stream};

@@ -65,8 +65,7 @@ static void acceptance_11_every_code(void **state) {
   each_format(check_codes);
 }
 
-/* ---- ties ------------------------------------------------------------------
- */
+/* ---- ties ---------------------------------------------------------------- */
 
 static void expect_code(const Reference *reference, double x, uint32_t code) {
   Format format = reference->facts->format;
@@ -94,8 +93,7 @@ static void acceptance_11_ties_to_even(void **state) {
   each_format(check_ties);
 }
 
-/* ---- what is too large ----------------------------------------------------
- */
+/* ---- what is too large --------------------------------------------------- */
 
 /* Up to half a step beyond the largest number, inclusive where its code is
  * even, rounding comes back to it; beyond, and at infinity, the policy says. */
@@ -150,8 +148,7 @@ static void acceptance_11_limits(void **state) {
   }
 }
 
-/* ---- stochastic rounding ----------------------------------------------------
- */
+/* ---- stochastic rounding ------------------------------------------------- */
 
 enum { DRAWS = 4096 };
 

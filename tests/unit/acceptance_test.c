@@ -20,8 +20,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* ---- 1: exactness ---------------------------------------------------------
- */
+/* ---- 1: exactness -------------------------------------------------------- */
 
 /* Random graphs in binary64, where every rule moves exponents only. */
 static void acceptance_1_exactness(void **state) {
@@ -44,8 +43,7 @@ static void acceptance_1_exactness(void **state) {
   assert_true(certified >= 108);
 }
 
-/* ---- 2: unit data ---------------------------------------------------------
- */
+/* ---- 2: unit data -------------------------------------------------------- */
 
 /* A result of independent N(0, 1) operands, after scalify. */
 static double unit_rms(Sketch *s, ValueId result) {
@@ -136,8 +134,7 @@ static void acceptance_2_unit_data(void **state) {
   norms_are_unit(OP_RMS_NORM);
 }
 
-/* ---- 3: vectors ------------------------------------------------------------
- */
+/* ---- 3: vectors ---------------------------------------------------------- */
 
 /* One op `r` of parameters x, y at levels 2^a, 2^b, whose data are then set. */
 typedef struct {
@@ -223,8 +220,7 @@ static void acceptance_3_vectors(void **state) {
     check_vector(&vectors[i]);
 }
 
-/* ---- programs from text -----------------------------------------------------
- */
+/* ---- programs from text -------------------------------------------------- */
 
 /* The entry `f` of a program, plain and scaled, on the same inputs in
  * binary32; both must be certified and equal to the bit. The first inputs may
@@ -266,9 +262,7 @@ static double number(const Trial *t, const char *name, int i) {
   "\n  fn forward(x: [4]) -> [4] {\n" body "  }\n}\n"                          \
   "model m: M()\nentry f(x: [4]) -> [4] = m(x)\n"
 
-/* ---- 4: special values, and what is broken elsewhere
- * -------------------------
- */
+/* ---- 4: special values, and what is broken elsewhere --------------------- */
 
 static const char masked[] =
     "entry f(x: [4, 4], keep: bool[4, 4], part: bool[4, 4])"
@@ -457,9 +451,7 @@ static void acceptance_4_plain_arrays_are_promoted(void **state) {
   trial_free(t);
 }
 
-/* ---- 5: casts under gradients
- * ------------------------------------------------
- */
+/* ---- 5: casts under gradients -------------------------------------------- */
 
 static const char cast_program[] =
     "entry f(x: [16], w: [16]) -> ([], [], [16], [16]) {\n"

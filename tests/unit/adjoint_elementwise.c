@@ -1,8 +1,7 @@
 /* Adjoint cases of choices and of elementwise functions. */
 #include "tests/unit/adjoint_families.h"
 
-/* ---- select ----------------------------------------------------------------
- */
+/* ---- select -------------------------------------------------------------- */
 
 static void select_one(Adjoint *a, Extent condition, Extent left,
                        Extent right) {
@@ -26,8 +25,7 @@ static void selects(Adjoint *a) {
   select_one(a, EXTENT(2, 3, 4), EXTENT(4), EXTENT_SCALAR);
 }
 
-/* ---- kinks ------------------------------------------------------------------
- */
+/* ---- kinks --------------------------------------------------------------- */
 
 static const double at[] = {-1, 0, 0, 1};
 
@@ -59,8 +57,7 @@ static void kinks(void) {
   expect_tie(OP_MINIMUM, (double[]){1, 1, 1, 0}, (double[]){0, 0, 0, 1});
 }
 
-/* ---- powers -----------------------------------------------------------------
- */
+/* ---- powers -------------------------------------------------------------- */
 
 /* A negative base has powers of whole numbers only, which do not vary. */
 static void powers(Adjoint *a) {

@@ -77,8 +77,7 @@ void adjoint_state(AdjointCase *c, Format format, Extent extent) {
   c->extent = extent;
 }
 
-/* ---- one setting: which operands vary, and what else reads them -----------
- */
+/* ---- one setting: which operands vary, and what else reads them ---------- */
 
 enum { ALL_VARY = -1 };
 

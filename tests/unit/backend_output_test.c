@@ -86,8 +86,7 @@ static void three_kernels(Lab *lab) {
   lab_place_apart(lab);
 }
 
-/* ---- text -------------------------------------------------------------------
- */
+/* ---- text ---------------------------------------------------------------- */
 
 static char *read_text(const char *path) {
   const char *error = NULL;

@@ -53,8 +53,7 @@ static void test_key(const void *user, uint64_t hash, int32_t *key) {
   memcpy(key, made.word, sizeof made.word);
 }
 
-/* ---- compiling -------------------------------------------------------------
- */
+/* ---- compiling ----------------------------------------------------------- */
 
 typedef struct {
   char folder[32];
@@ -122,8 +121,7 @@ static void build(Lab *lab, Target target, Built *built) {
   remove_folder(built);
 }
 
-/* ---- data -------------------------------------------------------------------
- */
+/* ---- data ---------------------------------------------------------------- */
 
 /* A number of the evaluator as it lies in memory. */
 static uint64_t element_code(Format format, double value) {

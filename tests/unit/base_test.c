@@ -12,8 +12,7 @@
 
 #include "ir/base/base.h"
 
-/* ---- memory ----------------------------------------------------------------
- */
+/* ---- memory -------------------------------------------------------------- */
 
 static void arena_memory_is_zeroed_and_aligned(void **state) {
   (void)state;

@@ -26,8 +26,7 @@ static void expect_raised(Lab *lab, ValueId id, unsigned bits) {
   assert_int_equal(evaluator_counts(lab->evaluator).flagged, bits != 0);
 }
 
-/* ---- arithmetic ----------------------------------------------------------
- */
+/* ---- arithmetic ---------------------------------------------------------- */
 
 static ValueId lab_two(Lab *lab, Op op, double a, double b) {
   ValueId x = lab_input(lab, FORMAT_REAL, SCALAR, &a);
@@ -88,8 +87,7 @@ static void bits_are_of_the_last_step(void **state) {
   lab_free(lab);
 }
 
-/* ---- alignments ----------------------------------------------------------
- */
+/* ---- alignments ---------------------------------------------------------- */
 
 static void check_rebalance(double x, int32_t from, int32_t to, unsigned bits) {
   Lab *lab = lab_new(LEVEL_SCALED);
@@ -176,8 +174,7 @@ static void initial_values_count(void **state) {
   }
 }
 
-/* ---- what is left out ------------------------------------------------------
- */
+/* ---- what is left out ---------------------------------------------------- */
 
 static void roundings_below_f32_are_left_out(void **state) {
   (void)state;
@@ -195,8 +192,7 @@ static void roundings_below_f32_are_left_out(void **state) {
   lab_free(lab);
 }
 
-/* ---- against software ------------------------------------------------------
- */
+/* ---- against software ---------------------------------------------------- */
 
 /* The rounding of x * 2^k to 24 bits with no bound on the exponent, as the
  * double r * 2^-k; x is the double nearest to the exact result. */

@@ -3,8 +3,7 @@
 
 #include <math.h>
 
-/* ---- functions of one number ----------------------------------------------
- */
+/* ---- functions of one number --------------------------------------------- */
 
 static Dual magnitude(Dual x) {
   return x.v < 0 ? dual(-x.v, -x.d) : x.v > 0 ? x : dual(0, 0);
@@ -66,8 +65,7 @@ static void dual_pow(const DualCall *call) {
   }
 }
 
-/* ---- choices ---------------------------------------------------------------
- */
+/* ---- choices ------------------------------------------------------------- */
 
 static void dual_maximum(const DualCall *call) {
   for (int64_t i = 0; i < call->out.type->elements; i++) {

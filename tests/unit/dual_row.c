@@ -19,8 +19,7 @@ static Dual dual_sqrt(Dual a) {
   return dual(sqrt(a.v), a.d / (2 * sqrt(a.v)));
 }
 
-/* ---- lists ---------------------------------------------------------------
- */
+/* ---- lists --------------------------------------------------------------- */
 
 /* Which list an element of operand 0 belongs to: the row-major index over the
  * axes that the op keeps. */

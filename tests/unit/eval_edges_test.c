@@ -254,9 +254,7 @@ static void test_environment(void **state) {
   assert_true(rounded == 1 + 0x1p-22);
 }
 
-/* ---- roundings
- * ----------------------------------------------------------------------------
- */
+/* ---- roundings ----------------------------------------------------------- */
 
 static void test_cast(void **state) {
   (void)state;

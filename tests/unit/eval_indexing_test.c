@@ -36,8 +36,7 @@ static ValueId along(Lab *lab, Op op, Shape shape, ValueId a, ValueId b,
   return id;
 }
 
-/* ---- pieces of an axis ----------------------------------------------------
- */
+/* ---- pieces of an axis --------------------------------------------------- */
 
 static void slices(void **state) {
   (void)state;
@@ -83,8 +82,7 @@ static void joined_parts(void **state) {
   lab_free(lab);
 }
 
-/* ---- windows --------------------------------------------------------------
- */
+/* ---- windows ------------------------------------------------------------- */
 
 static void windows(void **state) {
   (void)state;
@@ -116,8 +114,7 @@ static void windows(void **state) {
   lab_free(lab);
 }
 
-/* ---- indices --------------------------------------------------------------
- */
+/* ---- indices ------------------------------------------------------------- */
 
 static void gathers(void **state) {
   (void)state;
@@ -208,8 +205,7 @@ static void sums_by_index_go_in_order(void **state) {
   lab_free(lab);
 }
 
-/* ---- order ----------------------------------------------------------------
- */
+/* ---- order --------------------------------------------------------------- */
 
 static void sorts(void **state) {
   (void)state;

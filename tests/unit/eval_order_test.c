@@ -15,8 +15,7 @@
 #include "ir/eval_internal.h"
 #include "tests/unit/eval_support.h"
 
-/* ---- sums -------------------------------------------------------------------
- */
+/* ---- sums ---------------------------------------------------------------- */
 
 /* The rule read word by word, with explicit lanes and no loop over halves. */
 static float literal_chunk(const double *x, size_t n) {

@@ -28,8 +28,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- the unscaled graph ----------------------------------------------------
- */
+/* ---- the unscaled graph -------------------------------------------------- */
 
 typedef struct {
   Program *program;
@@ -130,8 +129,7 @@ static Graph *unscale(Unscaling *u, Arena *arena) {
   return u->new;
 }
 
-/* ---- comparing -----------------------------------------------------------
- */
+/* ---- comparing ----------------------------------------------------------- */
 
 typedef struct {
   size_t runs, certified, values, roundings;
@@ -195,8 +193,7 @@ static void tally_expect(const char *what, const Tally *tally) {
   assert_true(tally->roundings > tally->certified);
 }
 
-/* ---- examples ------------------------------------------------------------
- */
+/* ---- examples ------------------------------------------------------------ */
 
 enum { STEPS = 4 };
 
@@ -248,8 +245,7 @@ static void examples_round_at_their_edges(void **state) {
   tally_expect("examples", &tally);
 }
 
-/* ---- random programs ------------------------------------------------------
- */
+/* ---- random programs ----------------------------------------------------- */
 
 static unsigned long random_programs = 150;
 
@@ -285,8 +281,7 @@ static void random_programs_round_at_their_edges(void **state) {
   tally_expect("random programs", &tally);
 }
 
-/* ---- recipes ----------------------------------------------------------------
- */
+/* ---- recipes ------------------------------------------------------------- */
 
 /* Runs of the same source at two levels or under two recipes. */
 static void expect_same_run(const TrialSource *first, PassId first_last,

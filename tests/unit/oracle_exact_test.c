@@ -21,8 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- runs and how many of them are certified ------------------------------
- */
+/* ---- runs and how many of them are certified ----------------------------- */
 
 typedef struct {
   size_t runs, certified, values;
@@ -41,8 +40,7 @@ static void share_add(Share *share, bool certified, size_t values) {
   share->values += values;
 }
 
-/* ---- examples ---------------------------------------------------------------
- */
+/* ---- examples ------------------------------------------------------------ */
 
 enum { STEPS = 3 };
 
@@ -102,9 +100,7 @@ static void examples_are_exact(void **state) {
   share_expect("examples", &share, 0.9);
 }
 
-/* ---- every op
- * ----------------------------------------------------------------
- */
+/* ---- every op ------------------------------------------------------------ */
 
 static Share op_share;
 static unsigned op_cases[OP_COUNT];
@@ -163,8 +159,7 @@ static void ops_are_exact(void **state) {
               op_cases[OP_SQRT] > 20 && op_cases[OP_LAYER_NORM] > 20);
 }
 
-/* ---- random programs --------------------------------------------------------
- */
+/* ---- random programs ----------------------------------------------------- */
 
 static void compare_random(Share *share, uint64_t seed) {
   Sketch *s = sketch_new(ENTRY_PLAIN);

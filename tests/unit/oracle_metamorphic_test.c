@@ -17,8 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- running ---------------------------------------------------------------
- */
+/* ---- running ------------------------------------------------------------- */
 
 typedef struct {
   PassId last;
@@ -79,8 +78,7 @@ static void expect_same(const char *first, const char *second, int k) {
   }
 }
 
-/* ---- 1: another representation of the parameters ---------------------------
- */
+/* ---- 1: another representation of the parameters ------------------------- */
 
 static Record run_at(Sketch *s, int32_t exponent) {
   recipe_scaled(s);
@@ -115,9 +113,7 @@ static void shifted_representations(void **state) {
   assert_true(10 * certified >= 9 * runs);
 }
 
-/* ---- 2 and 9: homogeneous programs and losses
- * --------------------------------
- */
+/* ---- 2 and 9: homogeneous programs and losses ---------------------------- */
 
 static const char homogeneous[] =
     "module M {\n  param w: [6, 5] = normal(0.7)\n"
@@ -161,8 +157,7 @@ static void a_loss_times_a_power_of_two(void **state) {
   expect_same(LOSS_ENTRY("l"), LOSS_ENTRY("l / 64"), -6);
 }
 
-/* ---- 3 and 4: identities, and operands in another order --------------------
- */
+/* ---- 3 and 4: identities, and operands in another order ------------------ */
 
 #define NET(name, x, h, sum)                                                   \
   "module M {\n  param w: [6, 5] = normal(0.7)\n"                              \
@@ -209,9 +204,7 @@ static void swapped_operands(void **state) {
               0);
 }
 
-/* ---- 5 and 6: constants and repetition
- * ----------------------------------------
- */
+/* ---- 5 and 6: constants and repetition ----------------------------------- */
 
 /* A random expression of numbers, and a value times it. The numbers are parts
  * of the program, or are given when it runs. */
@@ -330,9 +323,7 @@ static void imported_and_of_the_file(void **state) {
   remove(folder);
 }
 
-/* ---- 11: names and order
- * ------------------------------------------------------
- */
+/* ---- 11: names and order ------------------------------------------------- */
 
 static void renamed_and_reordered_statements(void **state) {
   (void)state;
@@ -351,8 +342,7 @@ static void renamed_and_reordered_statements(void **state) {
   expect_same(TWO_SIDES(LEFT RIGHT NORM), TWO_SIDES(RIGHT NORM LEFT), 0);
 }
 
-/* ---- 7 and 8: rows of a batch -----------------------------------------------
- */
+/* ---- 7 and 8: rows of a batch -------------------------------------------- */
 
 /* Rows of `b` are rows of a: row r is row from[r], or of zeros (-1), whose
  * result nobody asks for. */
@@ -418,9 +408,7 @@ static void rows_do_not_see_their_batch(void **state) {
   }
 }
 
-/* ---- 10: accumulation
- * ---------------------------------------------------------
- */
+/* ---- 10: accumulation ---------------------------------------------------- */
 
 /* Whole numbers throughout, so that no sum rounds in any order. */
 static const char accumulating[] =
@@ -461,9 +449,7 @@ static void two_accumulated_batches_are_one_of_twice_the_size(void **state) {
   }
 }
 
-/* ---- 12: rewrites that round elsewhere
- * ----------------------------------------
- */
+/* ---- 12: rewrites that round elsewhere ----------------------------------- */
 
 #define ALGEBRA(y)                                                             \
   "module M {\n  param w: [7, 5] = normal(0.7)\n"                              \

@@ -7,8 +7,7 @@
 #include <string.h>
 #include <time.h>
 
-/* ---- errors ----------------------------------------------------------------
- */
+/* ---- errors -------------------------------------------------------------- */
 
 /* `text` is refused with `count` errors; the first says `words`. */
 static void check_error(const char *text, unsigned count, const char *words) {
@@ -150,8 +149,7 @@ static void test_one_run_reports_several_errors(void **state) {
   close_parse(&parse);
 }
 
-/* ---- limits and garbage ----------------------------------------------------
- */
+/* ---- limits and garbage -------------------------------------------------- */
 
 static char *repeated(const char *before, const char *piece, size_t count,
                       const char *after) {

@@ -6,8 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- printing --------------------------------------------------------------
- */
+/* ---- printing ------------------------------------------------------------ */
 
 /* Canonical texts, at least one for each production of the grammar. */
 static const char *const productions[] = {
@@ -223,8 +222,7 @@ static void test_soft_words_are_names_where_no_keyword_can_stand(void **state) {
   }
 }
 
-/* ---- tree and places -------------------------------------------------------
- */
+/* ---- tree and places ----------------------------------------------------- */
 
 static void check_span(const Parse *parse, Span span, const char *text) {
   const Source *source = sources_get(&parse->sources, span.source);

@@ -43,8 +43,7 @@ static void on_message(void *user, sg_severity severity, const char *text) {
   fputs(text, stderr);
 }
 
-/* ---- a program, compiled and loaded -----------------------------------------
- */
+/* ---- a program, compiled and loaded -------------------------------------- */
 
 typedef struct {
   sg_context *sg;

@@ -31,8 +31,7 @@ static const Unitness *find(const char *name) {
   return NULL;
 }
 
-/* ---- every rule -----------------------------------------------------------
- */
+/* ---- every rule ---------------------------------------------------------- */
 
 static const char *const scale_rule[OP_COUNT] = {
 #define OP(id, text, inputs, attributes, class, shape, exponent, scale, ...)   \
@@ -64,8 +63,7 @@ static void every_rule_is_measured(void **state) {
   }
 }
 
-/* ---- the estimate and the data --------------------------------------------
- */
+/* ---- the estimate and the data ------------------------------------------- */
 
 static void the_estimate_is_within_a_factor_of_two(void **state) {
   (void)state;
