@@ -52,7 +52,7 @@ typedef struct {
   bool quiet;             /* while an error is skipped: say nothing */
   bool refused;           /* nested too deep: nothing more is read or said */
   bool ended;             /* only the end is left to read */
-  uint32_t bodiless; /* column of a header whose `{` is missing, as was said: the
+  uint32_t bodiless; /* column of a header whose `{` is missing, as was said:
                         lines that stand further right follow from it; or 0 */
   VEC(Bracket) brackets;
   Bracket unclosed; /* dropped for want of its `)` or `]`; or kind 0 */

@@ -1,4 +1,4 @@
-/* The rule exponents and shifts of shift.h, one op at a time, on graphs built by
+/* Rule exponents and shifts (shift.h), one op at a time, on graphs built by
  * hand: two operands with given scales and a result with a given scale. */
 #include "ir/ir.h"
 
