@@ -146,6 +146,27 @@ double lab_number(Lab *lab, ValueId id) {
   return lab_data(lab, id)[0];
 }
 
+double lab_norm_exponent(Norm by, Format fit, int32_t exponent,
+                         const double data[4], uint64_t unmeasured) {
+  double result = 0, value[4];
+  for (int i = 0; i < 4; i++)
+    value[i] = ldexp(data[i], exponent);
+  for (Precision p = PRECISION_F64; p <= PRECISION_EDGES; p++) {
+    Lab *lab = lab_new(LEVEL_SCALED);
+    ValueId x = lab_input(lab, FORMAT_REAL, SHAPE(4), value);
+    lab_scale(lab, x, exponent);
+    ValueId e = lab_op(lab, OP_NORM_EXPONENT, FORMAT_I32, SCALAR, x, 0, 0);
+    lab_node(lab, e)->attr.by = by;
+    lab_node(lab, e)->attr.fit = fit;
+    lab_run(lab, p, 1);
+    assert_int_equal(evaluator_counts(lab->evaluator).unmeasured, unmeasured);
+    assert_true(p == PRECISION_F64 || result == lab_number(lab, e));
+    result = lab_number(lab, e);
+    lab_free(lab);
+  }
+  return result;
+}
+
 bool same_number(double a, double b) {
   return (isnan(a) && isnan(b)) || memcmp(&a, &b, sizeof a) == 0;
 }

@@ -57,6 +57,10 @@ void lab_run(Lab *lab, Precision precision, uint64_t step);
 bool lab_again(Lab *lab, uint64_t step);
 const double *lab_data(Lab *lab, ValueId id);
 double lab_number(Lab *lab, ValueId id);
+/* What norm_exponent says of data * 2^exponent, fit for a format or NONE: the
+ * same in all precisions, each of which counts so many as `unmeasured`. */
+double lab_norm_exponent(Norm by, Format fit, int32_t exponent,
+                         const double data[4], uint64_t unmeasured);
 /* Data equal to the bit, but for the payload of a NaN; -0 is not +0. */
 void lab_expect(Lab *lab, ValueId id, const double *expected);
 bool same_number(double a, double b);

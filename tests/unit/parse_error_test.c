@@ -187,7 +187,8 @@ static void test_nesting_has_a_limit_and_a_message(void **state) {
   for (size_t i = 0; i < sizeof form / sizeof *form; i++) {
     char *text = repeated(form[i][0], form[i][1], 100000, form[i][2]);
     double start = seconds();
-    check_error(text, 1, "nested deeper than 1000 levels (`--max-nesting`) [E0110]");
+    check_error(text, 1,
+                "nested deeper than 1000 levels (`--max-nesting`) [E0110]");
     assert_true(seconds() - start < 1.0); /* sanitizers are slow */
     free(text);
   }
@@ -219,7 +220,9 @@ static void test_long_names_are_refused(void **state) {
   close_parse(&parse);
   free(text);
   text = repeated("const ", "a", 256, " = 1\n");
-  check_error(text, 1, "a name has at most 255 bytes (`--max-name-bytes`); this one has 256");
+  check_error(text, 1,
+              "a name has at most 255 bytes (`--max-name-bytes`); this one has "
+              "256");
   free(text);
 }
 
