@@ -231,6 +231,23 @@ static void compare_example(const TrialSource *source, Tally *tally) {
   .file = "examples/gpt/gpt2.sg",                                              \
   .define = {"L=2", "D=16", "H=2", "V=50", "T=8", "B=2"}
 
+/* Layers that the backward pass computes again. */
+#define AGAIN(optimizer)                                                       \
+  .text = "import optim\n"                                                     \
+          "dataset points {\n  x: f32[_, 8] = idx(\"x\")\n"                    \
+          "  y: u8[_] = idx(\"y\")\n}\n"                                       \
+          "module Layer {\n  param w: [8, 8] = normal(0.4)\n"                  \
+          "  fn forward(x: [?b, 8]) -> [b, 8] {\n"                             \
+          "    h = tanh(x @ w.T)\n    return x + h * h\n  }\n}\n"              \
+          "module Net {\n  @remat\n  layers[3]: Layer()\n"                     \
+          "  fn forward(x: [?b, 8]) -> [b, 8] {\n"                             \
+          "    for layer in layers { x = layer(x) }\n    return x\n  }\n}\n"   \
+          "model net: Net()\n@recipe(fp8)\n"                                   \
+          "train fit(batch: points[4]) {\n  logits = net(batch.x)\n"           \
+          "  loss = cross_entropy(logits, batch.y)\n"                          \
+          "  minimize loss with optim." optimizer "\n  report loss\n}\n",      \
+  .entry = "fit"
+
 static void examples_round_at_their_edges(void **state) {
   (void)state;
   static const TrialSource source[] = {
@@ -258,6 +275,8 @@ static void examples_round_at_their_edges(void **state) {
        .rule = "default : e3m2, scale = propagate(down), rescale = auto"},
       {LLAMA, .entry = "tune", .recipe = "fp8",
        .rule = "matmul : e4m3 / e5m2, scale = amax"},
+      {AGAIN("AdamW(lr = 0.01)")},
+      {AGAIN("AdamW(lr = 0.01)"), .rule = "matmul : e4m3 / e5m2, scale = amax"},
       {LLAMA, .entry = "tune", .recipe = "fp8"},
       {LLAMA, .entry = "tune", .recipe = "fp8_param16"},
       {LLAMA, .entry = "decode"},

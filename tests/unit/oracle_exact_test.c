@@ -53,6 +53,23 @@ enum { STEPS = 3 };
              "V=50", "CTX=16", "CHUNK=4", "B=2"}
 #define MLP .file = "examples/mlp/mlp.sg", .define = {"HIDDEN=32", "B=8"}
 
+/* Layers that the backward pass computes again. */
+#define AGAIN(optimizer)                                                       \
+  .text = "import optim\n"                                                     \
+          "dataset points {\n  x: f32[_, 8] = idx(\"x\")\n"                    \
+          "  y: u8[_] = idx(\"y\")\n}\n"                                       \
+          "module Layer {\n  param w: [8, 8] = normal(0.4)\n"                  \
+          "  fn forward(x: [?b, 8]) -> [b, 8] {\n"                             \
+          "    h = tanh(x @ w.T)\n    return x + h * h\n  }\n}\n"              \
+          "module Net {\n  @remat\n  layers[3]: Layer()\n"                     \
+          "  fn forward(x: [?b, 8]) -> [b, 8] {\n"                             \
+          "    for layer in layers { x = layer(x) }\n    return x\n  }\n}\n"   \
+          "model net: Net()\n@recipe(fp8)\n"                                   \
+          "train fit(batch: points[4]) {\n  logits = net(batch.x)\n"           \
+          "  loss = cross_entropy(logits, batch.y)\n"                          \
+          "  minimize loss with optim." optimizer "\n  report loss\n}\n",      \
+  .entry = "fit"
+
 static const TrialSource example[] = {
     {MLP, .entry = "fit", .recipe = "fp8"},
     {MLP, .entry = "fit", .recipe = "fp16"},
@@ -69,6 +86,12 @@ static const TrialSource example[] = {
      .rule = "norm, loss : rescale_grad = max, every = 2"},
     {MLP, .entry = "fit", .recipe = "fp8",
      .rule = "default : e3m2, scale = propagate(stochastic), rescale = auto"},
+    {AGAIN("AdamW(lr = 0.01)")},
+    {AGAIN("AdamW(lr = 0.01)"), .rule = "state : f16"},
+    {AGAIN("SGD(lr = 0.1, momentum = 0.9), accumulate = 3")},
+    {AGAIN("AdamW(lr = 0.01), accumulate = 2"),
+     .rule = "matmul : e4m3 / e5m2, scale = amax"},
+    {AGAIN("AdamW(lr = 0.01), accumulate = 2"), .rule = "state : f16"},
     {LLAMA, .entry = "tune", .recipe = "fp8", .rule = "state : f16"},
     {LLAMA, .entry = "tune", .recipe = "fp8",
      .rule = "matmul : e4m3 / e5m2, scale = amax"},
