@@ -119,7 +119,7 @@ static void split_product(Scaler *scaler, Node *node) {
                                   FORMAT_REAL);
   at.exponent = 0;
   int32_t from = scaler_predicted(scaler, at).exponent;
-  at.exponent = scaler_predicted(scaler, own).exponent - from;
+  at.exponent = exponent_clamped(scaler_predicted(scaler, own).exponent - from);
   product.scale = at;
   ValueId id = graph_add(scaler->copy.new, &product);
   Node undone = node_make(OP_REBALANCE, node->phase, node->type, id, 0, 0);

@@ -123,6 +123,12 @@ double scaler_summands(const Scaler *scaler, const Node *node);
 void scaler_contract(Scaler *scaler, Node *node, double summands);
 void scaler_reduce(Scaler *scaler, Node *node, double growth);
 
+static inline int32_t exponent_clamped(int32_t exponent) {
+  return exponent < EXPONENT_MIN   ? EXPONENT_MIN
+         : exponent > EXPONENT_MAX ? EXPONENT_MAX
+                                   : exponent;
+}
+
 /* ---- helpers that put nodes before the one in the making (scalify.c) ---- */
 
 static inline Node *scaler_operand(const Scaler *scaler, const Node *node,

@@ -131,8 +131,9 @@ Scale scaler_predicted(const Scaler *scaler, Scale scale) {
 void scaler_make_static(Scaler *scaler, Node *node, int operand) {
   ValueId id = node->input[operand];
   Scale scale = graph_node(scaler->copy.new, id)->scale;
-  node->input[operand] =
-      add_rebalance(scaler, node, id, scaler_predicted(scaler, scale));
+  int32_t exponent = scaler_predicted(scaler, scale).exponent;
+  node->input[operand] = add_rebalance(
+      scaler, node, id, scale_static(exponent_clamped(exponent)));
 }
 
 /* `$name` beside `%name`: the two kinds of names do not meet. A value that
@@ -199,10 +200,7 @@ static int32_t initial_exponent(const Parameter *param,
   double level = init_log2_rms(param->init);
   if (isinf(level))
     return 0;
-  int32_t exponent = level_exponent(level, SCALE_DOWN, 0);
-  return exponent < EXPONENT_MIN   ? EXPONENT_MIN
-         : exponent > EXPONENT_MAX ? EXPONENT_MAX
-                                   : exponent;
+  return exponent_clamped(level_exponent(level, SCALE_DOWN, 0));
 }
 
 static void scale_param(PassContext *context, const Recipe *recipe,
