@@ -17,6 +17,9 @@ static const Precision precision[2] = {PRECISION_F32, PRECISION_EDGES};
 
 /* ---- cost ---------------------------------------------------------------- */
 
+/* An initial value costs as much as so many operations. */
+enum { INITIAL_COST = 32 };
+
 /* A bound on the work of one node: each of its elements may need all of its
  * largest operand. */
 static size_t node_cost(const Graph *graph, const Node *node) {
@@ -48,9 +51,10 @@ static bool tells_scales(const Program *program) {
 static bool is_cheap(const Program *program) {
   size_t cost = 0;
   for (size_t i = 0; i < program->param.length; i++) {
-    cost += (size_t)program->param.data[i].type->elements;
-    if (cost > CHEAP)
+    size_t n = (size_t)program->param.data[i].type->elements, fill;
+    if (!checked_mul(n, INITIAL_COST, &fill) || fill > CHEAP - cost)
       return false;
+    cost += fill;
   }
   for (size_t i = 0; i < program->graph.length; i++) {
     const Graph *graph = program->graph.data[i];
