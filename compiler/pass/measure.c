@@ -64,10 +64,10 @@ static int add_exponent_state(Scaler *scaler, const char *name,
                               const char *suffix, int64_t history) {
   Program *program = scaler->context->program;
   Parameter state = {.state = true, .measured = true};
-  Buffer text = {0};
-  buffer_printf(&text, "%s.%s", name, suffix);
-  state.name = intern_n(program->interner, text.data, text.length);
-  buffer_free(&text);
+  state.name = intern_printf(program->interner, "%s.%s", name, suffix);
+  for (int n = 2; program_param(program, state.name) >= 0; n++)
+    state.name =
+        intern_printf(program->interner, "%s~%d.%s", name, n, suffix);
   state.type = type_make(program->types, FORMAT_I32, history > 0, &history);
   if (history > 0)
     state.init = (Init){INIT_CONSTANT, EXPONENT_NONE, 0};
