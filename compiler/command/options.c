@@ -107,10 +107,17 @@ static void apply_last(Reader *reader, OptionId option, const char *value) {
 }
 
 /* One OWN option; `shown` is how messages call it. */
+static bool read_seed(Command *command, const char *shown, const char *value) {
+  long number;
+  if (!read_number(command->id, shown, value, &number))
+    return false;
+  command->exec.seed = (unsigned long long)number;
+  return true;
+}
+
 static bool apply_own(Reader *reader, OptionId option, const char *shown,
                       const char *value) {
   Command *command = reader->command;
-  long number;
   if (value && !check_word(command->id, option, shown, value))
     return false;
   switch (option) {
@@ -136,10 +143,7 @@ static bool apply_own(Reader *reader, OptionId option, const char *shown,
   case OPTION_steps:
     return read_number(command->id, shown, value, &command->exec.steps);
   case OPTION_seed:
-    if (!read_number(command->id, shown, value, &number))
-      return false;
-    command->exec.seed = (unsigned long long)number;
-    return true;
+    return read_seed(command, shown, value);
   case OPTION_precision:
     command->exec.precision = value;
     return true;

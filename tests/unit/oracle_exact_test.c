@@ -44,32 +44,6 @@ static void share_add(Share *share, bool certified, size_t values) {
 
 enum { STEPS = 3 };
 
-#define GPT2                                                                   \
-  .file = "examples/gpt/gpt2.sg",                                              \
-  .define = {"L=2", "D=16", "H=2", "V=50", "T=8", "B=2"}
-#define LLAMA                                                                  \
-  .file = "examples/llama/llama.sg",                                           \
-  .define = {"L=2",  "D=16",   "H=4",     "G=2", "F=24",                       \
-             "V=50", "CTX=16", "CHUNK=4", "B=2"}
-#define MLP .file = "examples/mlp/mlp.sg", .define = {"HIDDEN=32", "B=8"}
-
-/* Layers that the backward pass computes again. */
-#define AGAIN(optimizer)                                                       \
-  .text = "import optim\n"                                                     \
-          "dataset points {\n  x: f32[_, 8] = idx(\"x\")\n"                    \
-          "  y: u8[_] = idx(\"y\")\n}\n"                                       \
-          "module Layer {\n  param w: [8, 8] = normal(0.4)\n"                  \
-          "  fn forward(x: [?b, 8]) -> [b, 8] {\n"                             \
-          "    h = tanh(x @ w.T)\n    return x + h * h\n  }\n}\n"              \
-          "module Net {\n  @remat\n  layers[3]: Layer()\n"                     \
-          "  fn forward(x: [?b, 8]) -> [b, 8] {\n"                             \
-          "    for layer in layers { x = layer(x) }\n    return x\n  }\n}\n"   \
-          "model net: Net()\n@recipe(fp8)\n"                                   \
-          "train fit(batch: points[4]) {\n  logits = net(batch.x)\n"           \
-          "  loss = cross_entropy(logits, batch.y)\n"                          \
-          "  minimize loss with optim." optimizer "\n  report loss\n}\n",      \
-  .entry = "fit"
-
 static const TrialSource example[] = {
     {MLP, .entry = "fit", .recipe = "fp8"},
     {MLP, .entry = "fit", .recipe = "fp16"},
