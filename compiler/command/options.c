@@ -106,7 +106,6 @@ static void apply_last(Reader *reader, OptionId option, const char *value) {
     help_print(reader->command->id, option == OPTION_usage);
 }
 
-/* One OWN option; `shown` is how messages call it. */
 static bool read_seed(Command *command, const char *shown, const char *value) {
   long number;
   if (!read_number(command->id, shown, value, &number))
@@ -115,6 +114,7 @@ static bool read_seed(Command *command, const char *shown, const char *value) {
   return true;
 }
 
+/* One OWN option; `shown` is how messages call it. */
 static bool apply_own(Reader *reader, OptionId option, const char *shown,
                       const char *value) {
   Command *command = reader->command;
