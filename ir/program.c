@@ -27,12 +27,8 @@ void program_free(Program *program) {
     vec_free(&program->dataset.data[i].column);
   for (size_t i = 0; i < program->weights.length; i++)
     vec_free(&program->weights.data[i].tensor);
-  for (size_t i = 0; i < program->recipe.length; i++) {
-    Recipe *recipe = &program->recipe.data[i];
-    for (size_t j = 0; j < recipe->rule.length; j++)
-      vec_free(&recipe->rule.data[j].selector);
-    vec_free(&recipe->rule);
-  }
+  for (size_t i = 0; i < program->recipe.length; i++)
+    recipe_free(&program->recipe.data[i]);
   for (size_t i = 0; i < program->graph.length; i++)
     graph_free(program->graph.data[i]);
   vec_free(&program->param);

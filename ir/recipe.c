@@ -23,6 +23,19 @@ Settings settings_unset(void) {
                     .subnormals = -1};
 }
 
+void recipe_remove_rule(Recipe *recipe, size_t at) {
+  Rule *rule = recipe->rule.data + at;
+  vec_free(&rule->selector);
+  memmove(rule, rule + 1, (recipe->rule.length - at - 1) * sizeof *rule);
+  recipe->rule.length--;
+}
+
+void recipe_free(Recipe *recipe) {
+  for (size_t i = 0; i < recipe->rule.length; i++)
+    vec_free(&recipe->rule.data[i].selector);
+  vec_free(&recipe->rule);
+}
+
 /* ---- selectors ---------------------------------------------------------- */
 
 typedef enum { STEP_WORD, STEP_ONE, STEP_ANY, STEP_RANGE, STEP_BAD } StepKind;

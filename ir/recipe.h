@@ -87,6 +87,10 @@ typedef struct {
 } Recipe;
 
 Settings settings_unset(void);
+/* Takes rule `at` out and frees its selectors. */
+void recipe_remove_rule(Recipe *recipe, size_t at);
+/* Frees the rules, not the recipe itself. */
+void recipe_free(Recipe *recipe);
 /* Does the path selector match the value or parameter `name`? A selector that
  * names a module matches everything below it. `a[i]` is step `a.i`, `[a..b]`
  * any of a to b - 1, `[*]` any number, `.*` one step, `.**` any number of

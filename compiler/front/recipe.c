@@ -263,12 +263,6 @@ static bool inherit(Elaborator *e, const Symbol *symbol, Recipe *recipe) {
   return fine;
 }
 
-static void recipe_free(Recipe *recipe) {
-  for (size_t i = 0; i < recipe->rule.length; i++)
-    vec_free(&recipe->rule.data[i].selector);
-  vec_free(&recipe->rule);
-}
-
 /* A recipe of the file may bear the name of its parent. */
 static const char *unused_name(Elaborator *e, const char *name) {
   const char *unused = name;

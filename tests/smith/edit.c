@@ -223,12 +223,8 @@ static void finish(Rebuild *r) {
   for (size_t i = 0; i < r->params.length; i++)
     vec_push(&program->param, r->params.data[i]);
   Recipe *recipe = &program->recipe.data[0];
-  if (r->edit->drop_rule > 0) {
-    size_t at = (size_t)r->edit->drop_rule - 1;
-    memmove(recipe->rule.data + at, recipe->rule.data + at + 1,
-            (recipe->rule.length - at - 1) * sizeof *recipe->rule.data);
-    recipe->rule.length--;
-  }
+  if (r->edit->drop_rule > 0)
+    recipe_remove_rule(recipe, (size_t)r->edit->drop_rule - 1);
 }
 
 /* Fills the new graph; false if it cannot be one. */

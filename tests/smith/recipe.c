@@ -185,7 +185,7 @@ static bool is_accepted(Smith *s) {
 /* The rules that were added, unless they are refused. */
 static void keep_accepted(Smith *s, Recipe *recipe) {
   while (recipe->rule.length > 0 && !is_accepted(s))
-    recipe->rule.length--;
+    recipe_remove_rule(recipe, recipe->rule.length - 1);
 }
 
 static void add_rules(Smith *s, Recipe *recipe, int64_t most, bool scaled,

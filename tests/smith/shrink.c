@@ -146,7 +146,7 @@ static bool drop_nodes(Shrinker *s) {
     if (id >= graph_of(s)->count || node_is_leaf(graph_node(graph_of(s), id)))
       continue;
     bool done = try_edit(s, &(Edit){.input = id});
-    int operands = node_inputs(graph_node(graph_of(s), id));
+    int operands = done ? 0 : node_inputs(graph_node(graph_of(s), id));
     for (int i = 0; !done && i < operands; i++)
       done = try_edit(s, &(Edit){.bypass = id, .operand = i});
     if (!done)
