@@ -40,7 +40,7 @@ static void load(Trial *t, const TrialSource *source) {
   assert_int_equal(status, SG_OK);
 }
 
-static const Graph *entry_named(const Program *program, const char *name) {
+static Graph *entry_named(const Program *program, const char *name) {
   for (size_t i = 0; i < program->graph.length; i++)
     if (!name || strcmp(program->graph.data[i]->name, name) == 0)
       return program->graph.data[i];

@@ -54,7 +54,7 @@ typedef struct {
 typedef struct {
   sg_context *sg;
   Program *program;
-  const Graph *graph;
+  Graph *graph;
   Evaluator *evaluator;
   size_t rounds;  /* micro-batches a step */
   Tensor *input;  /* of each micro-batch: one per Graph.input */
