@@ -15,7 +15,7 @@ void bench_unitness(Report *report) {
   static Unitness row[VALUES];
   char path[4096];
   source_path(path, sizeof path, "tests/unit/Inputs/unitness.sgir");
-  size_t count = unitness_measure(path, 7, row, VALUES);
+  size_t count = unitness_measure(path, SCALE_DOWN, 7, row, VALUES);
   if (count == 0) {
     report_failure(report, "unitness", "the program does not run");
     return;

@@ -22,7 +22,12 @@ static void tell(void *user, Severity severity, const char *rendered) {
   fputs(rendered, stderr);
 }
 
-static bool bench_open(Bench *bench, const char *path) {
+/* The first rule is the default. */
+static void set_rounding(Program *program, ScaleRounding rounding) {
+  program->recipe.data[0].rule.data[0].settings.scale_rounding = rounding;
+}
+
+static bool bench_open(Bench *bench, const char *path, ScaleRounding rounding) {
   size_t length = 0;
   const char *error = NULL;
   char *text = file_read(path, 1 << 20, &length, &error);
@@ -39,9 +44,12 @@ static bool bench_open(Bench *bench, const char *path) {
   free(text);
   bench->program = program_read(bench->arena, bench->interner, &bench->sources,
                                 source, bench->diagnostics);
+  if (!bench->program)
+    return false;
+  set_rounding(bench->program, rounding);
   PassContext context = {bench->program, bench->arena, bench->diagnostics};
   const PassId scalify = PASS_scalify;
-  return bench->program && passes_run(&context, &scalify, 1, true, NULL);
+  return passes_run(&context, &scalify, 1, true, NULL);
 }
 
 static void bench_close(Bench *bench) {
@@ -77,11 +85,11 @@ static size_t measure_values(const Evaluator *evaluator, const Graph *graph,
   return count;
 }
 
-size_t unitness_measure(const char *path, uint64_t seed, Unitness *out,
-                        size_t most) {
+size_t unitness_measure(const char *path, ScaleRounding rounding, uint64_t seed,
+                        Unitness *out, size_t most) {
   Bench bench = {0};
   size_t count = 0;
-  if (bench_open(&bench, path)) {
+  if (bench_open(&bench, path, rounding)) {
     const char *error = NULL;
     const Graph *graph = bench.program->graph.data[0];
     Evaluator *evaluator = evaluator_new(bench.program, PRECISION_F32, seed);

@@ -14,9 +14,10 @@ typedef struct {
   double expected, found; /* log2 of the rms of the data */
 } Unitness;
 
-/* Values of entry 0 of a .sgir file at level plain, helpers left out. Returns
- * how many; 0 where the file cannot be read or run, which stderr tells. */
-size_t unitness_measure(const char *path, uint64_t seed, Unitness *out,
-                        size_t most);
+/* Values of entry 0 of a .sgir file at level plain, helpers left out, with the
+ * exponents rounded as said. Returns how many; 0 where the file cannot be read
+ * or run, which stderr tells. */
+size_t unitness_measure(const char *path, ScaleRounding rounding, uint64_t seed,
+                        Unitness *out, size_t most);
 
 #endif
