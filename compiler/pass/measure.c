@@ -66,8 +66,7 @@ static int add_exponent_state(Scaler *scaler, const char *name,
   Parameter state = {.state = true, .measured = true};
   state.name = intern_printf(program->interner, "%s.%s", name, suffix);
   for (int n = 2; program_param(program, state.name) >= 0; n++)
-    state.name =
-        intern_printf(program->interner, "%s~%d.%s", name, n, suffix);
+    state.name = intern_printf(program->interner, "%s~%d.%s", name, n, suffix);
   state.type = type_make(program->types, FORMAT_I32, history > 0, &history);
   if (history > 0)
     state.init = (Init){INIT_CONSTANT, EXPONENT_NONE, 0};
@@ -120,10 +119,17 @@ static ValueId add_held(Scaler *scaler, const Node *node, ValueId now,
 }
 
 /* Steps follow one another in training alone: elsewhere each call measures. */
-ValueId scaler_measure(Scaler *scaler, const Node *node, Measure measure) {
+static Measure measure_effective(const Scaler *scaler, Measure measure) {
   bool steps = scaler->copy.old->kind == ENTRY_TRAIN;
-  bool held = steps && measure.every > 1,
-       delayed = steps && measure.history > 0;
+  measure.history = steps ? measure.history : 0;
+  measure.every =
+      steps && measure.every > 1 && !measure.history ? measure.every : 0;
+  return measure;
+}
+
+ValueId scaler_measure(Scaler *scaler, const Node *node, Measure measure) {
+  measure = measure_effective(scaler, measure);
+  bool held = measure.every > 0, delayed = measure.history > 0;
   Node now = scaler_exponent(scaler, node, OP_NORM_EXPONENT);
   now.input[0] = node->input[0];
   now.attr.by = measure.by;
@@ -139,6 +145,7 @@ ValueId scaler_measure(Scaler *scaler, const Node *node, Measure measure) {
     id = add_delayed(scaler, node, id, measure.history);
   else if (held)
     id = add_held(scaler, node, id, measure.every);
+  vec_push(&scaler->measured, ((Measurement){id, node->input[0], measure}));
   const Node *from = graph_node(scaler->copy.new, node->input[0]);
   double level = scaler_predicted(scaler, from->scale).exponent;
   if (!isinf(from->estimate.log2_rms))
@@ -259,27 +266,49 @@ ValueId scaler_add_measured(Scaler *scaler, ValueId value, const char *name,
   return graph_add(scaler->copy.new, &node);
 }
 
-bool value_is_measured_so(const Graph *graph, ValueId value, Measure measure) {
-  const Node *node = graph_node(graph, value);
-  const Node *symbol = graph_node(graph, node->scale.symbol);
-  return node->op == OP_REBALANCE && node->scale.kind == SCALE_NORMAL &&
-         node->scale.exponent == 0 && symbol->op == OP_NORM_EXPONENT &&
-         symbol->input[0] == node->input[0] &&
-         measure_equal(measure_of_node(symbol), measure);
+bool value_is_measured_so(const Scaler *scaler, ValueId value,
+                          Measure measure) {
+  const Node *node = graph_node(scaler->copy.new, value);
+  if (node->op != OP_REBALANCE || node->scale.kind != SCALE_NORMAL ||
+      node->scale.exponent != 0)
+    return false;
+  for (size_t i = scaler->measured.length; i-- > 0;) {
+    const Measurement *made = &scaler->measured.data[i];
+    if (made->symbol == node->scale.symbol)
+      return made->value == node->input[0] &&
+             measure_equal(made->measure, measure_effective(scaler, measure));
+  }
+  return false;
+}
+
+/* The exponent that took the name of the value at `scale`: the value's own, or
+ * the first of a chain of max_exponent. NULL: there is none. */
+static Node *titled_exponent(const Scaler *scaler, Scale scale,
+                             const char *name) {
+  ValueId symbol = scale.symbol;
+  while (symbol != 0) {
+    Node *node = graph_node(scaler->copy.new, symbol);
+    if (node->name == name)
+      return node;
+    symbol = node->op == OP_MAX_EXPONENT ? node->attr.term[0].symbol : 0;
+  }
+  return NULL;
 }
 
 void scaler_measure_stored(Scaler *scaler, ValueId old, uint32_t number) {
   const Parameter *param = &scaler->context->program->param.data[number - 1];
   Measure measure = measure_of(scaler, param);
   ValueId value = scaler->copy.map[old];
-  if (value_is_measured_so(scaler->copy.new, value, measure))
+  if (value_is_measured_so(scaler, value, measure))
     return;
   Node *node = graph_node(scaler->copy.new, value), shown = *node;
   node->probe = false;
   node->name = name_helper(scaler->names, shown.name);
-  Node *symbol = graph_node(scaler->copy.new, shown.scale.symbol);
-  if (symbol->name == shown.name) { /* its own exponent, as in max_exponent */
-    symbol->name = node->name;
+  Node *titled = titled_exponent(scaler, shown.scale, shown.name);
+  if (titled) {
+    titled->name = titled == graph_node(scaler->copy.new, shown.scale.symbol)
+                       ? node->name
+                       : name_helper(scaler->names, shown.name);
     scaler->titled = NULL; /* the measured one takes the name */
   }
   ValueId id = scaler_add_measured(scaler, value, shown.name, shown.phase,
@@ -302,7 +331,7 @@ void scaler_store_measured(Scaler *scaler, Node *store) {
   Measure measure = measure_of(scaler, param);
   const char *state = param->exponent, *own = param->name;
   ValueId value = store->input[0];
-  if (!value_is_measured_so(scaler->copy.new, value, measure)) {
+  if (!value_is_measured_so(scaler, value, measure)) {
     Node made = *graph_node(scaler->copy.new, value);
     made.name = made.name ? made.name : own;
     const char *name = scaler_helper_name(scaler, &made, &made);

@@ -73,7 +73,7 @@ void scaler_scale_operands(Scaler *scaler, ValueId old) {
   for (OperandScale *scale = scaler->operand[old]; scale; scale = scale->next) {
     const Node *node = graph_node(scaler->copy.new, value);
     if (node->scale.kind != SCALE_NORMAL ||
-        value_is_measured_so(scaler->copy.new, value, scale->measure))
+        value_is_measured_so(scaler, value, scale->measure))
       continue; /* zeros and infinities are the same at every exponent */
     const char *name = node->name ? node->name : "constant";
     scale->copy = scaler_add_measured(

@@ -33,6 +33,12 @@ typedef struct OperandScale {
   struct OperandScale *next;
 } OperandScale;
 
+/* `symbol` is the exponent that was measured of `value`. */
+typedef struct {
+  ValueId symbol, value;
+  Measure measure;
+} Measurement;
+
 /* The rewriting of one graph. */
 typedef struct {
   PassContext *context;
@@ -45,11 +51,12 @@ typedef struct {
   Scale *demand; /* per old id: the scale that a sum must take, or NONE */
   const ValueId *original; /* per old id: what it computes again, or 0 */
   VEC(Prediction) predicted;
-  ScaleRounding rounding;    /* of the node in the making */
-  const char *titled; /* the value whose name the last exponent took */
-  uint32_t draw;             /* its random number: of (seed, name) */
-  bool replaced; /* an operand, after its rule: helpers may be left over */
-  size_t clamped;            /* exponents out of range so far */
+  VEC(Measurement) measured;
+  ScaleRounding rounding; /* of the node in the making */
+  const char *titled;     /* the value whose name the last exponent took */
+  uint32_t draw;          /* its random number: of (seed, name) */
+  bool replaced;  /* an operand, after its rule: helpers may be left over */
+  size_t clamped; /* exponents out of range so far */
   const char *clamped_first; /* the remark about the first one */
   Span clamped_span;
   bool estimates; /* only asked for: names and program stay as they are */
@@ -160,7 +167,7 @@ Measure measure_of_node(const Node *node);
 ValueId scaler_add_measured(Scaler *scaler, ValueId value, const char *name,
                             Phase phase, Measure measure, Why why);
 /* Was the value just measured in this way, by a rescale or another store? */
-bool value_is_measured_so(const Graph *graph, ValueId value, Measure measure);
+bool value_is_measured_so(const Scaler *scaler, ValueId value, Measure measure);
 /* ---- scales of operands (operand_scale.c) ---- */
 /* By old node: the measured copies of it that contractions want. */
 OperandScale **operand_scales(const PassContext *context, const Graph *graph);

@@ -431,6 +431,7 @@ static Graph *scale_graph(PassContext *context, const Recipe **storage,
   if (!watch)
     remark_clamped(&scaler);
   vec_free(&scaler.predicted);
+  vec_free(&scaler.measured);
   if (!scaler.replaced)
     return scaler.copy.new;
   Graph *swept = graph_swept(context->arena, scaler.copy.new);
