@@ -127,6 +127,57 @@ static void grow(Smith *s, int64_t ops) {
     smith_grow(s, random_op(s));
 }
 
+/* ---- pairs --------------------------------------------------------------- */
+
+static bool reads(const Smith *s, ValueId reader, ValueId value) {
+  const Node *node = graph_node(s->graph, reader);
+  for (int i = 0; i < node_inputs(node); i++)
+    if (node->input[i] == value)
+      return true;
+  return false;
+}
+
+/* What a pair begins with; after the last micro-batch also a mean over them. */
+static ValueId beginning(Smith *s, Op from, ValueId mean) {
+  if (mean)
+    return mean;
+  return from == OP_CONST ? smith_number(s, FORMAT_REAL, smith_real(s))
+                          : smith_grow(s, from);
+}
+
+static Op random_reader(Smith *s) {
+  for (;;) {
+    Op op = (Op)dice_below(&s->dice, OP_COUNT);
+    if (op_info(op)->inputs > 0 &&
+        (!s->native || lowered(op) || op == OP_STORE))
+      return op;
+  }
+}
+
+/* One op right behind another, each with the same probability, so that all
+ * pairs are seen after enough seeds. Exponents are the recipe's: a rule will
+ * be about the value. */
+static void grow_pair(Smith *s, ValueId mean) {
+  Op from = dice_chance(&s->dice, 2) ? OP_CONST : random_op(s);
+  Op to = random_reader(s);
+  int reuse = s->reuse;
+  for (int i = 0; i < 4; i++) {
+    s->next_to = beginning(s, from, mean);
+    if (!s->next_to)
+      continue;
+    if (!smith_makes(to)) {
+      s->target = graph_node(s->graph, s->next_to)->name;
+      break;
+    }
+    s->reuse = 100;
+    ValueId made = smith_grow(s, to);
+    s->reuse = reuse;
+    if (made && reads(s, made, s->next_to))
+      break;
+  }
+  s->next_to = 0;
+}
+
 /* ---- results ------------------------------------------------------------- */
 
 static bool is_returnable(const Smith *s, ValueId id) {
@@ -266,15 +317,33 @@ static void update(Smith *s, ValueId parameter, ValueId gradient) {
             two(s, OP_SUB, parameter, step));
 }
 
-/* The mean of each gradient over the micro-batches. */
-static void accumulate_gradients(Smith *s, ValueId *gradient, size_t count) {
+static ValueId accumulated(Smith *s, ValueId value) {
+  Node node = smith_node(s, OP_ACCUMULATE, value, 0, 0);
+  node.type = graph_node(s->graph, value)->type;
+  node.name = smith_name(s, "acc");
+  return graph_add(s->graph, &node);
+}
+
+/* The mean of each gradient over the micro-batches, and of some values. */
+static void accumulate_all(Smith *s, ValueId *gradient, size_t count) {
   s->phase = PHASE_ACCUMULATE;
-  for (size_t i = 0; i < count; i++) {
-    Node node = smith_node(s, OP_ACCUMULATE, gradient[i], 0, 0);
-    node.type = graph_node(s->graph, gradient[i])->type;
-    node.name = smith_name(s, "acc");
-    gradient[i] = graph_add(s->graph, &node);
+  for (size_t i = 0; i < count; i++)
+    gradient[i] = accumulated(s, gradient[i]);
+  for (int64_t i = dice_below(&s->dice, 5); i-- > 0;) {
+    ValueId value = smith_pick(s, FORMAT_REAL, 0, SMITH_RANK);
+    if (value && graph_node(s->graph, value)->type->format == FORMAT_REAL)
+      add_result(s, accumulated(s, value));
   }
+}
+
+static ValueId some_mean(Smith *s) {
+  ValueId found = 0;
+  int64_t seen = 0;
+  for (ValueId id = 1; id < s->graph->count; id++)
+    if (graph_node(s->graph, id)->op == OP_ACCUMULATE &&
+        dice_below(&s->dice, ++seen) == 0)
+      found = id;
+  return found;
 }
 
 static void use_gradients(Smith *s) {
@@ -284,7 +353,7 @@ static void use_gradients(Smith *s) {
   ValueId *gradient = arena_copy(s->c->arena, minimize->placeholder,
                                  minimize->count * sizeof *gradient);
   if (s->once)
-    accumulate_gradients(s, gradient, minimize->count);
+    accumulate_all(s, gradient, minimize->count);
   s->phase = PHASE_UPDATE;
   for (size_t i = 0; i < minimize->count; i++) {
     bool param = graph_node(s->graph, minimize->parameter[i])->op == OP_PARAM;
@@ -318,6 +387,8 @@ static void fill_entry(Smith *s) {
   s->minimizes = s->graph->kind == ENTRY_TRAIN ||
                  (s->graph->kind == ENTRY_PLAIN && dice_chance(&s->dice, 30));
   grow(s, ops);
+  if (dice_chance(&s->dice, 30))
+    grow_pair(s, 0);
   ValueId loss = s->minimizes ? make_loss(s) : 0;
   if (loss)
     add_result(s, loss);
@@ -333,6 +404,8 @@ static void fill_entry(Smith *s) {
   s->phase = PHASE_UPDATE;
   if (dice_chance(&s->dice, 50))
     grow(s, dice_range(&s->dice, 1, 3));
+  if (dice_chance(&s->dice, s->once ? 80 : 10))
+    grow_pair(s, some_mean(s));
   for (int64_t i = dice_below(&s->dice, 3); i-- > 0;)
     smith_grow(s, OP_STORE);
 }
@@ -343,6 +416,7 @@ static void add_entry(Smith *s, const char *name, const char *recipe) {
   s->graph->kind = random_kind(s);
   s->phase = PHASE_FORWARD;
   s->once = false;
+  s->target = NULL;
   s->reuse = (int)dice_range(&s->dice, 30, 85);
   s->again = dice_chance(&s->dice, 25) ? 60 : 0;
   vec_push(&s->program->graph, s->graph);

@@ -161,7 +161,7 @@ static ValueId new_leaf(Smith *s, Format kind, Extent extent) {
 /* After the last micro-batch only what was accumulated has one value. */
 bool smith_readable(const Smith *s, ValueId id) {
   const Node *node = graph_node(s->graph, id);
-  if (node->op == OP_STORE || node->op == OP_CONST ||
+  if (node->op == OP_STORE || (node->op == OP_CONST && id != s->next_to) ||
       node_defines_exponent(node))
     return false;
   if (node_is_placeholder(node))
@@ -192,6 +192,9 @@ typedef struct {
 static ValueId choose(Smith *s, const Choice *choice) {
   if (choice->count == 0)
     return 0;
+  for (int i = 0; i < choice->count; i++)
+    if (choice->id[i] == s->next_to && dice_chance(&s->dice, 80))
+      return s->next_to;
   /* The newest values twice as often: chains grow. */
   int64_t at = dice_below(&s->dice, choice->count);
   int64_t other = dice_below(&s->dice, choice->count);
@@ -299,9 +302,19 @@ ValueId smith_want(Smith *s, Format kind, Extent extent) {
   return found ? found : new_leaf(s, kind, extent);
 }
 
+Format smith_kind(Smith *s) {
+  int64_t choice = dice_below(&s->dice, 10);
+  if (s->next_to && choice < 8) {
+    const Type *type = graph_node(s->graph, s->next_to)->type;
+    return type_is_real(type) ? FORMAT_REAL : type->format;
+  }
+  return choice < 7 ? FORMAT_REAL : choice < 9 ? FORMAT_I32 : FORMAT_BOOL;
+}
+
 /* ---- operands of a rank -------------------------------------------------- */
 
-static ValueId pick(Smith *s, Format kind, int low, int high, bool some) {
+static Choice choice_of_ranks(const Smith *s, Format kind, int low, int high,
+                              bool some) {
   Choice choice = {.count = 0};
   for (ValueId id = 1; id < s->graph->count; id++) {
     const Type *type = graph_node(s->graph, id)->type;
@@ -309,6 +322,11 @@ static ValueId pick(Smith *s, Format kind, int low, int high, bool some) {
         !(some && type->elements == 0))
       offer(s, &choice, id, kind);
   }
+  return choice;
+}
+
+static ValueId pick(Smith *s, Format kind, int low, int high, bool some) {
+  Choice choice = choice_of_ranks(s, kind, low, high, some);
   if (choice.count > 0 && dice_chance(&s->dice, s->reuse + 15))
     return choose(s, &choice);
   Extent extent = smith_extent(s, low, high);
@@ -323,6 +341,16 @@ ValueId smith_pick(Smith *s, Format kind, int low, int high) {
 
 ValueId smith_pick_some(Smith *s, Format kind, int low, int high) {
   return pick(s, kind, low, high, true);
+}
+
+bool smith_like(Smith *s, Format kind, int low, int high, Extent *out) {
+  if (!dice_chance(&s->dice, s->next_to ? 85 : 30))
+    return false;
+  Choice choice = choice_of_ranks(s, kind, low, high, true);
+  ValueId id = choose(s, &choice);
+  if (id)
+    *out = extent_of(s, id);
+  return id != 0;
 }
 
 /* ---- indices ------------------------------------------------------------- */
@@ -357,6 +385,46 @@ static ValueId sorted_index(Smith *s, Extent extent, int64_t limit) {
   return smith_emit(s, &node);
 }
 
+/* 0, 1, .. */
+static ValueId counted_index(Smith *s, Extent extent, int64_t limit) {
+  if (extent.rank != 1 || extent.dim[0] > limit)
+    return 0;
+  Node node = smith_node(s, OP_IOTA, 0, 0, 0);
+  node.attr.size = extent.dim[0];
+  return smith_emit(s, &node);
+}
+
+/* Where the largest or smallest of at most `limit` numbers are. */
+static ValueId found_index(Smith *s, Extent extent, int64_t limit) {
+  Extent from = extent;
+  int axis = (int)dice_below(&s->dice, extent.rank + 1);
+  if (extent.rank == SMITH_RANK)
+    return 0;
+  from.dim[axis] = dice_range(&s->dice, 1, limit < 4 ? limit : 4);
+  for (int i = axis; i < extent.rank; i++)
+    from.dim[i + 1] = extent.dim[i];
+  from.rank++;
+  ValueId x = extent_elements(&from) <= SMITH_ELEMENTS
+                  ? smith_want(s, FORMAT_REAL, from)
+                  : 0;
+  if (!x)
+    return 0;
+  bool largest = dice_chance(&s->dice, 50);
+  Node node = smith_node(s, largest ? OP_ARGMAX : OP_ARGMIN, x, 0, 0);
+  node.attr.axis = axis;
+  return smith_emit(s, &node);
+}
+
+/* i / n, which chooses like i. */
+static ValueId divided_index(Smith *s, Extent extent, int64_t limit) {
+  ValueId x = drawn_index(s, extent, limit);
+  if (!x)
+    return 0;
+  double by = (double)dice_range(&s->dice, 1, 4);
+  Node node = smith_node(s, OP_FLOORDIV, x, smith_number(s, FORMAT_I32, by), 0);
+  return smith_emit(s, &node);
+}
+
 /* An input that only choosers read: its limit is theirs (ir.h). */
 static ValueId label_index(Smith *s, Extent extent) {
   static const Format format[] = {FORMAT_U8, FORMAT_I32, FORMAT_U16,
@@ -366,13 +434,41 @@ static ValueId label_index(Smith *s, Extent extent) {
              : 0;
 }
 
+/* Does what is next to it lie in [0, limit) already? */
+static bool is_within(const Smith *s, ValueId id, int64_t limit) {
+  const Node *node = graph_node(s->graph, id);
+  switch (node->op) {
+  case OP_RANDOM_INT:
+    return node->attr.low >= 0 && node->attr.high <= limit;
+  case OP_IOTA:
+    return node->attr.size <= limit;
+  case OP_ARGMAX:
+  case OP_ARGMIN:
+  case OP_ARGSORT:
+    return graph_node(s->graph, node->input[0])->type->dim[node->attr.axis] <=
+           limit;
+  default:
+    return false;
+  }
+}
+
+static ValueId indexing(Smith *s, const Extent *extent, int64_t limit) {
+  ValueId id = s->next_to;
+  return id && has_extent(s, id, extent) && is_kind(s, id, FORMAT_I32) &&
+                 smith_readable(s, id) && is_within(s, id, limit)
+             ? id
+             : 0;
+}
+
 ValueId smith_indices(Smith *s, Extent extent, int64_t limit) {
   if (limit < 1)
     return 0;
-  ValueId found = 0;
+  ValueId found = indexing(s, &extent, limit);
+  if (found)
+    return found;
   s->depth++;
   if (s->depth < 4)
-    switch (dice_below(&s->dice, 4)) {
+    switch (dice_below(&s->dice, 8)) {
     case 0:
       found = reduced_index(s, extent, limit);
       break;
@@ -381,6 +477,15 @@ ValueId smith_indices(Smith *s, Extent extent, int64_t limit) {
       break;
     case 2:
       found = sorted_index(s, extent, limit);
+      break;
+    case 3:
+      found = counted_index(s, extent, limit);
+      break;
+    case 4:
+      found = found_index(s, extent, limit);
+      break;
+    case 5:
+      found = divided_index(s, extent, limit);
       break;
     default:
       break;

@@ -58,10 +58,14 @@ static void axes_shuffle(Smith *s, Axes *axes, int operand) {
  * or of both alone (summed). */
 ValueId make_einsum(Smith *s, Op op) {
   Axes axes = {.rank = {0}};
-  int count = (int)dice_range(&s->dice, 0, 5);
+  Extent left;
+  bool like = smith_like(s, FORMAT_REAL, 0, SMITH_RANK, &left);
+  int count = like ? left.rank : (int)dice_range(&s->dice, 0, 5);
   for (int i = 0; i < count; i++) {
-    int64_t use = dice_below(&s->dice, 8);
-    axes.size[i] = dice_chance(&s->dice, s->native ? 0 : 2)
+    int64_t use = dice_below(&s->dice, like ? 3 : 8);
+    use = like && dice_chance(&s->dice, 60) ? use + 5 : use;
+    axes.size[i] = like ? left.dim[i]
+                   : dice_chance(&s->dice, s->native ? 0 : 2)
                        ? 0
                        : dice_range(&s->dice, 1, 4);
     if (use < 3 || use >= 5)
@@ -71,7 +75,7 @@ ValueId make_einsum(Smith *s, Op op) {
     if (use < 6)
       axes_add(&axes, 2, i);
   }
-  for (int operand = 0; operand < 3; operand++)
+  for (int operand = like; operand < 3; operand++)
     axes_shuffle(s, &axes, operand);
   Extent a = axes_extent(&axes, 0), b = axes_extent(&axes, 1);
   if (extent_elements(&a) > SMITH_ELEMENTS ||
@@ -191,7 +195,10 @@ ValueId make_softmax_xent_grad(Smith *s, Op op) {
 ValueId make_onehot(Smith *s, Op op) {
   Node node = smith_node(s, op, 0, 0, 0);
   node.attr.size = dice_range(&s->dice, 1, 5);
-  node.input[0] = smith_indices(s, smith_extent(s, 0, 3), node.attr.size);
+  Extent ids;
+  if (!smith_like(s, FORMAT_I32, 0, 3, &ids))
+    ids = smith_extent(s, 0, 3);
+  node.input[0] = smith_indices(s, ids, node.attr.size);
   return node.input[0] ? smith_emit(s, &node) : 0;
 }
 

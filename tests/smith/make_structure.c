@@ -4,12 +4,6 @@
  */
 #include "tests/smith/smith.h"
 
-/* Most values are real. */
-static Format any_kind(Smith *s) {
-  int64_t choice = dice_below(&s->dice, 10);
-  return choice < 7 ? FORMAT_REAL : choice < 9 ? FORMAT_I32 : FORMAT_BOOL;
-}
-
 static ValueId scalar_of(Smith *s, Format kind) {
   if (kind != FORMAT_BOOL && dice_chance(&s->dice, 40))
     return smith_number(s, kind,
@@ -34,13 +28,13 @@ ValueId make_leaf(Smith *s, Op op) {
     return smith_param(s, extent, dice_chance(&s->dice, 30));
   if (op == OP_CONST)
     return smith_number(s, FORMAT_REAL, smith_real(s));
-  return smith_want(s, any_kind(s), extent);
+  return smith_want(s, smith_kind(s), extent);
 }
 
 ValueId make_convert(Smith *s, Op op) {
   static const Format to[] = {FORMAT_REAL, FORMAT_REAL, FORMAT_I32, FORMAT_BOOL,
                               FORMAT_U8,   FORMAT_U16,  FORMAT_I64};
-  ValueId x = smith_pick(s, any_kind(s), 0, SMITH_RANK);
+  ValueId x = smith_pick(s, smith_kind(s), 0, SMITH_RANK);
   if (!x)
     return 0;
   Node node = smith_node(s, op, x, 0, 0);
@@ -86,7 +80,7 @@ static Extent refactored(Smith *s, Extent from) {
 }
 
 ValueId make_reshape(Smith *s, Op op) {
-  ValueId x = smith_pick(s, any_kind(s), 0, SMITH_RANK);
+  ValueId x = smith_pick(s, smith_kind(s), 0, SMITH_RANK);
   if (!x)
     return 0;
   Node node = smith_node(s, op, x, 0, 0);
@@ -115,7 +109,7 @@ static void give_pattern(Smith *s, Node *node, Buffer *text) {
 }
 
 ValueId make_permute(Smith *s, Op op) {
-  ValueId x = smith_pick(s, any_kind(s), 0, SMITH_RANK);
+  ValueId x = smith_pick(s, smith_kind(s), 0, SMITH_RANK);
   if (!x)
     return 0;
   int letter[MAX_RANK] = {0, 1, 2, 3, 4, 5, 6, 7}, rank = extent_of(s, x).rank;
@@ -130,7 +124,7 @@ ValueId make_permute(Smith *s, Op op) {
 }
 
 ValueId make_splat(Smith *s, Op op) {
-  Format kind = any_kind(s);
+  Format kind = smith_kind(s);
   ValueId x = scalar_of(s, kind);
   if (!x)
     return 0;
@@ -141,18 +135,42 @@ ValueId make_splat(Smith *s, Op op) {
 }
 
 /* Some axes of the result are the operand's, shuffled. */
-ValueId make_broadcast(Smith *s, Op op) {
-  Extent out = smith_extent(s, 0, SMITH_RANK), in = {.rank = 0};
-  int letter[MAX_RANK], own[MAX_RANK];
-  for (int i = 0; i < out.rank; i++) {
-    letter[i] = i;
+/* Some axes of a random shape in random order; own[i]: which is axis i. */
+static void narrow(Smith *s, Extent *in, Extent *out, int *own) {
+  *out = smith_extent(s, 0, SMITH_RANK);
+  for (int i = 0; i < out->rank; i++)
     if (dice_chance(&s->dice, 60))
-      own[in.rank++] = i;
+      own[in->rank++] = i;
+  shuffle(s, own, in->rank);
+  for (int i = 0; i < in->rank; i++)
+    in->dim[i] = out->dim[own[i]];
+}
+
+/* One axis more, if there is room for it. */
+static void widen(Smith *s, const Extent *in, Extent *out, int *own) {
+  int64_t room = SMITH_ELEMENTS / extent_elements(in);
+  bool grows = in->rank < SMITH_RANK && room > 1;
+  int at = grows ? (int)dice_below(&s->dice, in->rank + 1) : in->rank;
+  *out = (Extent){.rank = in->rank + grows};
+  if (grows)
+    out->dim[at] = dice_range(&s->dice, 1, room < 4 ? room : 4);
+  for (int i = 0; i < in->rank; i++) {
+    own[i] = i + (i >= at);
+    out->dim[own[i]] = in->dim[i];
   }
-  shuffle(s, own, in.rank);
-  for (int i = 0; i < in.rank; i++)
-    in.dim[i] = out.dim[own[i]];
-  ValueId x = smith_want(s, any_kind(s), in);
+}
+
+ValueId make_broadcast(Smith *s, Op op) {
+  Format kind = smith_kind(s);
+  Extent out, in = {.rank = 0};
+  int letter[MAX_RANK], own[MAX_RANK];
+  if (smith_like(s, kind, 0, SMITH_RANK, &in))
+    widen(s, &in, &out, own);
+  else
+    narrow(s, &in, &out, own);
+  for (int i = 0; i < out.rank; i++)
+    letter[i] = i;
+  ValueId x = smith_want(s, kind, in);
   if (!x)
     return 0;
   Node node = smith_node(s, op, x, 0, 0);
@@ -170,7 +188,7 @@ ValueId make_broadcast(Smith *s, Op op) {
 ValueId make_slice(Smith *s, Op op) {
   Node node;
   ValueId x =
-      random_axis(s, op, smith_pick(s, any_kind(s), 1, SMITH_RANK), &node);
+      random_axis(s, op, smith_pick(s, smith_kind(s), 1, SMITH_RANK), &node);
   if (!x)
     return 0;
   int64_t n = extent_of(s, x).dim[node.attr.axis];
@@ -181,7 +199,7 @@ ValueId make_slice(Smith *s, Op op) {
 
 ValueId make_concat(Smith *s, Op op) {
   Node node;
-  Format kind = any_kind(s);
+  Format kind = smith_kind(s);
   ValueId x = random_axis(s, op, smith_pick(s, kind, 1, SMITH_RANK), &node);
   if (!x)
     return 0;
@@ -200,7 +218,7 @@ ValueId make_concat(Smith *s, Op op) {
 
 ValueId make_pad(Smith *s, Op op) {
   Node node;
-  Format kind = any_kind(s);
+  Format kind = smith_kind(s);
   ValueId x = random_axis(s, op, smith_pick(s, kind, 1, SMITH_RANK), &node);
   node.input[1] = x ? scalar_of(s, kind) : 0;
   node.attr.low = dice_range(&s->dice, 0, 2);
@@ -211,14 +229,14 @@ ValueId make_pad(Smith *s, Op op) {
 ValueId make_reverse(Smith *s, Op op) {
   Node node;
   ValueId x =
-      random_axis(s, op, smith_pick(s, any_kind(s), 1, SMITH_RANK), &node);
+      random_axis(s, op, smith_pick(s, smith_kind(s), 1, SMITH_RANK), &node);
   return x ? smith_emit(s, &node) : 0;
 }
 
 ValueId make_window(Smith *s, Op op) {
   Node node;
   ValueId x =
-      random_axis(s, op, smith_pick(s, any_kind(s), 1, SMITH_RANK), &node);
+      random_axis(s, op, smith_pick(s, smith_kind(s), 1, SMITH_RANK), &node);
   if (!x)
     return 0;
   int64_t n = extent_of(s, x).dim[node.attr.axis];
@@ -229,7 +247,7 @@ ValueId make_window(Smith *s, Op op) {
 
 ValueId make_window_write(Smith *s, Op op) {
   Node node;
-  Format kind = any_kind(s);
+  Format kind = smith_kind(s);
   ValueId x = random_axis(s, op, smith_pick(s, kind, 1, SMITH_RANK), &node);
   if (!x)
     return 0;
@@ -246,7 +264,8 @@ ValueId make_window_write(Smith *s, Op op) {
 
 ValueId make_gather(Smith *s, Op op) {
   Node node;
-  ValueId x = random_axis(s, op, smith_pick_some(s, any_kind(s), 1, 4), &node);
+  ValueId x =
+      random_axis(s, op, smith_pick_some(s, smith_kind(s), 1, 4), &node);
   if (!x)
     return 0;
   node.input[1] = smith_indices(s, smith_extent(s, 0, 2),
@@ -273,7 +292,7 @@ ValueId make_scatter_add(Smith *s, Op op) {
 /* (x, updates, ids): the axes of ids in updates in the place of one of x. */
 ValueId make_scatter(Smith *s, Op op) {
   Node node;
-  Format kind = any_kind(s);
+  Format kind = smith_kind(s);
   ValueId x = random_axis(s, op, smith_pick_some(s, kind, 1, 4), &node);
   if (!x)
     return 0;
@@ -293,7 +312,8 @@ ValueId make_scatter(Smith *s, Op op) {
 
 ValueId make_take(Smith *s, Op op) {
   Node node;
-  ValueId x = random_axis(s, op, smith_pick_some(s, any_kind(s), 1, 4), &node);
+  ValueId x =
+      random_axis(s, op, smith_pick_some(s, smith_kind(s), 1, 4), &node);
   if (!x)
     return 0;
   Extent at = extent_of(s, x);
@@ -324,7 +344,7 @@ ValueId make_iota(Smith *s, Op op) {
 ValueId make_argsort(Smith *s, Op op) {
   Node node;
   ValueId x =
-      random_axis(s, op, smith_pick(s, any_kind(s), 1, SMITH_RANK), &node);
+      random_axis(s, op, smith_pick(s, smith_kind(s), 1, SMITH_RANK), &node);
   node.attr.descending = dice_chance(&s->dice, 50);
   return x ? smith_emit(s, &node) : 0;
 }

@@ -20,12 +20,24 @@ static WholeList random_list(Smith *s, int count, int32_t low, int32_t high) {
   return list;
 }
 
-static void random_image(Smith *s, Geometry *g, int spatial) {
+/* The image, its channels too, is like a value that is there: true. */
+static bool random_image(Smith *s, Geometry *g, int spatial) {
+  if (smith_like(s, FORMAT_REAL, spatial + 2, spatial + 2, &g->x))
+    return true;
   int64_t most = spatial == 1 ? 7 : spatial == 2 ? 4 : 3;
   g->x = (Extent){.rank = spatial + 2};
   g->x.dim[0] = dice_range(&s->dice, 1, 2);
   for (int i = 0; i < spatial; i++)
     g->x.dim[i + 1] = dice_range(&s->dice, 1, most);
+  return false;
+}
+
+/* Where it may be like a value: three to five axes, mostly its own. */
+static int random_spatial(Smith *s) {
+  int rank = s->next_to ? graph_node(s->graph, s->next_to)->type->rank : 0;
+  return rank > 2 && rank <= MAX_SPATIAL + 2
+             ? rank - 2
+             : (int)dice_range(&s->dice, 1, MAX_SPATIAL);
 }
 
 /* Sizes of the result from windows of `window` taps; false: they do not fit. */
@@ -46,15 +58,31 @@ static bool give_positions(Smith *s, Geometry *g, const int64_t *window,
          extent_elements(&g->y) <= SMITH_ELEMENTS;
 }
 
+/* Windows of one tap and as many channels after as before: y is like x. */
+static bool pointwise_convolution(Smith *s, Geometry *g) {
+  int spatial = g->x.rank - 2;
+  int64_t channels = g->x.dim[spatial + 1];
+  g->w = (Extent){.rank = spatial + 2, .dim = {channels}};
+  for (int i = 0; i < spatial; i++)
+    g->w.dim[i + 1] = 1;
+  g->w.dim[spatial + 1] = channels;
+  return give_positions(s, g, g->w.dim + 1, channels);
+}
+
 static bool random_convolution(Smith *s, Geometry *g) {
-  int spatial = (int)dice_range(&s->dice, 1, MAX_SPATIAL);
+  int spatial = random_spatial(s);
   *g = (Geometry){.attr = attributes_neutral()};
-  random_image(s, g, spatial);
+  bool like = random_image(s, g, spatial);
+  if (like && dice_chance(&s->dice, 40))
+    return pointwise_convolution(s, g);
   g->attr.stride = random_list(s, spatial, 1, 3);
   g->attr.pad = random_list(s, spatial, 0, 2);
   g->attr.dilation = random_list(s, spatial, 1, 2);
   g->attr.groups = dice_chance(&s->dice, 70) ? 1 : dice_range(&s->dice, 2, 3);
-  int64_t each = dice_range(&s->dice, 1, 2);
+  if (like && g->x.dim[spatial + 1] % g->attr.groups != 0)
+    g->attr.groups = 1;
+  int64_t each = like ? g->x.dim[spatial + 1] / g->attr.groups
+                      : dice_range(&s->dice, 1, 2);
   g->x.dim[spatial + 1] = each * g->attr.groups;
   g->w = (Extent){.rank = spatial + 2};
   g->w.dim[0] = dice_range(&s->dice, 1, 2) * g->attr.groups;
@@ -66,16 +94,18 @@ static bool random_convolution(Smith *s, Geometry *g) {
 
 /* Every window holds an element: padding is less than a window. */
 static bool random_pool(Smith *s, Geometry *g) {
-  int spatial = (int)dice_range(&s->dice, 1, MAX_SPATIAL);
+  int spatial = random_spatial(s);
   int64_t window[MAX_SPATIAL];
   *g = (Geometry){.attr = attributes_neutral()};
-  random_image(s, g, spatial);
-  g->x.dim[spatial + 1] = dice_range(&s->dice, 1, 3);
+  bool like = random_image(s, g, spatial);
+  if (!like)
+    g->x.dim[spatial + 1] = dice_range(&s->dice, 1, 3);
+  bool same = like && dice_chance(&s->dice, 40); /* y is like x */
   g->attr.window.count = spatial;
-  g->attr.stride = random_list(s, spatial, 1, 3);
-  g->attr.pad = random_list(s, spatial, 0, 1);
+  g->attr.stride = random_list(s, same ? 0 : spatial, 1, 3);
+  g->attr.pad = random_list(s, same ? 0 : spatial, 0, 1);
   for (int i = 0; i < spatial; i++) {
-    window[i] = dice_range(&s->dice, 1, 3);
+    window[i] = same ? 1 : dice_range(&s->dice, 1, 3);
     g->attr.window.at[i] = (int32_t)window[i];
     if (g->attr.pad.count && g->attr.pad.at[i] >= window[i])
       g->attr.pad.at[i] = 0;

@@ -119,13 +119,17 @@ static void operand_rule(Smith *s, Recipe *recipe, bool scaled) {
   add_selector(add_rule(recipe, settings), kind[dice_below(&s->dice, 4)], NULL);
 }
 
+static bool is_written(const char *name) {
+  return name && !strchr(name, '~') && !strchr(name, '\'') &&
+         strncmp(name, "d.", 2) != 0;
+}
+
 /* The name of some value, or of its module. */
 static const char *random_path(Smith *s) {
   for (int i = 0; i < 20; i++) {
     ValueId id = (ValueId)dice_range(&s->dice, 1, (int64_t)s->graph->count - 1);
     const Node *node = graph_node(s->graph, id);
-    if (node->name && !strchr(node->name, '~') && !strchr(node->name, '\'') &&
-        strncmp(node->name, "d.", 2) != 0)
+    if (is_written(node->name))
       return dice_chance(&s->dice, 10) ? intern(s->c->interner, "m.**")
                                        : node->name;
   }
@@ -188,6 +192,20 @@ static void keep_accepted(Smith *s, Recipe *recipe) {
     recipe_remove_rule(recipe, recipe->rule.length - 1);
 }
 
+/* The exponent of one value is measured, in all ways in turn. */
+static void target_rule(Smith *s, Recipe *recipe) {
+  Format format = random_float(s);
+  Settings settings = stored(format, format);
+  measure(s, &settings);
+  if (dice_chance(&s->dice, 50)) {
+    settings = settings_unset();
+    settings.rescale = (int)dice_below(&s->dice, NORM_COUNT);
+    settings.every = (int32_t)dice_range(&s->dice, 0, 3);
+  }
+  add_selector(add_rule(recipe, settings), SELECT_PATH, s->target);
+  keep_accepted(s, recipe);
+}
+
 static void add_rules(Smith *s, Recipe *recipe, int64_t most, bool scaled,
                       void (*add)(Smith *s, Recipe *recipe, bool scaled)) {
   for (int64_t i = dice_below(&s->dice, most + 1); i-- > 0;) {
@@ -211,4 +229,6 @@ void smith_recipe(Smith *s, const char *name) {
   add_rules(s, recipe, dice_chance(&s->dice, 60) ? 2 : 0, scaled, operand_rule);
   add_rules(s, recipe, 2, scaled, path_rule);
   add_rules(s, recipe, scaled ? 3 : 0, scaled, rescale_rule);
+  if (scaled && is_written(s->target))
+    target_rule(s, recipe);
 }

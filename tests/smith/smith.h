@@ -78,6 +78,8 @@ typedef struct {
   int depth;          /* of operands that are being made for operands */
   int reuse;          /* percent: an operand is a value that is there */
   int again;          /* percent: the backward pass computes it again */
+  ValueId next_to;    /* an operand taken wherever it fits, or 0 */
+  const char *target; /* a path that one rule is about, or NULL */
 } Smith;
 
 /* A program of one entry; of `entries` entries where the code is native. */
@@ -107,6 +109,11 @@ bool smith_makes(Op op);
 
 /* A value of exactly this kind and shape, there already or new. */
 ValueId smith_want(Smith *s, Format kind, Extent extent);
+/* The shape of a value of this kind and of a rank from `low` to `high` that has
+ * elements, now and then; else false. */
+bool smith_like(Smith *s, Format kind, int low, int high, Extent *out);
+/* REAL more often than not; what it is next to matters. */
+Format smith_kind(Smith *s);
 /* A value of this kind and of a rank from `low` to `high`. */
 ValueId smith_pick(Smith *s, Format kind, int low, int high);
 /* The same, and it has elements. */
@@ -197,6 +204,7 @@ typedef struct {
   uint64_t edge[OP_COUNT][OP_COUNT]; /* [producer][reader] */
   /* Bit 3 * rank + kind: what an op gives and what it takes. */
   uint32_t gives[OP_COUNT], takes[OP_COUNT];
+  bool chooses[OP_COUNT]; /* was an index of something */
 } Coverage;
 
 void coverage_add(Coverage *coverage, const Program *program);
