@@ -220,7 +220,10 @@ static bool set_overflow(Elaborator *e, const Expr *expr, Settings *out) {
 
 static bool set_subnormals(Elaborator *e, const Expr *expr, Settings *out) {
   if (expr->kind != EXPR_BOOL) {
-    fail(e, expr->span, "E0508", "`subnormals` is true or false");
+    Diagnostic error =
+        error_begin(e, expr->span, "E0508", "`subnormals` is true or false");
+    error_hint(e, &error, "with `subnormals = false` they become zero");
+    error_send(e, &error);
     return false;
   }
   out->subnormals = expr->integer != 0;

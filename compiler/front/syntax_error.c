@@ -266,10 +266,62 @@ static bool keyword_as_name(const Misfit *misfit) {
          !(reserved && misfit_expects(misfit, TOKEN_INT));
 }
 
+/* `@remat` before `return`: only what has a name can have an attribute. */
+static bool attribute_of_return(const Misfit *misfit) {
+  return misfit->parser->recent[0].kind == TOKEN_RETURN &&
+         misfit_expects(misfit, TOKEN_AT) &&
+         !misfit_expects(misfit, TOKEN_RETURN);
+}
+
+/* Is the token in a line that begins with `word`? */
+static bool line_begins_with(const Parser *parser, const Token *token,
+                             const char *word) {
+  const char *text = parser->lexer.source->text;
+  uint32_t start = token->span.start;
+  while (start > 0 && text[start - 1] != '\n')
+    start--;
+  size_t length = strlen(word);
+  return strncmp(text + start, word, length) == 0 &&
+         text[start + length] == ' ';
+}
+
+/* `fn f(x: real) -> (real, real) = x, x` */
+static bool body_of_several(const Misfit *misfit) {
+  const Parser *parser = misfit->parser;
+  const Token *token = &parser->recent[0];
+  return token->kind == TOKEN_COMMA && misfit_expects(misfit, TOKEN_NL) &&
+         (line_begins_with(parser, token, "fn") ||
+          line_begins_with(parser, token, "entry"));
+}
+
+/* `entry f[T]` and `entry f[T in 4..8]` */
+static const char *entry_sizes_hint(const Misfit *misfit) {
+  Parser *parser = misfit->parser;
+  const Token *token = &parser->recent[0], *before = &parser->recent[1];
+  if (token->kind == TOKEN_RBRACKET && before->kind == TOKEN_ID &&
+      misfit->count == 1 && misfit_expects(misfit, TOKEN_IN))
+    return arena_printf(parser->arena,
+                        "an entry is made for sizes that are listed: "
+                        "`[%s in 64, 256]`",
+                        token_source(parser, before));
+  if (token->kind == TOKEN_DOTS && parser->recent[2].kind == TOKEN_IN &&
+      misfit_expects(misfit, TOKEN_RBRACKET))
+    return arena_printf(parser->arena, "list the sizes: `in %s, ...`",
+                        token_source(parser, before));
+  return NULL;
+}
+
 /* The smallest edit, where it is plain. */
 static const char *plain_hint(const Misfit *misfit) {
   Parser *parser = misfit->parser;
   const Token *token = &parser->recent[0], *before = &parser->recent[1];
+  if (attribute_of_return(misfit))
+    return "an attribute belongs to a name: `y = ...`, then `return y`";
+  if (body_of_several(misfit))
+    return "several results need a block: `{ return a, b }`";
+  const char *sizes = entry_sizes_hint(misfit);
+  if (sizes)
+    return sizes;
   if (keyword_as_name(misfit))
     return arena_printf(parser->arena,
                         "`%s` is a word of the language; as a name, write "
