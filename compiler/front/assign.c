@@ -87,9 +87,19 @@ static const char *sizes_text(Elaborator *e, Format format,
       e, type_make(e->program->types, format, sizes->rank, sizes->dim));
 }
 
+/* Tensors of indices bring axes of their own into the part. */
+static void label_indices(Elaborator *e, Diagnostic *error, const Pick *pick,
+                          int count) {
+  for (int i = 0; i < count; i++)
+    if (pick[i].kind == PICK_GATHER)
+      error_label(e, error, pick[i].span, "%s",
+                  value_describe_sizes(e, pick[i].indices));
+}
+
 /* Both shapes, and where that of the part comes from. */
 static Value fail_shape(Elaborator *e, const Stmt *stmt, Value state,
-                        const Sizes *want, Value value) {
+                        const Pick *pick, int count, const Sizes *want,
+                        Value value) {
   Format format = value_type(e, state)->format;
   const char *part = span_text(e, stmt->span);
   const char *end = strstr(part, "] =");
@@ -100,6 +110,7 @@ static Value fail_shape(Elaborator *e, const Stmt *stmt, Value state,
   if (value.kind == VALUE_TENSOR)
     error_mark(e, &error, "%s", value_describe_sizes(e, value));
   error_label(e, &error, stmt->path.span, "%s", value_describe_sizes(e, state));
+  label_indices(e, &error, pick, count);
   if (value.kind == VALUE_TENSOR && format_is_real(format) &&
       !format_is_real(value_type(e, value)->format))
     error_hint(e, &error, "convert first: `real(%s)`",
@@ -138,7 +149,7 @@ static Value part_value(Elaborator *e, const Stmt *stmt, Value state,
   if (value.kind != VALUE_TENSOR ||
       !takes_format(format, value_type(e, value)->format) ||
       !type_same_shape(value_type(e, value), type))
-    return fail_shape(e, stmt, state, &want, value);
+    return fail_shape(e, stmt, state, pick, count, &want, value);
   return emit_sizes(e, span, value, full);
 }
 
