@@ -61,6 +61,14 @@ Graph *program_graph(const Program *program, const char *name) {
   return NULL;
 }
 
+bool program_has_op(const Program *program, Op op) {
+  for (size_t i = 0; i < program->graph.length; i++)
+    for (ValueId id = 1; id < program->graph.data[i]->count; id++)
+      if (graph_node(program->graph.data[i], id)->op == op)
+        return true;
+  return false;
+}
+
 Recipe *program_recipe(const Program *program, const char *name) {
   for (size_t i = 0; i < program->recipe.length; i++)
     if (strcmp(program->recipe.data[i].name, name) == 0)

@@ -148,7 +148,7 @@ typedef struct {
   Sources *sources;
   const char *name; /* of the main file, without folder and suffix */
   Level level;
-  bool part; /* --entry left entries of the text out */
+  bool part;     /* --entry left entries of the text out */
   uint32_t text; /* the number of the .sgir source it was read from, or 0 */
   VEC(Parameter) param;
   VEC(Dataset) dataset;
@@ -204,6 +204,7 @@ Graph *program_graph(const Program *program, const char *name);
 /* Does `text`, as a command line has it, mean the entry `name`? Its name does;
  * of one of several sizes, `f.64`, also `f[64]`, and `f`, which means all. */
 bool entry_is_called(const char *name, const char *text);
+bool program_has_op(const Program *program, Op op); /* in any graph */
 Recipe *program_recipe(const Program *program, const char *name);
 int program_param(const Program *program, const char *name); /* -1: none */
 /* The exponent that a parameter starts with: its fixed one, or the first value

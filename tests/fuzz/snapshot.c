@@ -39,15 +39,6 @@ static size_t graph_rounds(const Graph *graph) {
   return graph->run.accumulate > 0 ? (size_t)graph->run.accumulate : 1;
 }
 
-/* A value that tells how another is represented differs between levels. */
-static bool tells_scales(const Program *program) {
-  for (size_t i = 0; i < program->graph.length; i++)
-    for (ValueId id = 1; id < program->graph.data[i]->count; id++)
-      if (graph_node(program->graph.data[i], id)->op == OP_SCALE_OF)
-        return true;
-  return false;
-}
-
 static bool is_cheap(const Program *program) {
   size_t cost = 0;
   for (size_t i = 0; i < program->param.length; i++) {
@@ -121,7 +112,8 @@ static bool run_entries(Snapshot *snapshot, int which, Arena *arena,
 
 Snapshot snapshot_take(const Program *program) {
   Snapshot snapshot = {.level = program->level};
-  if (!is_cheap(program) || tells_scales(program))
+  /* What tells how a value is represented differs between levels. */
+  if (!is_cheap(program) || program_has_op(program, OP_SCALE_OF))
     return snapshot;
   Arena *arena = arena_new();
   for (int which = 0; which < 2; which++) {

@@ -110,22 +110,14 @@ static void release(Check *check) {
       outcome_free(&check->outcome[i][which]);
 }
 
-/* scale_of tells how a value is represented, which scalify decides. */
-static bool tells_scales(const Program *program) {
-  for (size_t i = 0; i < program->graph.length; i++)
-    for (ValueId id = 1; id < program->graph.data[i]->count; id++)
-      if (graph_node(program->graph.data[i], id)->op == OP_SCALE_OF)
-        return true;
-  return false;
-}
-
 static void compare(Check *check, PassId pass, Level from,
                     Outcome after[INPUT_SETS][2]) {
   const PassInfo *info = pass_info(pass);
   Level to = check->c->program->level;
   const char *what = "";
+  /* scale_of tells how a value is represented, which scalify decides. */
   bool skip = from == LEVEL_PLAIN && to != LEVEL_PLAIN &&
-              tells_scales(check->c->program);
+              program_has_op(check->c->program, OP_SCALE_OF);
   for (int i = 0; !skip && i < check->sets; i++)
     for (int which = 0; which < 2; which++) {
       const Outcome *before = &check->outcome[i][which];
