@@ -2,8 +2,9 @@
  * second implementation: every format of codec_reference.c, and e8m0, x
  * {saturate, inf}.
  *
- * Arguments: names of formats; none means all. Progress and the first
- * differences go to stderr; the last line of stdout is a record for
+ * Arguments: names of formats; none means all. With `down` before them the
+ * encoder under `round = down` is swept instead, which e8m0 lacks. Progress and
+ * the first differences go to stderr; the last line of stdout is a record for
  * tests/LEDGER.tsv: target, trials, failures, seconds. Exit status 1 when
  * anything differs. Build with -O2 and, for threads, -fopenmp; OMP_NUM_THREADS
  * chooses how many.
@@ -36,7 +37,7 @@ typedef struct {
 typedef struct {
   Reference *reference[REFERENCE_FORMAT_COUNT];
   int count;
-  bool scales;
+  bool scales, down;
 } Sweep;
 
 static void block_fill(Block *block, uint32_t first) {
@@ -47,8 +48,9 @@ static void block_fill(Block *block, uint32_t first) {
   }
 }
 
-/* What the second implementation rounds each finite magnitude to. */
-static void block_round(const Reference *reference, Block *block) {
+/* What the second implementation rounds each finite magnitude to: the nearest
+ * code, or the one at or below it. */
+static void block_round(const Reference *reference, bool down, Block *block) {
   double start = fabs((double)block->in[0]);
   uint32_t floor = isfinite(start) ? reference_floor(reference, start) : 0;
   for (uint32_t i = 0; i < BLOCK_SIZE; i++) {
@@ -57,7 +59,10 @@ static void block_round(const Reference *reference, Block *block) {
     if (!isfinite(magnitude))
       continue;
     floor = reference_floor_from(reference, magnitude, floor);
-    block->rounded[i] = reference_nearest(reference, magnitude, floor);
+    block->rounded[i] = !down ? reference_nearest(reference, magnitude, floor)
+                              : (floor <= reference->facts->max_code
+                                     ? floor
+                                     : reference->facts->max_code);
   }
 }
 
@@ -78,11 +83,27 @@ static uint32_t produced_code(const Reference *reference, const Block *block,
   return ((const unsigned char *)block->codes)[i];
 }
 
-static uint64_t block_compare(const Reference *reference, Block *block,
-                              Overflow overflow) {
+static void block_encode(Format format, bool down, Block *block,
+                         Overflow overflow) {
+  if (!down) {
+    codec_encode_array(format, block->in, block->codes, BLOCK_SIZE, overflow);
+    return;
+  }
+  unsigned char *bytes = (unsigned char *)block->codes;
+  bool wide = format_bytes(format) > 1;
+  for (uint32_t i = 0; i < BLOCK_SIZE; i++) {
+    uint32_t code = codec_encode_down(format, block->in[i], overflow);
+    if (wide)
+      block->codes[i] = (uint16_t)code;
+    else
+      bytes[i] = (unsigned char)code;
+  }
+}
+
+static uint64_t block_compare(const Reference *reference, bool down,
+                              Block *block, Overflow overflow) {
   uint64_t failures = 0;
-  codec_encode_array(reference->facts->format, block->in, block->codes,
-                     BLOCK_SIZE, overflow);
+  block_encode(reference->facts->format, down, block, overflow);
   for (uint32_t i = 0; i < BLOCK_SIZE; i++) {
     uint32_t want = expected_code(reference, block, i, overflow);
     uint32_t got = produced_code(reference, block, i);
@@ -112,9 +133,10 @@ static uint64_t block_check(const Sweep *sweep, Block *block, uint32_t number) {
   uint64_t failures = 0;
   block_fill(block, number << BLOCK_BITS);
   for (int i = 0; i < sweep->count; i++) {
-    block_round(sweep->reference[i], block);
-    failures += block_compare(sweep->reference[i], block, OVERFLOW_SATURATE);
-    failures += block_compare(sweep->reference[i], block, OVERFLOW_INF);
+    const Reference *reference = sweep->reference[i];
+    block_round(reference, sweep->down, block);
+    failures += block_compare(reference, sweep->down, block, OVERFLOW_SATURATE);
+    failures += block_compare(reference, sweep->down, block, OVERFLOW_INF);
   }
   if (sweep->scales) {
     failures += block_compare_scales(block, OVERFLOW_SATURATE);
@@ -160,8 +182,9 @@ static bool is_wanted(const char *name, int count, char **argument) {
   return wanted;
 }
 
-static Sweep sweep_new(int count, char **argument) {
-  Sweep sweep = {.scales = is_wanted("e8m0", count, argument)};
+static Sweep sweep_new(int count, char **argument, bool down) {
+  Sweep sweep = {.down = down};
+  sweep.scales = !down && is_wanted("e8m0", count, argument);
   for (int i = 0; i < REFERENCE_FORMAT_COUNT; i++) {
     if (!is_wanted(reference_formats[i].name, count, argument))
       continue;
@@ -175,16 +198,19 @@ static Sweep sweep_new(int count, char **argument) {
 
 int main(int count, char **argument) {
   double start = now();
-  Sweep sweep = sweep_new(count, argument);
+  bool down = count > 1 && strcmp(argument[1], "down") == 0;
+  count -= down;
+  argument += down;
+  Sweep sweep = sweep_new(count, argument, down);
   uint64_t formats = (uint64_t)sweep.count + sweep.scales;
   if (formats == 0 || (count > 1 && formats != (uint64_t)count - 1)) {
-    fprintf(stderr, "usage: codec_sweep [FORMAT...]\n");
+    fprintf(stderr, "usage: codec_sweep [down] [FORMAT...]\n");
     return 2;
   }
   uint64_t failures = sweep_run(&sweep);
   for (int i = 0; i < sweep.count; i++)
     reference_free(sweep.reference[i]);
-  printf("codec_sweep\t%llu\t%llu\t%.0f\n",
+  printf("codec_sweep%s\t%llu\t%llu\t%.0f\n", down ? "_down" : "",
          (unsigned long long)((formats * 2) << 32),
          (unsigned long long)failures, now() - start);
   return failures != 0;
