@@ -95,20 +95,12 @@ static void find(Ranges *ranges, Span span, const char *what, Format format,
 
 /* ---- values -------------------------------------------------------------- */
 
-/* The rule that gave the value its format, or NULL: the text itself did. */
-static const Rule *deciding_rule(const Program *program, const Graph *graph,
-                                 ValueId id) {
-  const Recipe *recipe = graph_recipe(program, graph);
-  const Rule *decides = NULL;
-  for (size_t i = 0; i < recipe->rule.length; i++) {
-    const Rule *rule = &recipe->rule.data[i];
-    if (rule->settings.forward == FORMAT_NONE)
-      continue;
-    for (size_t j = 0; j < rule->selector.length; j++)
-      if (selector_selects(program, graph, id, &rule->selector.data[j]))
-        decides = rule;
-  }
-  return decides;
+/* The user's rule that decided, or NULL; frees the votes. */
+static const Rule *own_rule(Votes *votes) {
+  const Rule *rule =
+      votes->length > 0 ? votes->data[votes->length - 1].rule : NULL;
+  vec_free(votes);
+  return rule && rule->own ? rule : NULL;
 }
 
 /* Values without a scale have no estimate, known zeros no range. */
@@ -135,43 +127,32 @@ static void check_value(Ranges *ranges, const Graph *graph, ValueId id) {
   if (!type_rounds(node->type) || node_is_leaf(node) || node->op == OP_STORE ||
       is_copy(node) || !is_estimated(node))
     return;
-  const Rule *rule = node->pinned ? NULL : deciding_rule(program, graph, id);
-  find(ranges,
-       rule && rule->own ? rule->span : place_of(program, graph, node->span),
+  Votes votes = {0};
+  if (!node->pinned)
+    recipe_value_votes(program, graph, id, &votes);
+  const Rule *rule = own_rule(&votes);
+  find(ranges, rule ? rule->span : place_of(program, graph, node->span),
        node->name, node->type->format, node->estimate.log2_rms);
 }
 
-/* The user's rule for all products or convolutions, or NULL. */
-static const Rule *product_rule(const Program *program, const Graph *graph,
-                                const Node *node) {
-  SelectorKind kind =
-      op_info(node->op)->class == CLASS_conv ? SELECT_CONV : SELECT_MATMUL;
-  const Recipe *recipe = graph_recipe(program, graph);
-  const Rule *decides = NULL;
-  for (size_t i = 0; i < recipe->rule.length; i++) {
-    const Rule *rule = &recipe->rule.data[i];
-    for (size_t j = 0; j < rule->selector.length; j++)
-      if (rule->settings.forward != FORMAT_NONE &&
-          rule->selector.data[j].kind == kind)
-        decides = rule;
-  }
-  return decides && decides->own ? decides : NULL;
-}
-
 /* A contraction reads its operand in a format of its own. */
-static void check_operands(Ranges *ranges, const Graph *graph, ValueId id) {
+static void check_operands(Ranges *ranges, const Graph *graph, ProductKind kind,
+                           ValueId id) {
   const Program *program = ranges->context->program;
   const Node *node = graph_node(graph, id);
   OpClass class = op_info(node->op)->class;
   if (class != CLASS_matmul && class != CLASS_conv)
     return;
-  const Rule *rule = product_rule(program, graph, node);
   for (int i = 0; i < node_inputs(node); i++) {
     const Node *operand = graph_node(graph, node->input[i]);
     Format as = is_copy(operand) ? operand->type->format : node->as[i];
-    if (as != FORMAT_NONE && is_estimated(operand) && operand->op != OP_CONST)
-      find(ranges, rule ? rule->span : place_of(program, graph, node->span),
-           operand->name, as, operand->estimate.log2_rms);
+    if (as == FORMAT_NONE || !is_estimated(operand) || operand->op == OP_CONST)
+      continue;
+    Votes votes = {0};
+    recipe_operand_votes(program, graph, kind, id, i, &votes);
+    const Rule *rule = own_rule(&votes);
+    find(ranges, rule ? rule->span : place_of(program, graph, node->span),
+         operand->name, as, operand->estimate.log2_rms);
   }
 }
 
@@ -210,9 +191,10 @@ void range_check(PassContext *context) {
     check_param(&ranges, storage[i], &program->param.data[i]);
   for (size_t g = 0; g < program->graph.length; g++) {
     const Graph *graph = program->graph.data[g];
+    const ProductKind *kind = contraction_kinds(context->arena, graph);
     for (ValueId id = 1; id < graph->count; id++) {
       check_value(&ranges, graph, id);
-      check_operands(&ranges, graph, id);
+      check_operands(&ranges, graph, kind[id], id);
     }
   }
   for (size_t i = 0; i < ranges.finding.length; i++) {
