@@ -369,6 +369,15 @@ bool node_shift_fits(const Graph *graph, ValueId id) {
   return sum.plus_count <= 1 && sum.minus_count <= 1;
 }
 
+bool node_exponent_is_open(const Graph *graph, ValueId id) {
+  const Node *node = graph_node(graph, id);
+  Sum sum = {0};
+  bool root = rule_needs_parity(exponent_rule[node->op]);
+  if (root || node->op == OP_CONVERT)
+    return scale_adopts(operand_scale(graph, node, 0));
+  return rule_sum(graph, node, &sum) && sum.free;
+}
+
 /* Sums that do not fit lose symbols here; node_shift_fits says so. */
 Shift node_shift(const Graph *graph, ValueId id) {
   Sum sum = shift_sum(graph, id);

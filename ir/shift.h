@@ -45,6 +45,9 @@ bool scale_rule_exponent(const Graph *graph, ValueId id, Scale *out);
 /* Is the shift of the form $a - $b + k? A product of two run-time exponents
  * whose result has a third is not; the verifier refuses it. */
 bool node_shift_fits(const Graph *graph, ValueId id);
+/* Do the operands leave open at which exponent the result is, since they are
+ * zero, infinite or NaN? */
+bool node_exponent_is_open(const Graph *graph, ValueId id);
 /* The shift of node `id` as defined above; all zero without scales. */
 Shift node_shift(const Graph *graph, ValueId id);
 /* The shift of operand `operand` before the op: the operand's whole exponent

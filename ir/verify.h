@@ -1,5 +1,5 @@
 /* The verifier inside: shared by verify.c (structure, names, types, formats),
- * verify_scale.c and verify_kernel.c.
+ * verify_scale.c, verify_state.c and verify_kernel.c.
  */
 #ifndef SG_IR_VERIFY_H
 #define SG_IR_VERIFY_H
@@ -21,13 +21,16 @@ typedef struct {
 void violation(Verifier *verifier, ValueId id, const char *format, ...)
     SG_PRINTF(3, 4);
 
-/* Exponents and shifts of one node. */
 /* A state of exponents, and a parameter that has its exponent in one, both by
- * number; a node that reads the parameter (verify_scale.c). */
+ * number; a node that reads the parameter; a store (verify_state.c). */
 void verify_exponent_state(Verifier *verifier, ValueId number);
 void verify_measured_parameter(Verifier *verifier, ValueId number);
 void verify_state_exponent(Verifier *verifier, ValueId id,
                            const Parameter *param);
+void verify_store(Verifier *verifier, ValueId id);
+/* The parameter whose exponent is kept in the state of this index; -1: none. */
+int exponent_owner(const Program *program, int state);
+/* Exponents and shifts of one node (verify_scale.c). */
 void verify_scales(Verifier *verifier, ValueId id);
 /* The kernels of the graph, if it has any. */
 void verify_kernels(Verifier *verifier);

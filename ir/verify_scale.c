@@ -3,6 +3,8 @@
  */
 #include "ir/verify.h"
 
+#include <math.h>
+
 /* The range in which 2^e and 2^-e are normal binary32 numbers. */
 static void check_range(Verifier *verifier, ValueId id, Scale scale) {
   if (scale.kind == SCALE_NORMAL && scale.symbol == 0 &&
@@ -61,90 +63,25 @@ static void check_shift(Verifier *verifier, ValueId id) {
   buffer_free(&text);
 }
 
-/* ---- exponents in states ------------------------------------------------- */
-
-void verify_exponent_state(Verifier *verifier, ValueId number) {
-  const Parameter *state = &verifier->program->param.data[number - 1];
-  Init init = state->init;
-  double start = init.kind == INIT_CONSTANT ? init.a : 0;
-  if (state->type->format != FORMAT_I32 || state->type->rank > 1)
-    violation(verifier, number, "a state of exponents is i32[] or i32[n]");
-  if ((init.kind != INIT_ZEROS && init.kind != INIT_CONSTANT) ||
-      start != (double)(int32_t)start || start < EXPONENT_NONE ||
-      start > EXPONENT_MAX)
-    violation(verifier, number,
-              "a state of exponents starts with zeros or a constant whole "
-              "number from %d to %d",
-              EXPONENT_NONE, EXPONENT_MAX);
-}
-
-void verify_measured_parameter(Verifier *verifier, ValueId number) {
-  const Program *program = verifier->program;
-  const Parameter *param = &program->param.data[number - 1];
-  int state = program_param(program, param->exponent);
-  if (state < 0 || !program->param.data[state].measured ||
-      program->param.data[state].type->rank != 0)
-    violation(verifier, number, "there is no exponent @%s : i32[]",
-              param->exponent);
-  if (param->scale.kind != SCALE_NORMAL || param->scale.exponent != 0)
-    violation(verifier, number, "its exponent is a state's and more");
-}
-
-/* Read at what the state says, as it is. */
-void verify_state_exponent(Verifier *verifier, ValueId id,
-                           const Parameter *param) {
-  const Graph *graph = verifier->graph;
-  Scale scale = graph_node(graph, id)->scale;
-  const Node *symbol = graph_node(graph, scale.symbol);
-  if (scale.kind != SCALE_NORMAL || scale.exponent != 0 ||
-      symbol->op != OP_STATE_EXPONENT ||
-      graph_node(graph, symbol->input[0])->name != param->exponent)
-    violation(verifier, id, "its exponent is not state_exponent(@%s)",
-              param->exponent);
-}
-
-/* The state gets the exponent of the data, in the same entry. */
-static void check_measured_store(Verifier *verifier, ValueId id,
-                                 const Parameter *param) {
-  const Graph *graph = verifier->graph;
-  Scale scale = operand_scale(verifier, graph_node(graph, id), 0);
-  if (!scale_equal(graph_node(graph, id)->scale, scale))
-    violation(verifier, id, "its exponent is not that of what it stores");
-  int state = program_param(verifier->program, param->exponent);
-  for (ValueId other = 1; other < graph->count; other++) {
-    const Node *node = graph_node(graph, other);
-    if (node->op == OP_STORE && node->attr.index == state &&
-        node->input[0] == scale.symbol && scale.kind == SCALE_NORMAL &&
-        scale.exponent == 0)
-      return;
-  }
-  violation(verifier, id, "no store @%s keeps its exponent", param->exponent);
-}
-
-/* What a state of exponents gets is an exponent. */
-static void check_stored_exponent(Verifier *verifier, ValueId id) {
+/* Numbers that are zero, infinite or NaN adopt the exponent of what they meet,
+ * and so does what follows from them alone; nothing else may say so. */
+static void check_adopting(Verifier *verifier, ValueId id) {
   const Node *node = graph_node(verifier->graph, id);
-  if (!node_defines_exponent(graph_node(verifier->graph, node->input[0])))
-    violation(verifier, id, "it stores no exponent");
+  double value = node->attr.value;
+  if (!adopts(node->scale) || node->op == OP_PARAM)
+    return;
+  bool right =
+      node->op == OP_CONST
+          ? value == 0 || (!isfinite(value) && node->scale.kind == SCALE_ANY)
+          : node_exponent_is_open(verifier->graph, id);
+  if (!right)
+    violation(verifier, id, "it is not known to be %s",
+              node->scale.kind == SCALE_ZERO ? "zero"
+                                             : "zero, infinite or NaN");
 }
 
-/* A store does not shift: `rebalance` does so before it. */
-static void check_store(Verifier *verifier, ValueId id) {
-  const Node *node = graph_node(verifier->graph, id);
-  if (node->op != OP_STORE)
-    return;
-  const Parameter *stored = &verifier->program->param.data[node->attr.index];
-  if (stored->measured)
-    check_stored_exponent(verifier, id);
-  if (stored->exponent) {
-    check_measured_store(verifier, id, stored);
-    return;
-  }
-  Scale param = stored->scale;
-  if (!same_exponent(operand_scale(verifier, node, 0), param) ||
-      !scale_equal(node->scale, param))
-    violation(verifier, id, "its exponent is not that of the parameter");
-}
+/* ---- ops ------------------------------------------------------------------
+ */
 
 /* Parity and maximum are integer arithmetic on known exponents. */
 static void check_exponent_op(Verifier *verifier, ValueId id) {
@@ -153,12 +90,17 @@ static void check_exponent_op(Verifier *verifier, ValueId id) {
   if (is_static && operand_scale(verifier, node, 0).symbol)
     violation(verifier, id, "%s needs a static exponent",
               op_info(node->op)->text);
+  const Program *program = verifier->program;
   const Node *state = graph_node(verifier->graph, node->input[0]);
   bool reads = node->op == OP_STATE_EXPONENT || node->op == OP_HELD_EXPONENT ||
                node->op == OP_DELAYED_EXPONENT;
   if (reads && (state->op != OP_PARAM ||
-                !verifier->program->param.data[state->attr.index].measured))
+                !program->param.data[state->attr.index].measured))
     violation(verifier, id, "%s reads no state of exponents",
+              op_info(node->op)->text);
+  else if (reads && node->op != OP_STATE_EXPONENT &&
+           exponent_owner(program, state->attr.index) >= 0)
+    violation(verifier, id, "%s reads the exponent of a parameter",
               op_info(node->op)->text);
   for (int i = 0; node->op == OP_MAX_EXPONENT && i < 2; i++)
     if (node->attr.term[i].kind != SCALE_NORMAL)
@@ -194,6 +136,7 @@ static void check_blocks(Verifier *verifier, ValueId id) {
 void verify_scales(Verifier *verifier, ValueId id) {
   const Node *node = graph_node(verifier->graph, id);
   if (verifier->program->level == LEVEL_PLAIN) {
+    verify_store(verifier, id);
     if (node->scale.kind != SCALE_NONE)
       violation(verifier, id, "it has a scale at level plain");
     return;
@@ -209,6 +152,7 @@ void verify_scales(Verifier *verifier, ValueId id) {
   check_blocks(verifier, id);
   check_aligned(verifier, id);
   check_shift(verifier, id);
-  check_store(verifier, id);
+  check_adopting(verifier, id);
+  verify_store(verifier, id);
   check_exponent_op(verifier, id);
 }

@@ -303,6 +303,7 @@ static void parameters_have_static_exponents(void **state) {
       scaled_text,
       {param_out_of_range, "@w: its exponent is not static and in range\n"
                            "f: @w: exponent 127 is not in [-126, 126]\n"
+                           "f: %w~1: it is not known to be zero\n"
                            "f: store @w: exponent 127 is not in [-126, "
                            "126]\n"},
       {param_node_scale, "f: @w: its exponent is not that of the parameter\n"});
