@@ -99,11 +99,12 @@ static bool descending_flag(Elaborator *e, const BuiltinCall *call, int i,
   *descending = false;
   if (!call->expr[i])
     return true;
+  if (call->value[i].kind != VALUE_BOOL) {
+    fail(e, call->expr[i]->span, "E0422", "`descending` is true or false");
+    return false;
+  }
   *descending = call->value[i].as.truth;
-  if (call->value[i].kind == VALUE_BOOL)
-    return true;
-  fail(e, call->expr[i]->span, "E0422", "`descending` is true or false");
-  return false;
+  return true;
 }
 
 static Value ordered(Elaborator *e, Span span, Value x, int axis,
