@@ -295,6 +295,12 @@ static void check_chosen(Verifier *verifier, ValueId id) {
   if (is_wide_by_itself(verifier->graph, node))
     violation(verifier, id, "%s gives f64 without a pin",
               op_info(node->op)->text);
+  if (node->op == OP_RESHAPE && type_is_real(node->type)) {
+    Format from = graph_node(verifier->graph, node->input[0])->type->format;
+    if (format_bytes(from) < format_bytes(node->type->format))
+      violation(verifier, id, "a view of %s is not %s", format_info(from)->text,
+                format_info(node->type->format)->text);
+  }
 }
 
 /* Final: f32 but for what is stored narrow, and structure of it. */

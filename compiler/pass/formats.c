@@ -192,7 +192,10 @@ static void find_copies(Formatter *formatter) {
     formatter->choice[id].whole = true;
     for (; symbol && graph_node(graph, symbol)->op != OP_NORM_EXPONENT;)
       symbol = measured_by(graph, symbol);
-    formatter->choice[symbol].whole = symbol != 0;
+    bool own = symbol && graph_node(graph, symbol)->input[0] ==
+                             graph_node(graph, id)->input[0];
+    if (own)
+      formatter->choice[symbol].whole = true;
   }
 }
 

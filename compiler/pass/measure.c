@@ -187,10 +187,13 @@ static Measure measure_of(const Scaler *scaler, const Parameter *param) {
   return param_measure(&settings);
 }
 
-/* A state starts at the exponent that it would otherwise keep for good. */
-static void add_state(Program *program, size_t index) {
+/* The first exponent is the one that initial values would be measured at. */
+static void add_state(Program *program, size_t index, Measure measure) {
   Parameter *param = &program->param.data[index];
-  int32_t start = param->scale.exponent;
+  double level = init_log2_rms(param->init) - measure_level(measure);
+  int32_t start = isfinite(level)
+                      ? exponent_clamped(level_exponent(level, SCALE_DOWN, 0))
+                      : 0;
   Parameter state = {.state = true, .measured = true, .span = param->span};
   Buffer name = {0};
   buffer_printf(&name, "%s.exp", param->name);
@@ -213,16 +216,19 @@ bool measure_params(PassContext *context, const Recipe **recipe) {
       continue;
     Settings settings = recipe_param_settings(program, recipe[i], param);
     if (is_measured(param, &settings))
-      add_state(program, i);
+      add_state(program, i, param_measure(&settings));
   }
   return true;
 }
 
 /* ---- reading ------------------------------------------------------------- */
 
-Scale scaler_state_exponent(Scaler *scaler, const Node *node) {
+/* Whatever a state starts with, what is stored later is measured. */
+void scaler_read_state(Scaler *scaler, Node *node) {
   const Program *program = scaler->context->program;
   const Parameter *param = &program->param.data[node->attr.index];
+  double level = measure_level(measure_of(scaler, param));
+  bool zeros = isinf(init_log2_rms(param->init));
   int index = program_param(program, param->exponent);
   Phase phase = graph_phase(scaler->copy.new);
   Node reader = *node;
@@ -231,8 +237,10 @@ Scale scaler_state_exponent(Scaler *scaler, const Node *node) {
   read.name = param->name;
   read.input[0] = add_state_leaf(scaler, index, &reader);
   ValueId id = graph_add(scaler->copy.new, &read);
-  scaler_predict(scaler, id, param_start_exponent(program, param));
-  return scale_make(SCALE_NORMAL, id, 0);
+  scaler_predict(scaler, id,
+                 zeros ? -(int32_t)level
+                       : param_start_exponent(program, param));
+  node_set_scale(node, scale_make(SCALE_NORMAL, id, 0), level, false);
 }
 
 /* ---- new values ---------------------------------------------------------- */

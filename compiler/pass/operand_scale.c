@@ -15,9 +15,11 @@
  * measured a product has two run-time exponents; it is made at one of them, and
  * the other is undone behind it.
  */
+#include "compiler/pass/range.h"
 #include "compiler/pass/recipe_query.h"
 #include "compiler/pass/scale_rules.h"
 
+#include <math.h>
 #include <string.h>
 
 /* ---- what is wanted ------------------------------------------------------ */
@@ -68,22 +70,69 @@ OperandScale **operand_scales(const PassContext *context, const Graph *graph) {
 
 /* ---- copies -------------------------------------------------------------- */
 
+const char *scaler_copy_name(const Scaler *scaler, const Node *node) {
+  return name_suffixed(scaler->names, node->name ? node->name : "constant",
+                       "s");
+}
+
 void scaler_scale_operands(Scaler *scaler, ValueId old) {
   ValueId value = scaler->copy.map[old];
+  if (scaler->original[old])
+    return; /* what is computed again has the exponent of its original */
   for (OperandScale *scale = scaler->operand[old]; scale; scale = scale->next) {
     const Node *node = graph_node(scaler->copy.new, value);
-    if (node->scale.kind != SCALE_NORMAL ||
-        value_is_measured_so(scaler, value, scale->measure))
+    if (node->scale.kind != SCALE_NORMAL)
       continue; /* zeros and infinities are the same at every exponent */
-    const char *name = node->name ? node->name : "constant";
-    scale->copy = scaler_add_measured(
-        scaler, value, name_suffixed(scaler->names, name, "s"),
-        graph_phase(scaler->copy.new), scale->measure, WHY_OPERAND);
+    scale->copy =
+        value_is_measured_so(scaler, value, scale->measure)
+            ? value
+            : scaler_add_measured(scaler, value, scaler_copy_name(scaler, node),
+                                  graph_phase(scaler->copy.new), scale->measure,
+                                  WHY_OPERAND);
   }
 }
 
+static OperandScale *scale_of(const Scaler *scaler, ValueId old,
+                              Measure measure) {
+  OperandScale *scale = scaler->operand[old];
+  while (scale && !measure_equal(scale->measure, measure))
+    scale = scale->next;
+  return scale;
+}
+
+/* The copy of what is computed again, at the exponent that was measured of its
+ * original. */
+static ValueId copy_again(Scaler *scaler, ValueId old, OperandScale *scale) {
+  const OperandScale *first =
+      scale_of(scaler, scaler->original[old], scale->measure);
+  ValueId value = scaler->copy.map[old];
+  if (!first || !first->copy)
+    return 0;
+  if (first->copy == scaler->copy.map[scaler->original[old]])
+    return value;
+  Node node = *graph_node(scaler->copy.new, first->copy);
+  node.again = node.name;
+  node.name = scaler_copy_name(scaler, graph_node(scaler->copy.new, value));
+  node.input[0] = value;
+  node.phase = graph_phase(scaler->copy.new);
+  return graph_add(scaler->copy.new, &node);
+}
+
+ValueId scaler_copy_again(Scaler *scaler, ValueId first, ValueId again,
+                          ValueId value) {
+  for (OperandScale *of = scaler->operand[first]; of; of = of->next) {
+    OperandScale *scale = scale_of(scaler, again, of->measure);
+    if (of->copy != value || !scale)
+      continue;
+    if (!scale->copy)
+      scale->copy = copy_again(scaler, again, scale);
+    return scale->copy;
+  }
+  return 0;
+}
+
 /* The copy that contraction `old` reads as operand `i`, or 0: none. */
-static ValueId copy_for(const Scaler *scaler, ValueId old, int i) {
+static ValueId copy_for(Scaler *scaler, ValueId old, int i) {
   const Graph *graph = scaler->copy.old;
   ValueId input = graph_node(graph, old)->input[i];
   Settings settings = recipe_operand_settings(scaler->context->program, graph,
@@ -91,10 +140,40 @@ static ValueId copy_for(const Scaler *scaler, ValueId old, int i) {
   Measure measure;
   if (!operand_measure(&settings, &measure))
     return 0;
-  const OperandScale *scale = scaler->operand[input];
-  while (scale && !measure_equal(scale->measure, measure))
-    scale = scale->next;
+  OperandScale *scale = scale_of(scaler, input, measure);
+  if (scale && !scale->copy && scaler->original[input])
+    scale->copy = copy_again(scaler, input, scale);
   return scale ? scale->copy : 0;
+}
+
+/* What is measured to fit a wide format, a state in f16 say, lies at the top
+ * of it: a product that reads it in a narrower one reads a copy whose data are
+ * expected to be unit. 0: there is no need. */
+static ValueId fitted_copy(Scaler *scaler, ValueId old, int i, ValueId value) {
+  for (size_t j = 0; j < scaler->fitted.length; j++)
+    if (scaler->fitted.data[j].value == value)
+      return scaler->fitted.data[j].copy;
+  Node node = *graph_node(scaler->copy.new, value);
+  Settings settings = recipe_operand_settings(
+      scaler->context->program, scaler->copy.old, scaler->kind[old], old, i);
+  double level = node.estimate.log2_rms;
+  if (node.scale.kind != SCALE_NORMAL || !node.scale.symbol ||
+      !isfinite(level) || settings.forward == FORMAT_NONE ||
+      format_covers(settings.forward, level))
+    return 0;
+  Node copy = node_make(
+      OP_REBALANCE, graph_phase(scaler->copy.new),
+      type_with_format(scaler->context->program->types, node.type, FORMAT_REAL),
+      value, 0, 0);
+  copy.name = scaler_copy_name(scaler, &node);
+  copy.span = node.span;
+  copy.scale = node.scale;
+  copy.scale.exponent += (int32_t)floor(level);
+  copy.estimate = (Estimate){.log2_rms = level - floor(level),
+                             .nonnegative = node.estimate.nonnegative};
+  ValueId id = graph_add(scaler->copy.new, &copy);
+  vec_push(&scaler->fitted, ((Fitted){value, id}));
+  return id;
 }
 
 /* ---- products ------------------------------------------------------------ */
@@ -115,6 +194,7 @@ static void split_product(Scaler *scaler, Node *node) {
   Node product = *node;
   product.name = scaler_helper_name(scaler, node, node);
   product.pinned = product.probe = false;
+  product.again = NULL;
   product.type = type_with_format(scaler->context->program->types, node->type,
                                   FORMAT_REAL);
   at.exponent = 0;
@@ -124,17 +204,13 @@ static void split_product(Scaler *scaler, Node *node) {
   ValueId id = graph_add(scaler->copy.new, &product);
   Node undone = node_make(OP_REBALANCE, node->phase, node->type, id, 0, 0);
   undone.name = node->name;
+  undone.again = node->again;
   undone.pinned = node->pinned;
   undone.probe = node->probe;
   undone.span = node->span;
   undone.scale = own;
   undone.estimate = node->estimate;
   *node = undone;
-}
-
-bool scaler_reads_scaled(const Scaler *scaler, ValueId old) {
-  return contracts(graph_node(scaler->copy.old, old)) &&
-         (copy_for(scaler, old, 0) || copy_for(scaler, old, 1));
 }
 
 void scaler_read_scaled(Scaler *scaler, ValueId old, Node *node) {
@@ -146,6 +222,8 @@ void scaler_read_scaled(Scaler *scaler, ValueId old, Node *node) {
     any |= copy != 0;
     scaler->replaced |= copy != 0;
     node->input[i] = copy ? copy : node->input[i];
+    ValueId fitted = fitted_copy(scaler, old, i, node->input[i]);
+    node->input[i] = fitted ? fitted : node->input[i];
   }
   if (any && node->scale.kind == SCALE_NORMAL &&
       !shift_fits(scaler_operand(scaler, node, 0)->scale,

@@ -5,6 +5,7 @@
  * included, same helpers on the way. Nothing is measured a second time: what a
  * rescale found in the forward pass is one number, and kept.
  */
+#include "compiler/pass/recipe_query.h"
 #include "compiler/pass/scale_rules.h"
 
 /* An original and its copy in the old graph. */
@@ -12,13 +13,19 @@ typedef struct {
   const Node *first, *again;
 } Pair;
 
+/* Which operand of the original new value `value` is; -1: none. */
+static int operand_of(const Scaler *scaler, Pair pair, ValueId value) {
+  for (int i = 0; i < node_inputs(pair.first); i++)
+    if (scaler->copy.map[pair.first->input[i]] == value)
+      return i;
+  return -1;
+}
+
 /* The operand of the copy that stands where the original reads new value
  * `value`; 0 if the original reads no such operand. */
 static ValueId counterpart(const Scaler *scaler, Pair pair, ValueId value) {
-  for (int i = 0; i < node_inputs(pair.first); i++)
-    if (scaler->copy.map[pair.first->input[i]] == value)
-      return scaler->copy.map[pair.again->input[i]];
-  return 0;
+  int i = operand_of(scaler, pair, value);
+  return i < 0 ? 0 : scaler->copy.map[pair.again->input[i]];
 }
 
 /* Helpers that a rule puts before its node: numbers, or chains of rebalances
@@ -44,9 +51,18 @@ static ValueId follow(Scaler *scaler, Pair pair, const char *name,
   Node node = *graph_node(scaler->copy.new, value);
   if (operand || node.op == OP_CONST)
     return operand ? operand : value;
+  int i = operand_of(scaler, pair, node.input[0]);
+  ValueId copy = i < 0 ? 0
+                       : scaler_copy_again(scaler, pair.first->input[i],
+                                           pair.again->input[i], value);
+  if (copy)
+    return copy;
+  bool fits = node_is_operand_copy(scaler->copy.new, value);
   node.input[0] = follow(scaler, pair, name, node.input[0]);
   node.again = node.name;
-  node.name = name_helper(scaler->names, name);
+  node.name = fits ? scaler_copy_name(
+                         scaler, graph_node(scaler->copy.new, node.input[0]))
+                   : name_helper(scaler->names, name);
   node.phase = PHASE_BACKWARD;
   return graph_add(scaler->copy.new, &node);
 }

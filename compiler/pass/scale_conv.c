@@ -30,7 +30,8 @@ static double list_count(const WholeList *list) {
 void scale_conv(Scaler *scaler, ValueId old, Node *node) {
   (void)old;
   const Type *w = scaler_operand(scaler, node, 1)->type;
-  scaler_contract(scaler, node, spatial_count(w) * (double)w->dim[w->rank - 1]);
+  scaler_contract(scaler, node, spatial_count(w) * (double)w->dim[w->rank - 1],
+                  false);
 }
 
 void scale_conv_grad_input(Scaler *scaler, ValueId old, Node *node) {
@@ -38,13 +39,14 @@ void scale_conv_grad_input(Scaler *scaler, ValueId old, Node *node) {
   const Type *w = scaler_operand(scaler, node, 1)->type;
   double outputs = (double)w->dim[0] / (double)node->attr.groups;
   scaler_contract(scaler, node,
-                  spatial_count(w) * outputs / list_count(&node->attr.stride));
+                  spatial_count(w) * outputs / list_count(&node->attr.stride),
+                  false);
 }
 
 void scale_conv_grad_weight(Scaler *scaler, ValueId old, Node *node) {
   (void)old;
   const Type *dy = scaler_operand(scaler, node, 0)->type;
-  scaler_contract(scaler, node, spatial_count(dy) * (double)dy->dim[0]);
+  scaler_contract(scaler, node, spatial_count(dy) * (double)dy->dim[0], false);
 }
 
 /* ---- pools -------------------------------------------------------------- */

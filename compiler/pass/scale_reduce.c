@@ -32,18 +32,36 @@ double scaler_summands(const Scaler *scaler, const Node *node) {
   return count;
 }
 
-void scaler_contract(Scaler *scaler, Node *node, double summands) {
-  if (scaler_operand(scaler, node, 0)->scale.symbol != 0 &&
-      scaler_operand(scaler, node, 1)->scale.symbol != 0)
-    scaler_make_static(scaler, node, 1);
+/* Is it a sum of squares: x with itself, each element with its own? */
+static bool is_square(const Scaler *scaler, const Node *node) {
+  Pattern pattern;
+  const char *error;
+  size_t offset = 0;
+  if (node->input[0] != node->input[1] ||
+      !pattern_parse(scaler->context->program->interner, node->attr.pattern,
+                     &pattern, &error, &offset))
+    return false;
+  int rank = scaler_operand(scaler, node, 0)->type->rank;
+  for (int i = 0; i < rank; i++)
+    if (pattern.axis[0][i] != pattern.axis[1][i])
+      return false;
+  return true;
+}
+
+/* Of two run-time exponents the first is that of the result too; the second is
+ * taken at what it is expected to be, and the shift makes up for the rest. */
+void scaler_contract(Scaler *scaler, Node *node, double summands, bool square) {
   if (scaler_special(scaler, node))
     return;
   const Node *a = scaler_operand(scaler, node, 0);
   const Node *b = scaler_operand(scaler, node, 1);
-  bool nonnegative = a->estimate.nonnegative && b->estimate.nonnegative;
+  bool nonnegative =
+      square || (a->estimate.nonnegative && b->estimate.nonnegative);
   double k = log2(summands);
-  ValueId symbol = a->scale.symbol | b->scale.symbol;
+  ValueId symbol = a->scale.symbol ? a->scale.symbol : b->scale.symbol;
   double level = node_level(a) + node_level(b) + (nonnegative ? k : k / 2);
+  if (a->scale.symbol && b->scale.symbol)
+    level += scaler_predicted(scaler, b->scale).exponent - b->scale.exponent;
   if (isinf(level))
     scaler_set(scaler, node, symbol,
                (int64_t)a->scale.exponent + b->scale.exponent, level,
@@ -55,7 +73,8 @@ void scaler_contract(Scaler *scaler, Node *node, double summands) {
 
 void scale_contraction(Scaler *scaler, ValueId old, Node *node) {
   (void)old;
-  scaler_contract(scaler, node, scaler_summands(scaler, node));
+  scaler_contract(scaler, node, scaler_summands(scaler, node),
+                  is_square(scaler, node));
 }
 
 /* A reduction of nothing has zeros or NaN at the operand's exponent. */

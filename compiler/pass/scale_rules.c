@@ -96,7 +96,7 @@ void scale_leaf(Scaler *scaler, ValueId old, Node *node) {
   const Parameter *param =
       &scaler->context->program->param.data[node->attr.index];
   if (param->exponent) {
-    node->scale = scaler_state_exponent(scaler, node);
+    scaler_read_state(scaler, node);
     return;
   }
   node_set_scale(node, param->scale,

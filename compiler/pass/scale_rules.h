@@ -33,6 +33,11 @@ typedef struct OperandScale {
   struct OperandScale *next;
 } OperandScale;
 
+/* `copy` is `value` at another exponent. */
+typedef struct {
+  ValueId value, copy;
+} Fitted;
+
 /* `symbol` is the exponent that was measured of `value`. */
 typedef struct {
   ValueId symbol, value;
@@ -52,6 +57,7 @@ typedef struct {
   const ValueId *original; /* per old id: what it computes again, or 0 */
   VEC(Prediction) predicted;
   VEC(Measurement) measured;
+  VEC(Fitted) fitted;
   ScaleRounding rounding; /* of the node in the making */
   const char *titled;     /* the value whose name the last exponent took */
   uint32_t draw;          /* its random number: of (seed, name) */
@@ -125,9 +131,10 @@ Meeting scaler_meet(Scaler *scaler, const Node *node, int first);
 /* How many summands each element of a contraction or reduction has: the sizes
  * of the letters that the result lacks (scale_reduce.c). */
 double scaler_summands(const Scaler *scaler, const Node *node);
-/* A product of operands 0 and 1 summed over `summands` terms an element, and a
- * sum of operand 0 whose level grows by `growth` (scale_reduce.c). */
-void scaler_contract(Scaler *scaler, Node *node, double summands);
+/* A product of operands 0 and 1 summed over `summands` terms an element, of
+ * squares perhaps, and a sum of operand 0 whose level grows by `growth`
+ * (scale_reduce.c). */
+void scaler_contract(Scaler *scaler, Node *node, double summands, bool square);
 void scaler_reduce(Scaler *scaler, Node *node, double growth);
 
 static inline int32_t exponent_clamped(int32_t exponent) {
@@ -173,8 +180,12 @@ bool value_is_measured_so(const Scaler *scaler, ValueId value, Measure measure);
 OperandScale **operand_scales(const PassContext *context, const Graph *graph);
 /* Makes them, once old node `old` has a new value. */
 void scaler_scale_operands(Scaler *scaler, ValueId old);
-/* Does contraction `old` read one? */
-bool scaler_reads_scaled(const Scaler *scaler, ValueId old);
+/* Of a copy `value` of old value `first` the one of `again`, which computes
+ * that again, at the same exponent; 0: `value` is no such copy. */
+ValueId scaler_copy_again(Scaler *scaler, ValueId first, ValueId again,
+                          ValueId value);
+/* The name of a copy for products. */
+const char *scaler_copy_name(const Scaler *scaler, const Node *node);
 /* Lets a contraction that has its scale read them. */
 void scaler_read_scaled(Scaler *scaler, ValueId old, Node *node);
 /* log2 of the rms that data have once they are measured so (measure.c). */
@@ -183,8 +194,8 @@ double measure_level(Measure measure);
 /* Gives parameters and states that keep measured exponents a state for them,
  * and forgets those of an earlier run. */
 bool measure_params(PassContext *context, const Recipe **recipe);
-/* The scale of a leaf whose exponent is in a state: reads it. */
-Scale scaler_state_exponent(Scaler *scaler, const Node *node);
+/* Gives a leaf whose exponent is in a state that scale, which is read. */
+void scaler_read_state(Scaler *scaler, Node *node);
 /* By old node: the number of the parameter it is stored in, from 1, where that
  * one's exponent is measured; else 0. */
 uint32_t *measured_stores(const PassContext *context, const Graph *graph);

@@ -65,9 +65,8 @@ const char *scaler_helper_name(Scaler *scaler, const Node *node,
 }
 
 /* `operand` at scale `target`, in the phase of *node: a new value, so the pin
- * of a format stays behind. Where both have the same run-time exponent the
- * estimate moves with the exponent; otherwise the data are expected to be what
- * they were. */
+ * of a format stays behind. The estimate moves with the exponent, a run-time
+ * one taken at what it is expected to be. */
 static ValueId add_rebalance(Scaler *scaler, const Node *node, ValueId operand,
                              Scale target) {
   Node from = *graph_node(scaler->copy.new, operand);
@@ -79,8 +78,8 @@ static ValueId add_rebalance(Scaler *scaler, const Node *node, ValueId operand,
   helper.scale = target;
   helper.estimate = from.estimate;
   helper.estimate.factor = NULL;
-  if (from.scale.symbol == target.symbol)
-    helper.estimate.log2_rms += from.scale.exponent - target.exponent;
+  helper.estimate.log2_rms += scaler_predicted(scaler, from.scale).exponent -
+                              scaler_predicted(scaler, target).exponent;
   return graph_add(scaler->copy.new, &helper);
 }
 
@@ -132,8 +131,8 @@ void scaler_make_static(Scaler *scaler, Node *node, int operand) {
   ValueId id = node->input[operand];
   Scale scale = graph_node(scaler->copy.new, id)->scale;
   int32_t exponent = scaler_predicted(scaler, scale).exponent;
-  node->input[operand] = add_rebalance(
-      scaler, node, id, scale_static(exponent_clamped(exponent)));
+  node->input[operand] =
+      add_rebalance(scaler, node, id, scale_static(exponent_clamped(exponent)));
 }
 
 /* `$name` beside `%name`: the two kinds of names do not meet. A value that
@@ -301,8 +300,11 @@ static void bridge_param(Scaler *scaler, ValueId old, bool scaled) {
 /* Structure keeps its operand's format (a narrow input's, say). Where a helper
  * in f32 has taken the operand's place, the format stays as a pin. */
 static void keep_format(const Scaler *scaler, Node *node) {
-  if (op_info(node->op)->class != CLASS_structural || node->input[0] == 0 ||
-      !type_is_real(node->type) || node->type->format == FORMAT_REAL)
+  bool keeps = op_info(node->op)->class == CLASS_structural ||
+               node->op == OP_REBALANCE || node->op == OP_SET_SCALE ||
+               op_is_marker(node->op);
+  if (!keeps || node->input[0] == 0 || !type_is_real(node->type) ||
+      node->type->format == FORMAT_REAL)
     return;
   Format from = graph_node(scaler->copy.new, node->input[0])->type->format;
   node->pinned |= from != node->type->format;
@@ -319,8 +321,8 @@ static uint32_t draw_exponent(const Scaler *scaler, const Node *node) {
         program->graph.data[i]->run.seed > 0)
       seed = (uint64_t)program->graph.data[i]->run.seed;
   Buffer text = {0};
-  if (node->name)
-    buffer_text(&text, node->name);
+  if (node->name) /* what is computed again is its original's */
+    buffer_text(&text, node->again ? node->again : node->name);
   else
     buffer_float(&text, node->attr.value);
   uint64_t hash = rng_hash_name(text.data);
@@ -331,7 +333,7 @@ static uint32_t draw_exponent(const Scaler *scaler, const Node *node) {
 /* One node of a scaled entry: the rule of its op, with the rounding mode that
  * the recipe has for this value. */
 static void scale_node(Scaler *scaler, const Graph *old, ValueId id) {
-  if (!scaler_reads_scaled(scaler, id) && scaler_again(scaler, id))
+  if (scaler_again(scaler, id))
     return;
   Node node = graph_copy_prepare(&scaler->copy, id);
   node.remat = NULL;
@@ -376,7 +378,8 @@ static void scale_value(Scaler *scaler, const Graph *old, size_t index,
   else if (!left_out)
     copy_node(scaler, id);
   Node *made = graph_node(scaler->copy.new, scaler->copy.map[id]);
-  if (watch && !left_out && watch(user, index, id, made))
+  bool measured = scaler->stored[id] != 0; /* whatever its level */
+  if (watch && !left_out && !measured && watch(user, index, id, made))
     expect_unit_data(scaler, made);
   if (scaled)
     scaler_scale_operands(scaler, id);
@@ -432,6 +435,7 @@ static Graph *scale_graph(PassContext *context, const Recipe **storage,
     remark_clamped(&scaler);
   vec_free(&scaler.predicted);
   vec_free(&scaler.measured);
+  vec_free(&scaler.fitted);
   if (!scaler.replaced)
     return scaler.copy.new;
   Graph *swept = graph_swept(context->arena, scaler.copy.new);

@@ -162,8 +162,8 @@ static void no_bit_changes(void **state) {
   assert_true(copies > 10 * PROGRAMS);
 }
 
-/* Under recipes that rescale and round, every other one at random, at every
- * level. */
+/* Under recipes that rescale and round, every other one at random, every third
+ * with measured operands, at every level. */
 static void copies_equal_their_originals(void **state) {
   (void)state;
   size_t pairs = 0;
@@ -173,11 +173,15 @@ static void copies_equal_their_originals(void **state) {
     Sketch *s = sketch_new(ENTRY_TRAIN);
     recipe_fp8(s);
     Settings rescale = settings_unset(), random = settings_unset();
+    Settings measured = settings_unset();
     rescale.rescale = NORM_L2;
     random.round = ROUND_STOCHASTIC;
     sketch_rule(s, "net.v6, net.v9, net.v12", rescale);
     if (seed % 2)
       sketch_rule(s, "default", random);
+    measured.scaling = SCALING_AMAX;
+    if (seed % 3 == 0)
+      sketch_rule(s, "matmul", measured);
     random_step(s, seed);
     mark_regions(s, seed);
     sketch_pass(s, PASS_autodiff);
