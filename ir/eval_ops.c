@@ -194,9 +194,12 @@ bool eval_store(Frame *frame) {
   if (frame->node->type == frame_type(frame, 0) ||
       !node_defines_exponent(graph_node(frame->graph, frame->node->input[0])))
     return eval_identity(frame);
+  /* Of the micro-batches of a step the largest counts. */
   const double *history = frame->evaluator->param[frame->node->attr.index].data;
+  const double *before = frame->evaluator->value[frame->id].tensor.data;
+  double now = frame_data(frame, 0)[0];
   memcpy(frame->out, history + 1, (n - 1) * sizeof *history);
-  frame->out[n - 1] = frame_data(frame, 0)[0];
+  frame->out[n - 1] = before && before[n - 1] > now ? before[n - 1] : now;
   return true;
 }
 

@@ -3,8 +3,9 @@
  * A convolution sums taps * channels of a group products an element; its
  * weight gradient as many as there are positions; its input gradient as many
  * as positions read an element, which strides thin out. A maximum keeps the
- * exponent. Of a maximum's gradient positions / elements of the plane arrive;
- * an average is a mean, and its gradient spreads.
+ * exponent and is as large as that of a window's elements. Of its gradient
+ * positions / elements of the plane arrive; an average is a mean, and its
+ * gradient spreads.
  */
 #include "compiler/pass/scale_rules.h"
 #include "ir/window.h"
@@ -53,8 +54,7 @@ void scale_conv_grad_weight(Scaler *scaler, ValueId old, Node *node) {
 
 void scale_maxpool(Scaler *scaler, ValueId old, Node *node) {
   (void)old;
-  scaler_keep(scaler, node, 0,
-              scaler_operand(scaler, node, 0)->estimate.nonnegative);
+  scaler_extreme(scaler, node, list_count(&node->attr.window));
 }
 
 /* log2 of how many positions there are to an element of the plane. */

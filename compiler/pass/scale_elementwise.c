@@ -163,7 +163,7 @@ void scale_rsqrt(Scaler *scaler, ValueId old, Node *node) {
 
 /* Mean square of tanh(x) for normal x of mean square v, within 8 %. */
 static double tanh_square(double v) {
-  return 1 - 1 / sqrt(1 + 2 * v);
+  return -expm1(-0.5 * log1p(2 * v));
 }
 
 /* Mean square of f(x) for normal x of mean square v: exact for erf, sin and

@@ -128,7 +128,8 @@ static double class_count(const Scaler *scaler, const Node *node) {
   return (double)logits->dim[logits->rank - 1];
 }
 
-/* A model that knows nothing pays ln V for each of V classes. */
+/* A model that knows nothing pays ln V for each of V classes: at the logits of
+ * a model in training, whatever the estimate of theirs. */
 void scale_softmax_xent(Scaler *scaler, ValueId old, Node *node) {
   (void)old;
   double classes = class_count(scaler, node);

@@ -5,9 +5,11 @@
  * a factor for an op, the level is minus its logarithm. Over n elements:
  *
  *   max, min        e; f + log2 sqrt(2 ln n)     gradients: f - 1/2 log2 n
+ *   min of what is not negative: e; f + log2(1.77 / n)
  *   prod            L = n L1                     gradient: L(dy) + (n - 1) L1
  *   cumsum          L = L1 + 1/2 log2((n + 1) / 2), the rms over the places
- *   logsumexp       e = 0; f = log2(ln n + 1/2)
+ *   logsumexp       e = 0; f = log2(ln n + s^2/2), or s sqrt(2 ln n) for
+ *                   s^2 > 2 ln n, where s = 2^L1
  *   softmax         L = -0.9 log2 n              gradient: the same + L(dy)
  *   log_softmax     as logsumexp                 gradient: L(dy) + 1/2 log2(1 -
  * 1/n) logsumexp_grad  as softmax, times dy onehot          L = -1/2 log2 n
@@ -53,15 +55,32 @@ static double expected_level(const Scaler *scaler, const Node *node) {
 
 /* ---- reductions --------------------------------------------------------- */
 
+/* The smallest of n absolute values of normal variates: exponential, with the
+ * rate n sqrt(2 / pi). */
+static void least(Scaler *scaler, Node *node, double n) {
+  double share = n > 1 ? sqrt(acos(-1)) / n : 1;
+  scaler_keep(scaler, node, log2(share), true);
+  if (n > 1)
+    scaler_factor(scaler, node, log2(share), "r(3.14) / %.12g", n);
+}
+
 /* The largest of n normal variates is about sqrt(2 ln n). */
-void scale_extreme(Scaler *scaler, ValueId old, Node *node) {
-  (void)old;
-  double ln = log(2) * log2_count(scaler_summands(scaler, node));
+void scaler_extreme(Scaler *scaler, Node *node, double n) {
+  double ln = log(2) * log2_count(n);
   bool nonnegative = scaler_operand(scaler, node, 0)->estimate.nonnegative;
   scaler_keep(scaler, node, ln > 0.5 ? 0.5 * log2(2 * ln) : 0, nonnegative);
   if (ln > 0.5)
-    scaler_factor(scaler, node, 0.5 * log2(2 * ln), "r(2 ln %.12g)",
-                  scaler_summands(scaler, node));
+    scaler_factor(scaler, node, 0.5 * log2(2 * ln), "r(2 ln %.12g)", n);
+}
+
+void scale_extreme(Scaler *scaler, ValueId old, Node *node) {
+  (void)old;
+  double n = scaler_summands(scaler, node);
+  if (node->op == OP_MIN &&
+      scaler_operand(scaler, node, 0)->estimate.nonnegative)
+    least(scaler, node, n);
+  else
+    scaler_extreme(scaler, node, n);
 }
 
 /* One element of n is dy, the others are 0. */
@@ -113,8 +132,12 @@ void scale_cumsum(Scaler *scaler, ValueId old, Node *node) {
 
 /* ---- probabilities ------------------------------------------------------ */
 
-static double log_normaliser(double n) {
-  return log2(log(2) * log2_count(n) + 0.5);
+/* log sum exp of n normal variates of deviation s: ln n + s^2 / 2 while many
+ * take part in the sum, s sqrt(2 ln n) once the largest alone does (Derrida's
+ * random energy model, Phys. Rev. Lett. 45, 79, 1980). */
+static double log_normaliser(double n, double level) {
+  double ln = log(2) * log2_count(n), square = exp2(2 * fmin(level, 60));
+  return square <= 2 * ln ? ln + square / 2 : sqrt(2 * ln * square);
 }
 
 static void note_share(const Scaler *scaler, Node *node, double n) {
@@ -125,8 +148,11 @@ static void note_share(const Scaler *scaler, Node *node, double n) {
 void scale_logsumexp(Scaler *scaler, ValueId old, Node *node) {
   (void)old;
   double n = scaler_summands(scaler, node);
-  node_set_scale(node, scale_static(0), log_normaliser(n), false);
-  scaler_factor(scaler, node, log_normaliser(n), "(ln %.12g + 1/2)", n);
+  double level = expected_level(scaler, node);
+  double expected = n > 1 ? log2(log_normaliser(n, level)) : level;
+  node_set_scale(node, scale_static(0), expected, false);
+  scaler_factor(scaler, node, expected, "log sum exp of %.12g at 2^%.2f", n,
+                level);
 }
 
 void scale_logsumexp_grad(Scaler *scaler, ValueId old, Node *node) {
@@ -153,9 +179,11 @@ void scale_softmax_grad(Scaler *scaler, ValueId old, Node *node) {
 /* Never above 0, so never `nonnegative`. */
 void scale_log_softmax(Scaler *scaler, ValueId old, Node *node) {
   (void)old;
-  double n = axis_size(scaler, node);
-  node_set_scale(node, scale_static(0), log_normaliser(n), false);
-  scaler_factor(scaler, node, log_normaliser(n), "(ln %.12g + 1/2)", n);
+  double n = axis_size(scaler, node), level = expected_level(scaler, node);
+  double expected = n > 1 ? log2(log_normaliser(n, level)) : -1;
+  node_set_scale(node, scale_static(0), expected, false);
+  scaler_factor(scaler, node, expected, "log sum exp of %.12g at 2^%.2f", n,
+                level);
 }
 
 /* At uniform probabilities the mean of dy is taken away. */

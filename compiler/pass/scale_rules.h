@@ -136,6 +136,8 @@ double scaler_summands(const Scaler *scaler, const Node *node);
  * (scale_reduce.c). */
 void scaler_contract(Scaler *scaler, Node *node, double summands, bool square);
 void scaler_reduce(Scaler *scaler, Node *node, double growth);
+/* The largest of n elements of operand 0, at its exponent (scale_row.c). */
+void scaler_extreme(Scaler *scaler, Node *node, double n);
 
 static inline int32_t exponent_clamped(int32_t exponent) {
   return exponent < EXPONENT_MIN   ? EXPONENT_MIN

@@ -135,6 +135,41 @@ static void test_steps(void **state) {
   }
 }
 
+/* ---- micro-batches ------------------------------------------------------- */
+
+static const char accumulating[] =
+    "sgir 1 final\n"
+    "program \"t\"\n"
+    "recipe r { default : f32, scale = propagate(down) }\n"
+    "exponent @late.amax : i32[2] = constant(-127)\n"
+    "train @f(%x : f32[1] * 2^0) recipe = r, accumulate = 3 {\n"
+    "phase forward\n"
+    "  $now = norm_exponent(%x, empty = true, by = max)\n"
+    "  store @late.amax, $now\n"
+    "}\n";
+
+/* A history has the largest of each step, whichever micro-batch it was in. */
+static void test_largest_of_micro_batches(void **state) {
+  (void)state;
+  double x[2][3] = {{2, 32, 0}, {8, 1, 4}};
+  Text *text = text_read(accumulating);
+  Graph *graph = text_graph(text);
+  Evaluator *evaluator = evaluator_new(text->program, PRECISION_F32, 1);
+  const Type *type = graph_node(graph, graph->input.data[0].value)->type;
+  for (int step = 0; step < 2; step++) {
+    Tensor input[3];
+    const char *error = NULL;
+    for (int i = 0; i < 3; i++)
+      input[i] = (Tensor){type, &x[step][i], 0};
+    assert_true(
+        evaluator_step(evaluator, graph, (uint64_t)step + 1, input, &error));
+  }
+  const double *history = evaluator_param(evaluator, 0)->data;
+  assert_true(history[0] == 5 && history[1] == 3);
+  evaluator_free(evaluator);
+  text_free(text);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_amax_never_saturates),
@@ -142,6 +177,7 @@ int main(void) {
       cmocka_unit_test(test_amax_of_nothing),
       cmocka_unit_test(test_amax_clips),
       cmocka_unit_test(test_steps),
+      cmocka_unit_test(test_largest_of_micro_batches),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

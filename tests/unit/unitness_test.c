@@ -140,12 +140,13 @@ static void data_of_the_named_classes_are_unit(void **state) {
   assert_true(count > 150);
 }
 
-/* Rounded down, exponents leave data up to 2; an estimate that is a bit low, a
+/* All but "off.": operands far from one, where only the estimate is checked.
+ * Rounded down, exponents leave data up to 2; an estimate that is a bit low, a
  * bit beyond. Rounded to the nearest, they leave room for it. */
 static void data_of_all_classes_are_about_unit(void **state) {
   (void)state;
   for (size_t i = 0; i < rows; i++)
-    if (!is_bound(row[i].op)) {
+    if (!is_bound(row[i].op) && strncmp(row[i].name, "off.", 4) != 0) {
       expect_between(&row[i], 0.5, 2.1);
       expect_between(&nearest[i], 0.5, 2);
     }
