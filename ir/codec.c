@@ -268,6 +268,11 @@ uint32_t codec_encode_down(Format format, float x, Overflow overflow) {
   return with_sign(codes, code > codes.max ? codes.max : code, bits);
 }
 
+float codec_clamp(Format format, float x) {
+  float most = (float)format_max(format);
+  return isfinite(x) && fabsf(x) > most ? copysignf(most, x) : x;
+}
+
 float codec_flush(Format format, float x) {
   if (format == FORMAT_F32 || !(fabs((double)x) < format_min_normal(format)))
     return x;

@@ -102,6 +102,9 @@ uint32_t codec_encode_down(Format format, float x, Overflow overflow);
  * format, or zero of its sign (+0 in an FNUZ format) where it is below the
  * smallest normal value. NaN, and every value of f32, pass unchanged. */
 float codec_flush(Format format, float x);
+/* x, or the largest finite value of the FLOAT format where a finite x lies
+ * beyond it: how numbers enter, whose infinities are meant. */
+float codec_clamp(Format format, float x);
 /* decode(encode(x)): x rounded to the grid of `format`; identity for f32. */
 float codec_round(Format format, float x, Overflow overflow);
 

@@ -161,6 +161,9 @@ void frame_round(Frame *frame, double **raw) {
   RoundingRule rule =
       rounding_rule(format, node, node->name ? node_key(node) : NULL);
   if (node->op == OP_PARAM || node->op == OP_INPUT) {
+    size_t n = node->op == OP_INPUT ? type_count(node->type) : 0;
+    for (size_t i = 0; i < n; i++)
+      frame->out[i] = (double)codec_clamp(format, (float)frame->out[i]);
     rule.round = ROUND_NEAREST;
     rule.flush = false;
     rule.overflow = OVERFLOW_INF; /* an infinity of the format is a code */

@@ -36,7 +36,7 @@ static bool store_value(const SgInput *input, double value, int64_t i,
     return true;
   }
   if (format_is_float(format)) {
-    float narrow = (float)value;
+    float narrow = codec_clamp(format, (float)value);
     codec_encode_array(format, &narrow, at, 1, OVERFLOW_INF);
     return true;
   }
