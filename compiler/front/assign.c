@@ -124,9 +124,9 @@ static bool takes_format(Format state, Format format) {
 }
 
 /* A number known now in every place of the part. */
-static Value filled(Elaborator *e, Span span, Value value, Format format,
+static Value filled(Elaborator *e, Span span, double value, Format format,
                     const Sizes *sizes) {
-  ValueId number = emit_constant(e, span, format, value_number(value));
+  ValueId number = emit_constant(e, span, format, value);
   const Type *type =
       type_make(e->program->types, format, sizes->rank, sizes->dim);
   return value_tensor(emit_typed(e, span, OP_SPLAT, type, NULL, number, 0),
@@ -141,10 +141,11 @@ static Value part_value(Elaborator *e, const Stmt *stmt, Value state,
       !picks_sizes(e, pick, count, true, full))
     return value_poison();
   Format format = value_type(e, state)->format;
-  bool real = format_is_real(format);
   Span span = stmt->values->span;
-  if (value_is_number(value) && (real || value.kind == VALUE_INT))
-    return filled(e, span, value, real ? FORMAT_REAL : format, full);
+  double number;
+  if (value_fills(value, format, &number))
+    return filled(e, span, number,
+                  format_is_real(format) ? FORMAT_REAL : format, full);
   const Type *type = type_make(e->program->types, format, want.rank, want.dim);
   if (value.kind != VALUE_TENSOR ||
       !takes_format(format, value_type(e, value)->format) ||

@@ -8,9 +8,9 @@
 /* ---- assignment to states and weights ----------------------------------- */
 
 /* A number becomes a tensor of the state's shape. */
-static Value fill(Elaborator *e, Span span, Value value, const Type *type) {
+static Value fill(Elaborator *e, Span span, double value, const Type *type) {
   Format format = format_is_real(type->format) ? FORMAT_REAL : type->format;
-  ValueId number = emit_constant(e, span, format, value_number(value));
+  ValueId number = emit_constant(e, span, format, value);
   const Type *real = type_with_format(e->program->types, type, format);
   if (type->rank == 0 || !number)
     return value_tensor(number, NULL);
@@ -38,9 +38,9 @@ static bool stores_format(Format state, Format format) {
 static Value stored_value(Elaborator *e, const Name *name, const Expr *expr,
                           Value value, int param) {
   const Parameter *parameter = &e->program->param.data[param];
-  bool whole = !format_is_real(parameter->type->format);
-  if (value_is_number(value) && (!whole || value.kind == VALUE_INT))
-    return fill(e, expr->span, value, parameter->type);
+  double number;
+  if (value_fills(value, parameter->type->format, &number))
+    return fill(e, expr->span, number, parameter->type);
   if (value.kind != VALUE_TENSOR ||
       !stores_format(parameter->type->format, value_type(e, value)->format) ||
       !type_same_shape(value_type(e, value), parameter->type))

@@ -50,6 +50,15 @@ double value_number(Value value) {
   return value.kind == VALUE_INT ? (double)value.as.integer : value.as.real;
 }
 
+bool value_fills(Value value, Format format, double *number) {
+  bool fills = format == FORMAT_BOOL    ? value.kind == VALUE_BOOL
+               : format_is_real(format) ? value_is_number(value)
+                                        : value.kind == VALUE_INT;
+  if (fills)
+    *number = value.kind == VALUE_BOOL ? value.as.truth : value_number(value);
+  return fills;
+}
+
 /* Format and shape of a tensor. The pointer stays good: types are interned. */
 const Type *value_type(const Elaborator *e, Value value) {
   return graph_node(e->builder->graph, value.as.tensor.id)->type;

@@ -95,6 +95,9 @@ static inline bool value_is_poison(Value value) {
 /* An int or a real known now. */
 bool value_is_number(Value value);
 double value_number(Value value);
+/* Can a number or truth that is known now be every element of a tensor of this
+ * format? Then also which. */
+bool value_fills(Value value, Format format, double *number);
 const Type *value_type(const Elaborator *e, Value value); /* TENSOR */
 /* "a number", "[128, 512]", "u8[128, 28, 28]", "an instance of MLP", ... */
 const char *value_describe(Elaborator *e, Value value);
