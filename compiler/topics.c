@@ -21,6 +21,12 @@ static void print_warnings(Buffer *out) {
                     row[i].title);
 }
 
+static const char *const instead[][2] = {
+#define RULE(id, name, arithmetic)
+#define INSTEAD(name, where) {name, where},
+#include "compiler/pass/scale_rules.def"
+};
+
 /* Each rule of scale_rules.def, with the ops that have it. */
 static void print_scale_rules(Buffer *out) {
   size_t count;
@@ -33,6 +39,9 @@ static void print_scale_rules(Buffer *out) {
         buffer_printf(out, " %s", op_info((Op)op)->text);
     buffer_char(out, '\n');
   }
+  for (size_t i = 0; i < sizeof instead / sizeof *instead; i++)
+    buffer_printf(out, "%s: instead of the rule of the op\n    %s\n",
+                  instead[i][0], instead[i][1]);
 }
 
 static const struct {

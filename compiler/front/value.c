@@ -50,12 +50,15 @@ double value_number(Value value) {
   return value.kind == VALUE_INT ? (double)value.as.integer : value.as.real;
 }
 
+/* 0 and 1 are truth values too, as `zeros` and `ones` are. */
 bool value_fills(Value value, Format format, double *number) {
-  bool fills = format == FORMAT_BOOL    ? value.kind == VALUE_BOOL
+  bool whole = value.kind == VALUE_INT, truth = value.kind == VALUE_BOOL;
+  bool bit = whole && (value.as.integer == 0 || value.as.integer == 1);
+  bool fills = format == FORMAT_BOOL    ? truth || bit
                : format_is_real(format) ? value_is_number(value)
-                                        : value.kind == VALUE_INT;
+                                        : whole;
   if (fills)
-    *number = value.kind == VALUE_BOOL ? value.as.truth : value_number(value);
+    *number = truth ? value.as.truth : value_number(value);
   return fills;
 }
 

@@ -99,8 +99,12 @@ void scale_leaf(Scaler *scaler, ValueId old, Node *node) {
     scaler_read_state(scaler, node);
     return;
   }
-  node_set_scale(node, param->scale,
-                 init_log2_rms(param->init) - (double)param->scale.exponent,
+  double level = init_log2_rms(param->init);
+  bool beyond = level < EXPONENT_MIN || level >= EXPONENT_MAX + 1;
+  if (isfinite(level) && beyond)
+    scaler_note_clamped(scaler, param->span, param->name,
+                        (int64_t)floor(level));
+  node_set_scale(node, param->scale, level - (double)param->scale.exponent,
                  false);
   note_initial(scaler, node, param->init);
 }
@@ -119,6 +123,11 @@ void scale_constant(Scaler *scaler, ValueId old, Node *node) {
     node_set_scale(node, scale, -INFINITY, value >= 0);
     return;
   }
+  int exponent = ilogb(value);
+  if (exponent < EXPONENT_MIN || exponent > EXPONENT_MAX)
+    scaler_note_clamped(scaler, node->span,
+                        arena_printf(scaler->context->arena, "%.9g", value),
+                        exponent);
   node->attr.value = ldexp(value, -scale.exponent);
   node_set_scale(node, scale, log2(fabs(node->attr.value)), value > 0);
   scaler_factor(scaler, node, log2(fabs(value)), "%.9g", fabs(value));
@@ -246,6 +255,9 @@ void scale_rescale(Scaler *scaler, ValueId old, Node *node) {
   node->attr.every = neutral.every;
   node->attr.history = neutral.history;
   node_set_scale(node, scale_make(SCALE_NORMAL, symbol, 0), level, nonnegative);
+  if (measure.fit != FORMAT_NONE)
+    scaler_factor(scaler, node, level, "2^%.0f, an eighth of the top of %s",
+                  level, format_info(measure.fit)->text);
 }
 
 void scale_rebalance(Scaler *scaler, ValueId old, Node *node) {

@@ -198,6 +198,9 @@ double measure_level(Measure measure);
 bool measure_params(PassContext *context, const Recipe **recipe);
 /* Gives a leaf whose exponent is in a state that scale, which is read. */
 void scaler_read_state(Scaler *scaler, Node *node);
+/* `name` would be at an exponent beyond those that there are. */
+void scaler_note_clamped(Scaler *scaler, Span span, const char *name,
+                         int64_t exponent);
 /* By old node: the number of the parameter it is stored in, from 1, where that
  * one's exponent is measured; else 0. */
 uint32_t *measured_stores(const PassContext *context, const Graph *graph);

@@ -25,16 +25,16 @@
 
 /* ---- diagnostics -------------------------------------------------------- */
 
-static void note_clamped(Scaler *scaler, const Node *node, int64_t exponent) {
+void scaler_note_clamped(Scaler *scaler, Span span, const char *name,
+                         int64_t exponent) {
   if (scaler->clamped++ > 0)
     return;
-  scaler->clamped_span = node->span;
+  scaler->clamped_span = span;
   scaler->clamped_first = arena_printf(
       scaler->context->arena,
       "the exponent 2^%lld of %s is beyond 2^%d .. 2^%d; the rest stays in "
       "the data",
-      (long long)exponent, node->name ? node->name : "a store", EXPONENT_MIN,
-      EXPONENT_MAX);
+      (long long)exponent, name, EXPONENT_MIN, EXPONENT_MAX);
 }
 
 /* One remark an entry: where one value runs out of range, many follow it. */
@@ -175,7 +175,8 @@ void scaler_set(Scaler *scaler, Node *node, ValueId symbol, int64_t exponent,
                     : exponent > EXPONENT_MAX ? EXPONENT_MAX
                                               : exponent;
   if (clamped != exponent)
-    note_clamped(scaler, node, exponent);
+    scaler_note_clamped(scaler, node->span, node->name ? node->name : "a store",
+                        exponent);
   node->scale = scale_make(SCALE_NORMAL, symbol, (int32_t)clamped);
   node->estimate = (Estimate){.log2_rms = level - (double)clamped,
                               .nonnegative = nonnegative};
