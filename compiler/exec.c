@@ -25,6 +25,7 @@ typedef struct {
   size_t rounds; /* micro-batches a step */
   Tensor *input; /* one per Graph.input, for each micro-batch */
   bool *given;   /* from a file or by default, by Graph.input */
+  uint64_t unmeasured; /* exponents, in the steps so far */
 } Execution;
 
 static bool precision_named(const char *text, Precision *out) {
@@ -274,6 +275,18 @@ static void print_certificate(Buffer *out, const Evaluator *evaluator,
   }
 }
 
+/* Exponents of the step that stayed; *before: those of the steps before. */
+static void print_unmeasured(Buffer *out, const Evaluator *evaluator,
+                             uint64_t *before) {
+  uint64_t all = evaluator_counts(evaluator).unmeasured;
+  if (all > *before)
+    buffer_printf(out,
+                  "  not measured: %llu exponents, whose norm in f32 is zero or "
+                  "not finite\n",
+                  (unsigned long long)(all - *before));
+  *before = all;
+}
+
 /* ---- steps --------------------------------------------------------------- */
 
 /* Every micro-batch of the step gets numbers of its own; what was given in a
@@ -307,8 +320,10 @@ static sg_status run_step(Execution *run, Evaluator *evaluator, uint64_t step) {
                  evaluator_value(evaluator, graph, result->value));
   }
   buffer_char(&line, '\n');
-  if (run->options->certificate)
+  if (run->options->certificate) {
     print_certificate(&line, evaluator, run->sg->program, graph);
+    print_unmeasured(&line, evaluator, &run->unmeasured);
+  }
   sg_status status = context_write(run->sg, "-", &line);
   buffer_free(&line);
   arena_free(scratch);
