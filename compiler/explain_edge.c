@@ -5,6 +5,7 @@
  * Exponents and rules are asked for at level scaled, where the graph has what
  * the rules were about; the format itself is that of level formatted.
  */
+#include "compiler/pass/recipe_query.h"
 #include "compiler/context.h"
 #include "compiler/pass/rewrite.h"
 #include "compiler/pass/storage.h"
@@ -63,12 +64,28 @@ static int find_operand(const Graph *graph, ValueId reader, ValueId value) {
   for (int i = 0; i < node_inputs(node); i++) {
     ValueId id = node->input[i];
     while (id != value && graph_node(graph, id)->op == OP_REBALANCE &&
-           name_is_helper(graph_node(graph, id)->name))
+           (name_is_helper(graph_node(graph, id)->name) ||
+            node_is_operand_copy(graph, id)))
       id = graph_node(graph, id)->input[0];
     if (id == value)
       return i;
   }
   return -1;
+}
+
+static bool is_product(const Graph *graph, ValueId id) {
+  OpClass class = op_info(graph_node(graph, id)->op)->class;
+  return class == CLASS_matmul || class == CLASS_conv;
+}
+
+/* The product behind a value that undoes one of its run-time exponents, or the
+ * value itself. */
+static ValueId reading_op(const Graph *graph, ValueId id) {
+  const Node *node = graph_node(graph, id);
+  bool undoes = node->op == OP_REBALANCE &&
+                name_is_helper(graph_node(graph, node->input[0])->name) &&
+                is_product(graph, node->input[0]);
+  return undoes ? node->input[0] : id;
 }
 
 /* Where the edge is found, in every entry. */
@@ -83,6 +100,8 @@ static void find_edges(const Program *program, EdgeName name, Edges *edges) {
                  .operand = -1};
     if (edge.value && name.reader)
       edge.reader = find_value(program, graph, name.reader);
+    if (edge.reader)
+      edge.reader = reading_op(graph, edge.reader);
     if (edge.reader)
       edge.operand = find_operand(graph, edge.reader, edge.value);
     if (edge.value && (!name.reader || edge.operand >= 0))
@@ -138,11 +157,6 @@ static sg_status nothing_found(sg_context *sg, EdgeName name) {
 }
 
 /* ---- answers ------------------------------------------------------------- */
-
-static bool is_product(const Graph *graph, ValueId id) {
-  OpClass class = op_info(graph_node(graph, id)->op)->class;
-  return class == CLASS_matmul || class == CLASS_conv;
-}
 
 /* "%net.l1.y reads it as e4m3" and the rules about that. */
 static void explain_reader(Buffer *out, const Edge *edge, ProductKind kind) {

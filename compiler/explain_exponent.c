@@ -21,13 +21,15 @@ static void print_reason(Buffer *out, const Node *norm) {
   buffer_printf(out, " (%s)", why_name(norm->attr.why));
 }
 
-/* What a delayed exponent is measured of, for the steps to come. */
+/* What a delayed exponent is measured with: what goes into its history. */
 static const Node *delayed_norm(const Graph *graph, const Node *delayed) {
+  int32_t history = graph_node(graph, delayed->input[0])->attr.index;
   for (ValueId id = 1; id < graph->count; id++) {
-    const Node *node = graph_node(graph, id);
-    if (node->op == OP_NORM_EXPONENT && node->attr.empty &&
-        node->input[0] == delayed->input[1])
-      return node;
+    const Node *store = graph_node(graph, id);
+    const Node *stored = graph_node(graph, store->input[0]);
+    if (store->op == OP_STORE && store->attr.index == history &&
+        stored->op == OP_NORM_EXPONENT)
+      return stored;
   }
   return NULL;
 }

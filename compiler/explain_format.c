@@ -121,10 +121,12 @@ const char *explain_stored(Arena *arena, const Edge *edge, Format wanted,
     return ": the caller keeps it, so it is not rounded";
   if (node->op == OP_RESHAPE)
     return ": a view has the format of what it is a view of";
+  if (!format_rounds(stored) && node->phase == PHASE_UPDATE)
+    return ", not rounded: the update is computed in f32";
   if (!format_rounds(stored))
     return arena_printf(arena,
-                        ", not rounded: the backward pass does not read it and "
-                        "it is no result; kept, it would be %s",
+                        ", not rounded: it is neither kept for the backward "
+                        "pass nor a result; kept, it would be %s",
                         format_info(wanted)->text);
   return ": as the value whose memory it shares";
 }

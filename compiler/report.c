@@ -78,9 +78,21 @@ static const char *copied(const Report *report, const char *name) {
   return base && find(report, base) ? base : NULL;
 }
 
+/* The name without the `~2` of a helper. A second copy for products, `.s~2`, is
+ * measured on its own and keeps it. */
+static size_t base_length(const char *name) {
+  const char *mark = strchr(name, '~');
+  if (!mark)
+    return strlen(name);
+  size_t length = (size_t)(mark - name);
+  bool copy = length > 2 && strncmp(mark - 2, ".s", 2) == 0 &&
+              mark[1 + strspn(mark + 1, "0123456789")] == '\0';
+  return copy ? strlen(name) : length;
+}
+
 /* Such values appear in the row of what they serve. */
 static bool is_helper(const Report *report, const char *name) {
-  return strchr(name, '~') || copied(report, name);
+  return base_length(name) < strlen(name) || copied(report, name);
 }
 
 /* The row that a value of any phase belongs to, or NULL: a copy and a helper to
@@ -89,7 +101,7 @@ static bool is_helper(const Report *report, const char *name) {
 static Row *row_of(const Report *report, const char *name) {
   const char *base = copied(report, name);
   base = base ? base : name;
-  base = name_of(report, "%.*s", base, (int)strcspn(base, "~"));
+  base = name_of(report, "%.*s", base, (int)base_length(base));
   uint32_t row = word_map_get(&report->row, base);
   if (!row && strncmp(base, "d.", 2) == 0)
     row = word_map_get(
