@@ -132,6 +132,58 @@ static const char *misplaced_scale(const Program *program,
 
 /* ---- formats and rounding ------------------------------------------------ */
 
+/* What a path means, as far as formats go. */
+typedef struct {
+  bool whole, pinned, free;
+} Kinds;
+
+static void add_kind(Kinds *kinds, const Type *type, bool pinned) {
+  kinds->whole |= !type_is_real(type);
+  kinds->pinned |= type_is_real(type) && pinned;
+  kinds->free |= type_is_real(type) && !pinned;
+}
+
+static Kinds path_kinds(const Program *program, const char *path) {
+  Kinds kinds = {false, false, false};
+  for (size_t i = 0; i < program->param.length; i++) {
+    const Parameter *param = &program->param.data[i];
+    if (path_matches(program, NULL, path, param->name))
+      add_kind(&kinds, param->type, param->pinned);
+  }
+  for (size_t i = 0; i < program->graph.length; i++) {
+    const Graph *graph = program->graph.data[i];
+    for (ValueId id = 1; id < graph->count; id++) {
+      const Node *node = graph_node(graph, id);
+      bool fixed = node->op == OP_INPUT && node->type->format != FORMAT_REAL;
+      if (node->op != OP_PARAM &&
+          path_matches(program, graph, path, node->name))
+        add_kind(&kinds, node->type, node->pinned || fixed);
+    }
+  }
+  return kinds;
+}
+
+/* A name whose values no recipe gives a format. */
+static const char *misplaced_name(const Program *program,
+                                  const Selector *selector) {
+  if (selector->kind != SELECT_PATH && selector->kind != SELECT_GRADIENT)
+    return NULL;
+  Kinds kinds = path_kinds(program, selector->path);
+  if (kinds.free || (!kinds.whole && !kinds.pinned))
+    return NULL;
+  if (!kinds.pinned)
+    return selector->kind == SELECT_GRADIENT
+               ? "whole numbers have no gradient"
+               : "whole numbers are stored as they are";
+  return selector->kind == SELECT_GRADIENT
+             ? NULL
+             : "the text of the program fixes its format";
+}
+
+static bool names_format(const Settings *settings) {
+  return settings->forward != FORMAT_NONE || settings->gradient != FORMAT_NONE;
+}
+
 static const char *misplaced_format(SelectorKind kind,
                                     const Settings *settings) {
   bool two = settings->gradient != settings->forward;
@@ -164,7 +216,10 @@ static const char *misplaced_rounding(SelectorKind kind,
 
 const char *misplaced_setting(const Program *program, const Selector *selector,
                               const Settings *settings) {
-  const char *what = misplaced_format(selector->kind, settings);
+  const char *what =
+      names_format(settings) ? misplaced_name(program, selector) : NULL;
+  if (!what)
+    what = misplaced_format(selector->kind, settings);
   if (!what)
     what = misplaced_rounding(selector->kind, settings);
   if (!what && settings->scaling != SCALING_UNSET)
