@@ -1,8 +1,9 @@
 /* --check-weights: what a safetensors file holds, read from its header alone.
  *
  * In: a file, untrusted. Out: name, element type and sizes of each tensor, for
- * the front end to hold against the maps of the program. The data and where
- * they lie are the runtime's to check when it loads them.
+ * the front end to hold against the maps of the program, and that the file is
+ * as long as its header says. How the data lie in it is the runtime's to check
+ * when it loads them.
  */
 #include "compiler/context.h"
 
@@ -56,8 +57,8 @@ static bool read_tensor(sg_context *sg, const char *name, json_t *entry,
       json_array_size(shape) > (size_t)MAX_RANK)
     return false;
   *out = (HeaderTensor){.name = intern(sg->interner, name),
-                      .dtype = intern(sg->interner, dtype),
-                      .rank = (int)json_array_size(shape)};
+                        .dtype = intern(sg->interner, dtype),
+                        .rank = (int)json_array_size(shape)};
   for (int i = 0; i < out->rank; i++) {
     json_t *size = json_array_get(shape, (size_t)i);
     if (!json_is_integer(size) || json_integer_value(size) < 0)
@@ -88,6 +89,43 @@ static sg_status read_tensors(sg_context *sg, const char *path, json_t *root) {
   return SG_OK;
 }
 
+/* Bytes of data that the header promises. */
+static uint64_t promised_bytes(json_t *root) {
+  uint64_t most = 0;
+  const char *name;
+  json_t *entry;
+  json_object_foreach(root, name, entry) {
+    json_t *end = json_array_get(json_object_get(entry, "data_offsets"), 1);
+    uint64_t bytes = json_is_integer(end) && json_integer_value(end) > 0
+                         ? (uint64_t)json_integer_value(end)
+                         : 0;
+    most = bytes > most ? bytes : most;
+  }
+  return most;
+}
+
+/* `size`: bytes of the file behind its header. */
+static sg_status check_size(sg_context *sg, const char *path, json_t *root,
+                            uint64_t size) {
+  uint64_t promised = promised_bytes(root);
+  if (promised <= size)
+    return SG_OK;
+  context_message(sg, SG_ERROR,
+                  "--check-weights: %s: it is truncated: its header promises "
+                  "%" PRIu64 " bytes of data, %" PRIu64 " follow",
+                  path, promised, size);
+  return SG_FILE;
+}
+
+/* Bytes from here to the end of the file; of a pipe, which has none, any. */
+static uint64_t bytes_left(FILE *file) {
+  off_t here = ftello(file);
+  if (here < 0 || fseeko(file, 0, SEEK_END) != 0)
+    return UINT64_MAX;
+  off_t end = ftello(file);
+  return end > here ? (uint64_t)(end - here) : 0;
+}
+
 sg_status weight_file_read(sg_context *sg, const char *path) {
   const char *why;
   size_t length;
@@ -95,6 +133,7 @@ sg_status weight_file_read(sg_context *sg, const char *path) {
   if (!file)
     return file_failed(sg, path, strerror(errno));
   char *text = read_header(file, &length, &why);
+  uint64_t size = text ? bytes_left(file) : 0;
   fclose(file);
   if (!text)
     return file_failed(sg, path, why);
@@ -106,6 +145,8 @@ sg_status weight_file_read(sg_context *sg, const char *path) {
     return file_failed(sg, path, "its header is no JSON object");
   }
   sg_status status = read_tensors(sg, path, root);
+  if (status == SG_OK)
+    status = check_size(sg, path, root, size);
   json_decref(root);
   return status;
 }
