@@ -200,6 +200,65 @@ static void examples_round_at_their_edges(void **state) {
   tally_expect("examples", &tally);
 }
 
+/* ---- against the reference ----------------------------------------------- */
+
+#define CELL                                                                   \
+  .text = "module Cell {\n  param w: [24, 24] = normal(0.2)\n"                 \
+          "  state h: [24] = normal(3.0)\n"                                    \
+          "  fn forward(x: [24]) -> [24] {\n    y = h @ w.T\n"                 \
+          "    h = 40 * tanh(x + y)\n    return y + h @ w.T\n  }\n}\n"         \
+          "model cell: Cell()\n"                                               \
+          "entry f(x: [24]) -> [24] {\n  out = cell(x)\n  return out\n}\n"
+
+static double relative_error(const Tensor *a, const Tensor *b) {
+  double difference = 0, size = 0;
+  for (int64_t i = 0; i < a->type->elements; i++) {
+    double x = ldexp(a->data[i], a->exponent);
+    double y = ldexp(b->data[i], b->exponent);
+    difference += (x - y) * (x - y);
+    size += y * y;
+  }
+  return sqrt(difference / size);
+}
+
+/* Several steps in 8 bits are those of binary64 to the precision of the
+ * formats: what is stored at a measured exponent is read within the range of
+ * the product's format. */
+static void edges_stay_near_the_reference(void **state) {
+  (void)state;
+  static const struct {
+    TrialSource source;
+    const char *value;
+    double most;
+  } row[] = {
+      {{CELL, .recipe = "fp8"}, "out", 0.15},
+      {{CELL, .recipe = "fp8_state16"}, "out", 0.15},
+      {{CELL, .recipe = "fp8_amax"}, "out", 0.15},
+      {{CELL, .recipe = "fp8", .rule = "state : e5m2"}, "out", 0.25},
+      {{CELL, .recipe = "fp8", .rule = "state, param : f16, scale = amax"},
+       "out",
+       0.15},
+      {{MLP, .entry = "fit", .recipe = "fp8"}, "loss", 0.1},
+      {{MLP, .entry = "fit", .recipe = "fp8",
+        .rule = "param : f16, scale = amax"},
+       "loss",
+       0.1},
+      {{LLAMA, .entry = "tune", .recipe = "fp8_state16"}, "loss", 0.1},
+  };
+  for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+    Trial *a = trial_new(&row[i].source, PASS_casts);
+    Trial *b = trial_new(&row[i].source, PASS_casts);
+    trial_run(a, PRECISION_EDGES, STEPS);
+    trial_run(b, PRECISION_F64, STEPS);
+    double error = relative_error(trial_value(a, row[i].value),
+                                  trial_value(b, row[i].value));
+    if (!(error < row[i].most))
+      fail_msg("row %zu: %s is off by %.3f", i + 1, row[i].value, error);
+    trial_free(a);
+    trial_free(b);
+  }
+}
+
 /* ---- random programs ----------------------------------------------------- */
 
 static unsigned long random_programs = 150;
@@ -350,6 +409,7 @@ int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(random_programs_round_at_their_edges),
       cmocka_unit_test(examples_round_at_their_edges),
+      cmocka_unit_test(edges_stay_near_the_reference),
       cmocka_unit_test(casts_and_fusion_move_no_rounding),
       cmocka_unit_test(products_read_what_the_recipe_says),
       cmocka_unit_test(wide_edges_are_the_plain_program),
