@@ -11,6 +11,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 /* A tensor as its attribute `axis` divides it. */
@@ -109,10 +110,15 @@ static bool window_start(Frame *frame, int operand, size_t size,
     *start = (size_t)at;
     return true;
   }
+  char what[48] = "the index";
+  if (size != 1)
+    snprintf(what, sizeof what, "a window of %zu from", size);
+  const char *name = frame->node->name; /* `y`, also of a helper `y~1` */
   return frame_fail(frame,
-                    "%s: a window of %zu from %s = %.0f does not lie in axis "
-                    "%lld of %s, of size %zu",
-                    frame->node->name, size, operand_name(frame, operand), at,
+                    "%.*s: %s %s = %.0f does not lie in axis %lld of %s, of "
+                    "size %zu",
+                    (int)strcspn(name, "~"), name, what,
+                    operand_name(frame, operand), at,
                     (long long)frame->node->attr.axis, operand_name(frame, 0),
                     whole.n);
 }
