@@ -473,6 +473,7 @@ static void verify_graph(Verifier *verifier, const Graph *graph) {
     check_structure(verifier, id);
   if (verifier->count != before)
     return;
+  verify_stores_begin(verifier);
   check_inputs(verifier);
   check_results(verifier);
   check_minimize(verifier);
@@ -526,6 +527,7 @@ static void verify_program(Verifier *verifier) {
       name_table_new(verifier->scratch, program->interner, NULL);
   NameTable *entries =
       name_table_new(verifier->scratch, program->interner, NULL);
+  verify_states_begin(verifier);
   for (size_t i = 0; i < program->param.length; i++)
     verify_parameter(verifier, params, (uint32_t)i + 1);
   for (size_t i = 0; i < program->graph.length; i++) {

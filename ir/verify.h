@@ -15,6 +15,10 @@ typedef struct {
   Arena *scratch;
   NameTable *values, *exponents, *params; /* names seen in this graph */
   Phase phase;                            /* of the last op */
+  /* By parameter index, numbers from 1, 0: none. Whose exponent the state
+   * keeps; the state that keeps its exponent; its first store in this graph. */
+  uint32_t *owner, *exponent;
+  ValueId *stored;
 } Verifier;
 
 /* Reports one violation at `id` (0: the entry). */
@@ -28,8 +32,9 @@ void verify_measured_parameter(Verifier *verifier, ValueId number);
 void verify_state_exponent(Verifier *verifier, ValueId id,
                            const Parameter *param);
 void verify_store(Verifier *verifier, ValueId id);
-/* The parameter whose exponent is kept in the state of this index; -1: none. */
-int exponent_owner(const Program *program, int state);
+/* Fill the tables of the program, and of the graph at hand (verify_state.c). */
+void verify_states_begin(Verifier *verifier);
+void verify_stores_begin(Verifier *verifier);
 /* Exponents and shifts of one node (verify_scale.c). */
 void verify_scales(Verifier *verifier, ValueId id);
 /* The kernels of the graph, if it has any. */

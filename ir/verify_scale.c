@@ -99,7 +99,7 @@ static void check_exponent_op(Verifier *verifier, ValueId id) {
     violation(verifier, id, "%s reads no state of exponents",
               op_info(node->op)->text);
   else if (reads && node->op != OP_STATE_EXPONENT &&
-           exponent_owner(program, state->attr.index) >= 0)
+           verifier->owner[state->attr.index])
     violation(verifier, id, "%s reads the exponent of a parameter",
               op_info(node->op)->text);
   for (int i = 0; node->op == OP_MAX_EXPONENT && i < 2; i++)

@@ -7,12 +7,33 @@ static Scale operand_scale(const Verifier *verifier, const Node *node, int i) {
   return graph_node(verifier->graph, node->input[i])->scale;
 }
 
-int exponent_owner(const Program *program, int state) {
-  const char *name = program->param.data[state].name;
-  for (size_t i = 0; i < program->param.length; i++)
-    if (program->param.data[i].exponent == name)
-      return (int)i;
-  return -1;
+/* ---- tables -------------------------------------------------------------- */
+
+void verify_states_begin(Verifier *verifier) {
+  const Program *program = verifier->program;
+  size_t count = program->param.length;
+  verifier->owner = NEW_ARRAY(verifier->scratch, uint32_t, count + 1);
+  verifier->exponent = NEW_ARRAY(verifier->scratch, uint32_t, count + 1);
+  WordMap index = {0};
+  for (size_t i = count; i-- > 0;)
+    word_map_set(&index, program->param.data[i].name, (uint32_t)i + 1);
+  for (size_t i = 0; i < count; i++) {
+    const char *name = program->param.data[i].exponent;
+    uint32_t state = name ? word_map_get(&index, name) : 0;
+    verifier->exponent[i] = state;
+    if (state && !verifier->owner[state - 1])
+      verifier->owner[state - 1] = (uint32_t)i + 1;
+  }
+  word_map_free(&index);
+}
+
+void verify_stores_begin(Verifier *verifier) {
+  const Graph *graph = verifier->graph;
+  verifier->stored = NEW_ARRAY(verifier->scratch, ValueId,
+                               verifier->program->param.length + 1);
+  for (ValueId id = graph->count; id-- > 1;)
+    if (graph_node(graph, id)->op == OP_STORE)
+      verifier->stored[graph_node(graph, id)->attr.index] = id;
 }
 
 /* ---- declarations -------------------------------------------------------- */
@@ -35,12 +56,12 @@ void verify_exponent_state(Verifier *verifier, ValueId number) {
 void verify_measured_parameter(Verifier *verifier, ValueId number) {
   const Program *program = verifier->program;
   const Parameter *param = &program->param.data[number - 1];
-  int state = program_param(program, param->exponent);
-  if (state < 0 || !program->param.data[state].measured ||
-      program->param.data[state].type->rank != 0)
+  uint32_t state = verifier->exponent[number - 1];
+  if (!state || !program->param.data[state - 1].measured ||
+      program->param.data[state - 1].type->rank != 0)
     violation(verifier, number, "there is no exponent @%s : i32[]",
               param->exponent);
-  else if (exponent_owner(program, state) != (int)number - 1)
+  else if (verifier->owner[state - 1] != number)
     violation(verifier, number, "@%s is the exponent of another too",
               param->exponent);
   if (param->scale.kind != SCALE_NORMAL || param->scale.exponent != 0)
@@ -69,28 +90,11 @@ static void check_measured_store(Verifier *verifier, ValueId id,
   Scale scale = operand_scale(verifier, graph_node(graph, id), 0);
   if (!scale_equal(graph_node(graph, id)->scale, scale))
     violation(verifier, id, "its exponent is not that of what it stores");
-  int state = program_param(verifier->program, param->exponent);
-  for (ValueId other = 1; other < graph->count; other++) {
-    const Node *node = graph_node(graph, other);
-    if (node->op == OP_STORE && node->attr.index == state &&
-        node->input[0] == scale.symbol && scale.kind == SCALE_NORMAL &&
-        scale.exponent == 0)
-      return;
-  }
-  violation(verifier, id, "no store @%s keeps its exponent", param->exponent);
-}
-
-/* Is parameter `index` stored in this entry with data at the exponent? */
-static bool is_stored_at(const Verifier *verifier, int index,
-                         ValueId exponent) {
-  const Graph *graph = verifier->graph;
-  for (ValueId id = 1; id < graph->count; id++) {
-    const Node *node = graph_node(graph, id);
-    if (node->op == OP_STORE && node->attr.index == index &&
-        node->scale.symbol == exponent)
-      return true;
-  }
-  return false;
+  uint32_t state = verifier->exponent[graph_node(graph, id)->attr.index];
+  ValueId kept = state ? verifier->stored[state - 1] : 0;
+  if (!kept || graph_node(graph, kept)->input[0] != scale.symbol ||
+      scale.kind != SCALE_NORMAL || scale.exponent != 0)
+    violation(verifier, id, "no store @%s keeps its exponent", param->exponent);
 }
 
 /* What a state of exponents gets is an exponent, and that of a parameter comes
@@ -98,26 +102,22 @@ static bool is_stored_at(const Verifier *verifier, int index,
 static void check_stored_exponent(Verifier *verifier, ValueId id) {
   const Node *node = graph_node(verifier->graph, id);
   const Program *program = verifier->program;
-  int owner = exponent_owner(program, node->attr.index);
+  uint32_t owner = verifier->owner[node->attr.index];
+  ValueId data = owner ? verifier->stored[owner - 1] : 0;
   if (!node_defines_exponent(graph_node(verifier->graph, node->input[0])))
     violation(verifier, id, "it stores no exponent");
-  else if (owner >= 0 && !is_stored_at(verifier, owner, node->input[0]))
+  else if (owner && (!data || graph_node(verifier->graph, data)->scale.symbol !=
+                                  node->input[0]))
     violation(verifier, id, "no store @%s is at this exponent",
-              program->param.data[owner].name);
+              program->param.data[owner - 1].name);
 }
 
 /* Each is written once in a step: stores have no order. */
 static void check_single(Verifier *verifier, ValueId id) {
-  const Graph *graph = verifier->graph;
-  int32_t index = graph_node(graph, id)->attr.index;
-  for (ValueId other = 1; other < id; other++) {
-    const Node *node = graph_node(graph, other);
-    if (node->op != OP_STORE || node->attr.index != index)
-      continue;
+  int32_t index = graph_node(verifier->graph, id)->attr.index;
+  if (verifier->stored[index] != id)
     violation(verifier, id, "@%s is stored a second time",
               verifier->program->param.data[index].name);
-    return;
-  }
 }
 
 /* A store does not shift: `rebalance` does so before it. */
