@@ -166,6 +166,14 @@ static bool belongs_here(Elaborator *e, const Stmt *stmt) {
   return false;
 }
 
+/* What gave poison has said why. */
+static bool has_poison(const BoundArg *bound) {
+  for (; bound->formal; bound++)
+    if (bound->given && value_is_poison(bound->value))
+      return true;
+  return false;
+}
+
 /* The optimizer is carried out after the body, for it is another phase; its
  * arguments are evaluated here, where their names are known. */
 void minimize_statement(Elaborator *e, const Stmt *stmt) {
@@ -181,7 +189,7 @@ void minimize_statement(Elaborator *e, const Stmt *stmt) {
   if (plan->optimizer) {
     Callee callee = optimizer_callee(plan);
     fine = args_bind(e, stmt->args, &callee, stmt->path.span, &plan->bound) &&
-           fine;
+           !has_poison(plan->bound) && fine;
   }
   if (stmt->over)
     plan->over = selector_path(e, stmt->over);
