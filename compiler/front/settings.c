@@ -253,14 +253,33 @@ static bool named_setting(Elaborator *e, const Arg *arg, Settings *out) {
   return fail_word(e, arg->name_span, "setting", arg->name, word, SETTINGS);
 }
 
+/* `x : rescale_grad`: a setting without its value. */
+static bool fail_no_value(Elaborator *e, const Expr *expr) {
+  for (int i = 0; expr->kind == EXPR_NAME && i < SETTINGS; i++) {
+    if (strcmp(setting[i].name, expr->text) != 0)
+      continue;
+    Diagnostic error = error_begin(
+        e, expr->span, "E0508", "the setting `%s` needs a value", expr->text);
+    error_hint(e, &error, "`%s = ...`", expr->text);
+    error_send(e, &error);
+    return true;
+  }
+  return false;
+}
+
 /* A format for both directions, or forward / gradient. */
 static bool format_setting(Elaborator *e, const Arg *arg, Settings *out) {
   const Expr *expr = arg->value;
-  if (out->forward != FORMAT_NONE) {
+  bool divided = expr->kind == EXPR_BINARY && expr->op == BIN_DIV;
+  bool third =
+      divided && expr->left->kind == EXPR_BINARY && expr->left->op == BIN_DIV;
+  if (fail_no_value(e, expr))
+    return false;
+  if (out->forward != FORMAT_NONE || third) {
     fail(e, expr->span, "E0509", "a rule names one format, or two as `a / b`");
     return false;
   }
-  if (expr->kind == EXPR_BINARY && expr->op == BIN_DIV)
+  if (divided)
     return format_word(e, expr->left, &out->forward) &&
            format_word(e, expr->right, &out->gradient);
   if (!format_word(e, expr, &out->forward))
