@@ -2,7 +2,7 @@
  * are no reductions. The list is builtins.def; a rule gets its arguments in the
  * order of the row and emits nodes.
  */
-#include "compiler/front/elaborate.h"
+#include "compiler/front/foreign.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -18,6 +18,15 @@ static const Builtin table[] = {
 const Builtin *builtin_table(size_t *count) {
   *count = sizeof table / sizeof table[0];
   return table;
+}
+
+const Builtin *builtin_named(const char *name) {
+  size_t count;
+  const Builtin *row = builtin_table(&count);
+  for (size_t i = 0; i < count; i++)
+    if (strcmp(row[i].name, name) == 0)
+      return &row[i];
+  return NULL;
 }
 
 /* ---- arguments ---------------------------------------------------------- */
@@ -96,6 +105,9 @@ static bool fail_unknown(Elaborator *e, const Builtin *builtin,
   while (next_parameter(&parameters))
     vec_push(&candidates, text_printf(e, "%s", parameters.name));
   const char *near = did_you_mean(e, arg->name, &candidates);
+  const char *same = foreign_parameter(builtin, arg->name);
+  if (same)
+    near = text_printf(e, "did you mean `%s`?", same);
   return fail_argument(
       e, arg->name_span, "E0203", builtin,
       text_printf(e, "`%s` has no parameter `%s`", builtin->name, arg->name),
@@ -125,6 +137,44 @@ static Value eval_argument(Elaborator *e, const Builtin *builtin, int slot,
   bool word = slot >= 0 && slot == parameter_index(builtin, "norm") &&
               expr->kind == EXPR_NAME;
   return word ? value_string(expr->text) : eval(e, expr);
+}
+
+/* `concat(x, y, axis = 1)`: the positional arguments in one list. NULL: they
+ * are not several tensors for a row that begins with `parts`. */
+static const char *parts_hint(Elaborator *e, const BuiltinCall *call) {
+  const Arg *args = call->call->args;
+  if (parameter_index(call->builtin, "parts") != 0 || !args || args->name ||
+      !args->next || call->value[0].kind != VALUE_TENSOR)
+    return NULL;
+  Buffer out = {0};
+  buffer_printf(&out, "`%s([", call->builtin->name);
+  const char *axis = "0";
+  for (const Arg *arg = args; arg; arg = arg->next) {
+    bool part = !arg->name && arg->value->kind != EXPR_INT &&
+                arg->value->kind != EXPR_UNARY;
+    if (part)
+      buffer_printf(&out, "%s%s", arg == args ? "" : ", ",
+                    expr_text(e, arg->value));
+    else
+      axis = expr_text(e, arg->value);
+  }
+  buffer_printf(&out, "], axis = %s)`", axis);
+  return buffer_take(e, &out);
+}
+
+/* The parts were written one by one: said once, at the second of them. */
+static bool fail_parts(Elaborator *e, const BuiltinCall *call) {
+  const char *hint = parts_hint(e, call);
+  if (!hint)
+    return false;
+  Diagnostic error =
+      error_begin(e, call->call->args->next->value->span, "E0461",
+                  "the parts of `%s` stand in brackets", call->builtin->name);
+  error_label(e, &error, call->call->args->value->span, "%s",
+              value_describe(e, call->value[0]));
+  error_hint(e, &error, "%s", hint);
+  error_send(e, &error);
+  return true;
 }
 
 /* The value goes to its slot whatever its kind; the rule of the row decides
@@ -169,8 +219,11 @@ static bool check_required(Elaborator *e, const BuiltinCall *call) {
 static Value call_with(Elaborator *e, BuiltinCall *call, const Arg *args,
                        int position) {
   bool fine = true;
-  for (const Arg *arg = args; arg && !e->stopped; arg = arg->next)
+  for (const Arg *arg = args; arg && !e->stopped; arg = arg->next) {
+    if (fine && arg != args && !arg->name && fail_parts(e, call))
+      return value_poison();
     fine = bind_argument(e, call, arg, arg->name ? 0 : position++) && fine;
+  }
   if (!fine || !check_required(e, call))
     return value_poison();
   return call->builtin->rule(e, call);
@@ -333,10 +386,30 @@ static Value fail_labels(Elaborator *e, const BuiltinCall *call, Value logits,
   return error_send(e, &error);
 }
 
+/* `cross_entropy(labels, logits)`: said before anything else is wrong. */
+static bool fail_swapped(Elaborator *e, const BuiltinCall *call) {
+  Value a = call->value[0], b = call->value[1];
+  if (a.kind != VALUE_TENSOR || b.kind != VALUE_TENSOR)
+    return false;
+  const Type *first = value_type(e, a), *second = value_type(e, b);
+  if (!format_is_whole(first->format) || !format_is_real(second->format) ||
+      second->rank != first->rank + 1)
+    return false;
+  const char *name = call->builtin->name;
+  Diagnostic error = error_begin(e, call->expr[0]->span, "E0409",
+                                 "the logits of `%s` are real numbers, not %s",
+                                 name, type_text(e, first));
+  error_label(e, &error, call->expr[1]->span, "%s", type_text(e, second));
+  error_hint(e, &error, "logits come first: `%s(%s, %s)`", name,
+             expr_text(e, call->expr[1]), expr_text(e, call->expr[0]));
+  error_send(e, &error);
+  return true;
+}
+
 /* Logits [.., n] in argument 0 and labels [..] in argument 1. */
 bool builtin_logits_and_labels(Elaborator *e, const BuiltinCall *call,
                                Value *logits, Value *labels) {
-  if (!builtin_real_tensor(e, call, 0, logits) ||
+  if (fail_swapped(e, call) || !builtin_real_tensor(e, call, 0, logits) ||
       !builtin_tensor(e, call, 1, labels))
     return false;
   const Type *a = value_type(e, *logits), *b = value_type(e, *labels);

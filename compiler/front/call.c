@@ -427,6 +427,12 @@ static Value fail_call(Elaborator *e, Value callee, const Expr *call) {
                "name an instance: `m: %s(...)` in a module, or "
                "`model m: %s(...)`",
                text, text);
+  else if (builtin_named(text)) {
+    error_label(e, &error, item->name_span,
+                "this hides the built-in of the name");
+    error_hint(e, &error, "give the %s another name",
+               item_kind_name(item->kind));
+  }
   return error_send(e, &error);
 }
 

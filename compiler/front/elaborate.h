@@ -123,6 +123,8 @@ void check_assert(Elaborator *e, const Expr *condition, const char *message);
 /* The files that `import` reads (import.c). NULL after a message. */
 FileScope *import_file(Elaborator *e, const FileScope *from, const Item *item);
 void file_define(Elaborator *e, FileScope *file);
+/* Is there a file of that name in the embedded library? */
+bool import_is_standard(const char *name);
 /* Which -D options no constant took. */
 void defines_check(Elaborator *e);
 
@@ -491,6 +493,7 @@ struct Elaborator {
   VEC(FileScope *) files;
   Frame *frame;
   Binding *binding;
+  const Expr *call; /* whose function is being looked up, or NULL */
   Builder *builder; /* NULL in compile-time code */
   int call_depth, expr_depth, import_depth;
   Trial *trial;      /* a body is tried with other sizes; else NULL */

@@ -73,10 +73,23 @@ static bool default_value(Elaborator *e, const Formal *formal, const Type *type,
   return false;
 }
 
+/* `n: int`: what an entry takes is known at run time. */
+static Value fail_compile_time_formal(Elaborator *e, const Formal *formal) {
+  Diagnostic error = error_begin(e, formal->type->span, "E0417",
+                                 "`int` is no type of a tensor");
+  error_hint(e, &error,
+             "`%s: i32`, known at run time; a number known at "
+             "compile time is a `const`",
+             formal->name);
+  return error_send(e, &error);
+}
+
 /* image: u8[1, 28, 28] of an entry. */
 static Value tensor_formal(Elaborator *e, const Formal *formal) {
   bool pinned;
   const char *const *label;
+  if (type_is_word(formal->type, "int"))
+    return fail_compile_time_formal(e, formal);
   const Type *type = type_resolve(e, formal->type, &pinned, &label);
   Graph *graph = e->builder->graph;
   if (!type)

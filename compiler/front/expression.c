@@ -5,6 +5,7 @@
  * say `768 = D`: in the user's files the name where it is used, in the library
  * the name that the user's call gave it.
  */
+#include "compiler/front/foreign.h"
 #include "compiler/front/pick.h"
 
 #include <ctype.h>
@@ -179,15 +180,6 @@ static Value batch_member(Elaborator *e, const Expr *expr, Value batch) {
                      &candidates);
 }
 
-static bool is_builtin(const char *name) {
-  size_t count;
-  const Builtin *table = builtin_table(&count);
-  for (size_t i = 0; i < count; i++)
-    if (strcmp(table[i].name, name) == 0)
-      return true;
-  return false;
-}
-
 /* `x.shape` and `x.sum()` are habits of Python. */
 static Value fail_tensor_member(Elaborator *e, const Expr *expr, Value tensor) {
   Diagnostic error = error_begin(e, expr->op_span, "E0230",
@@ -197,10 +189,14 @@ static Value fail_tensor_member(Elaborator *e, const Expr *expr, Value tensor) {
   const char *of = expr_text(e, expr->left);
   if (strcmp(expr->text, "shape") == 0 || strcmp(expr->text, "size") == 0)
     error_hint(e, &error, "`%s: [?b, ?n]` in a header names its sizes", of);
-  else if (is_builtin(expr->text))
-    error_hint(e, &error, "`%s(%s)`", expr->text, of);
   else if (strcmp(expr->text, "t") == 0)
     error_hint(e, &error, "`%s.T` swaps the last two axes", of);
+  else {
+    const Expr *call = e->call && e->call->left == expr ? e->call : NULL;
+    const char *same = foreign_method_hint(e, expr->text, expr->left, call);
+    if (same)
+      error_hint(e, &error, "%s", same);
+  }
   return error_send(e, &error);
 }
 
@@ -217,11 +213,46 @@ static Value tensor_member(Elaborator *e, const Expr *expr, Value tensor) {
                           type->rank - 1);
 }
 
+/* `S.h`, where S is a module: what has members is an instance of it. */
+static Value fail_module_member(Elaborator *e, const Expr *expr,
+                                const Symbol *module) {
+  const char *name = module->name;
+  Diagnostic error =
+      error_begin(e, expr->left->span, "E0215",
+                  "`%s` is a module; members belong to a model of it", name);
+  error_label(e, &error, module->item->name_span, "the module");
+  error_hint(e, &error, "`model m: %s(...)` at the top level, then `m.%s`",
+             name, expr->text);
+  return error_send(e, &error);
+}
+
+/* `F.relu(x)`: built-in functions are in no library. */
+static bool fail_foreign_library(Elaborator *e, const Expr *expr) {
+  const Expr *left = expr->left;
+  if (left->kind != EXPR_NAME || !foreign_library(left->text) ||
+      variable_lookup(e, left->text) || file_find(e->frame->file, left->text) ||
+      e->frame->file->ast->lost ||
+      cause_reported(e, left->text, e->frame->file))
+    return false;
+  Diagnostic error =
+      error_begin(e, left->span, "E0201", "unknown name `%s`", left->text);
+  const char *same = foreign_function(expr->text);
+  same = same ? same : expr->text;
+  if (builtin_named(same))
+    error_hint(e, &error, "`%s(...)`: built-in functions need no import", same);
+  error_send(e, &error);
+  return true;
+}
+
 /* The left side is named, not read: `net.l1.w` must not read `net`. */
 static Value eval_member(Elaborator *e, const Expr *expr, bool called) {
+  if (fail_foreign_library(e, expr))
+    return value_poison();
   Value left = eval_reference(e, expr->left, false);
   if (left.kind == VALUE_SYMBOL && left.as.symbol->space)
     return space_member(e, expr, left.as.symbol, called);
+  if (left.kind == VALUE_SYMBOL && left.as.symbol->item->kind == ITEM_MODULE)
+    return fail_module_member(e, expr, left.as.symbol);
   left = value_read(e, left, expr->left->span);
   Candidates none = {0};
   switch (left.kind) {
@@ -369,6 +400,15 @@ static Value eval_list(Elaborator *e, const Expr *expr) {
 
 /* ---- the walk ----------------------------------------------------------- */
 
+/* What is called knows the call, for its hints. */
+static Value eval_call(Elaborator *e, const Expr *expr) {
+  const Expr *outer = e->call;
+  e->call = expr;
+  Value callee = eval_reference(e, expr->left, true);
+  e->call = outer;
+  return call_value(e, callee, expr);
+}
+
 static Value eval_kind(Elaborator *e, const Expr *expr, bool called) {
   switch (expr->kind) {
   case EXPR_INT:
@@ -387,7 +427,7 @@ static Value eval_kind(Elaborator *e, const Expr *expr, bool called) {
   case EXPR_MEMBER:
     return eval_member(e, expr, called);
   case EXPR_CALL:
-    return call_value(e, eval_reference(e, expr->left, true), expr);
+    return eval_call(e, expr);
   case EXPR_INDEX:
     return eval_index(e, expr);
   case EXPR_UNARY:

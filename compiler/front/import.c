@@ -32,6 +32,10 @@ static const StandardFile *standard_find(const char *name) {
   return NULL;
 }
 
+bool import_is_standard(const char *name) {
+  return standard_find(name) != NULL;
+}
+
 static Location locate_standard(Elaborator *e, const StandardFile *standard) {
   const char *name = text_printf(e, "std/%s.sg", standard->name);
   return (Location){.key = name, .name = name, .standard = standard};
@@ -233,9 +237,26 @@ static FileScope *fail_outside(Elaborator *e, const Item *item) {
   return NULL;
 }
 
-static FileScope *fail_missing(Elaborator *e, const Item *item) {
+/* `import self` in self.sg finds no other file of that name. */
+static bool imports_itself(Elaborator *e, const FileScope *from,
+                           const Item *item) {
+  const char *name = sources_get(e->sources, from->source)->name;
+  Location found = {0};
+  return locate_at(
+             e,
+             text_printf(e, "%s%s", folder_of(e, name), import_path(e, item)),
+             &found) &&
+         strcmp(found.key, from->key) == 0;
+}
+
+static FileScope *fail_missing(Elaborator *e, const FileScope *from,
+                               const Item *item) {
   Span span = item->file ? item->file_span : item->path.span;
   const char *path = import_path(e, item);
+  if (imports_itself(e, from, item)) {
+    fail(e, span, "E0207", "%s imports itself", path);
+    return NULL;
+  }
   Diagnostic error =
       error_begin(e, span, "E0206", "cannot find %s to import", path);
   if (!item->file) {
@@ -255,9 +276,13 @@ static FileScope *fail_missing(Elaborator *e, const Item *item) {
   return NULL;
 }
 
-static FileScope *fail_cycle(Elaborator *e, const Item *item,
-                             const FileScope *file) {
+static FileScope *fail_cycle(Elaborator *e, const FileScope *from,
+                             const Item *item, const FileScope *file) {
   Span span = item->file ? item->file_span : item->path.span;
+  if (file == from) {
+    fail(e, span, "E0207", "%s imports itself", import_path(e, item));
+    return NULL;
+  }
   Diagnostic error =
       error_begin(e, span, "E0207", "%s is importing this file: a cycle",
                   sources_get(e->sources, file->source)->name);
@@ -285,10 +310,11 @@ static bool refuse_imports(Elaborator *e, Span span) {
 FileScope *import_file(Elaborator *e, const FileScope *from, const Item *item) {
   Location location;
   if (!locate(e, from, item, &location))
-    return location.outside ? fail_outside(e, item) : fail_missing(e, item);
+    return location.outside ? fail_outside(e, item)
+                            : fail_missing(e, from, item);
   FileScope *file = loaded(e, location.key);
   if (file && (file->loading || file->main))
-    return fail_cycle(e, item, file);
+    return fail_cycle(e, from, item, file);
   if (file)
     return file;
   uint32_t source;

@@ -73,6 +73,8 @@ struct Builtin {
   BuiltinRule *rule;      /* NULL: not supported by this version */
 };
 const Builtin *builtin_table(size_t *count);
+/* The row of that name, or NULL. */
+const Builtin *builtin_named(const char *name);
 Value builtin_call(Elaborator *e, const Builtin *builtin, const Expr *call);
 /* The same with the first argument, written as `expr`, evaluated already;
  * `span` is the call's place. For attributes: `@rescale(l2)`. */

@@ -77,14 +77,62 @@ static const char *canonical(Elaborator *e, const Pattern *pattern) {
   return buffer_take(e, &out);
 }
 
+/* `ij,jk->ik`: each operand has one axis, with a letter for each of its own. */
+static bool letters_are_run_together(const Pattern *pattern,
+                                     const Type *const *type) {
+  bool longer = false;
+  for (int k = 0; k < pattern->operands; k++) {
+    if (pattern->rank[k] != 1)
+      return false;
+    size_t letters = strlen(pattern->letter[pattern->axis[k][0]]);
+    if ((int)letters != type[k]->rank)
+      return false;
+    longer |= letters > 1;
+  }
+  return longer;
+}
+
+/* "i j, j k -> i k" */
+static const char *spaced(Elaborator *e, const char *pattern) {
+  Buffer out = {0};
+  for (const char *at = pattern; *at; at++) {
+    bool letter = isalpha((unsigned char)*at);
+    bool arrow = at[0] == '-' && at[1] == '>';
+    if (*at == ' ')
+      continue;
+    if ((letter || arrow) && out.length)
+      buffer_char(&out, ' ');
+    buffer_char(&out, *at);
+    if (arrow)
+      buffer_char(&out, *++at);
+  }
+  return buffer_take(e, &out);
+}
+
+/* `max(x, 1)` and `max(x, y)` */
+static void fail_no_pattern(Elaborator *e, const BuiltinCall *call,
+                            int argument) {
+  const Expr *expr = call->expr[argument];
+  const char *name = call->builtin->name;
+  Diagnostic error = error_begin(e, expr->span, "E0325",
+                                 "a pattern is a string such as \"b c -> b\"");
+  const char *x = expr_text(e, call->expr[0]);
+  bool extremum = strcmp(name, "max") == 0 || strcmp(name, "min") == 0;
+  ValueKind kind = call->value[argument].kind;
+  if (argument == 1 && (kind == VALUE_INT || kind == VALUE_LIST))
+    error_hint(e, &error, "`%s(%s, axis = %s)`", name, x, expr_text(e, expr));
+  else if (argument == 1 && extremum && kind == VALUE_TENSOR)
+    error_hint(e, &error, "`%simum(%s, %s)`", name, x, expr_text(e, expr));
+  error_send(e, &error);
+}
+
 /* Parses and checks the pattern of a call against its operands. */
 static const char *call_pattern(Elaborator *e, const BuiltinCall *call,
                                 int argument, const Value *operand, int count,
                                 Pattern *pattern) {
   const Expr *string = call->expr[argument];
   if (string->kind != EXPR_STRING) {
-    fail(e, string->span, "E0325",
-         "a pattern is a string such as \"b c -> b\"");
+    fail_no_pattern(e, call, argument);
     return NULL;
   }
   const Type *type[2] = {value_type(e, operand[0]),
@@ -107,6 +155,9 @@ static const char *call_pattern(Elaborator *e, const BuiltinCall *call,
   }
   if (!pattern_sizes(pattern, type, size, e->scratch, &error)) {
     Diagnostic page = error_begin(e, string->span, "E0321", "%s", error);
+    if (letters_are_run_together(pattern, type))
+      error_hint(e, &page, "blanks stand between axes: `\"%s\"`",
+                 spaced(e, string->text));
     for (int i = 0; i < count; i++)
       error_label(e, &page, call->expr[i]->span, "%s",
                   value_describe_sizes(e, operand[i]));

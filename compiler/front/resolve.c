@@ -4,7 +4,7 @@
  * `-D` options replaced their values. Everything else is elaborated when it is
  * used.
  */
-#include "compiler/front/elaborate.h"
+#include "compiler/front/foreign.h"
 
 #include <string.h>
 
@@ -359,7 +359,13 @@ static const Symbol *fail_path(Elaborator *e, const FileScope *file,
             : error_begin(e, part->span, "E0201", "unknown %s `%s`",
                           part->next ? "import" : what, part->text);
   const char *near = did_you_mean(e, part->text, &candidates);
-  if (near)
+  const char *library =
+      owner || part->next ? NULL : library_hint(e, file, part->text, kinds);
+  if (!owner && part->next && import_is_standard(part->text))
+    error_hint(e, &error, "`import %s`", part->text);
+  else if (library)
+    error_hint(e, &error, "%s", library);
+  else if (near)
     error_mark(e, &error, "%s", near);
   error_send(e, &error);
   return NULL;

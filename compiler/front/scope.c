@@ -4,7 +4,7 @@
  * instance, then the items of the file, then the prelude: element types,
  * built-in operations, `step`, `training`, `inf`.
  */
-#include "compiler/front/elaborate.h"
+#include "compiler/front/foreign.h"
 
 #include <math.h>
 
@@ -196,12 +196,43 @@ void candidates_in_scope(Elaborator *e, Candidates *out, bool called) {
     scope_candidates(&e->frame->instance->scope, out);
   const FileScope *file = e->frame->file;
   for (size_t i = 0; i < file->entry.length; i++)
-    if (!called || item_is_callable(file->entry.data[i].symbol->item))
+    if (called ? item_is_callable(file->entry.data[i].symbol->item)
+               : !item_is_entry(file->entry.data[i].symbol->item))
       vec_push(out, file->entry.data[i].name);
   size_t count;
   const Builtin *builtin = builtin_table(&count);
   for (size_t i = 0; called && i < count; i++)
     vec_push(out, builtin[i].name);
+}
+
+/* What another language calls so, an item of the library, or the library. */
+static bool hint_elsewhere(Elaborator *e, Diagnostic *error, const char *name,
+                           bool called) {
+  const char *same = called ? foreign_function(name) : NULL;
+  const char *hint = called ? foreign_function_hint(e, name, e->call) : NULL;
+  if (!same && !hint && called)
+    hint = library_hint(e, e->frame->file, name,
+                        1u << ITEM_FN | 1u << ITEM_MODULE);
+  if (!same && !hint && !called && import_is_standard(name))
+    hint = text_printf(e, "`import %s`", name);
+  if (same)
+    error_mark(e, error, "did you mean `%s`?", same);
+  if (hint)
+    error_hint(e, error, "%s", hint);
+  return same || hint;
+}
+
+/* The name lived in a loop and no longer. */
+static bool mark_ended(Elaborator *e, Diagnostic *error, const char *name,
+                       Span span) {
+  Span bound = bound_in_loop(e->frame->file, name, span);
+  if (!bound.source)
+    return false;
+  error_label(e, error, bound, "bound here, in a loop");
+  error_note(e, error, "a name first bound in a loop ends with each turn");
+  error_hint(e, error, "bind `%s` before the loop: the loop then carries it",
+             name);
+  return true;
 }
 
 /* In a signature the likeliest slip is a missing `?`. */
@@ -211,6 +242,9 @@ static Value unknown_name(Elaborator *e, const char *name, Span span,
     return fail_silent(e);
   Diagnostic error = error_begin(e, span, "E0201", "unknown %s `%s`",
                                  called ? "function" : "name", name);
+  if (mark_ended(e, &error, name, span) ||
+      hint_elsewhere(e, &error, name, called))
+    return error_send(e, &error);
   Candidates candidates = {0};
   candidates_in_scope(e, &candidates, called);
   const char *near = did_you_mean(e, name, &candidates);
