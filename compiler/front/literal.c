@@ -6,6 +6,7 @@
  */
 #include "compiler/front/parser.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
@@ -265,6 +266,30 @@ static const char *foreign_hint(const char *text, size_t length) {
   return NULL;
 }
 
+static bool is_word_byte(char c) {
+  return isalnum((unsigned char)c) || c == '_';
+}
+
+/* `0...3` and `net.h'2`: marks between two words that they would join. */
+static const char *joining_hint(const Lexer *lexer, const char *mark) {
+  const char *text = lexer->source->text;
+  char after = text[lexer->offset];
+  uint32_t end = lexer->start, start = end;
+  while (start > 0 && (is_word_byte(text[start - 1]) || text[start - 1] == '.'))
+    start--;
+  if (start == end || !is_word_byte(after))
+    return NULL;
+  int length = (int)(end - start);
+  if (strcmp(mark, "...") == 0)
+    return arena_printf(lexer->arena, "`%.*s..%.*s`", length, text + start,
+                        (int)strcspn(text + lexer->offset, " {)]\n"),
+                        text + lexer->offset);
+  if (strcmp(mark, "'") == 0 && isdigit((unsigned char)after))
+    return arena_printf(lexer->arena, "`%.*s` means all of its bindings",
+                        length, text + start);
+  return NULL;
+}
+
 /* Three cases: ASCII that no token begins with, a word with foreign letters,
  * and a character that belongs in a string. */
 int literal_bad_text(Lexer *lexer, const char *text) {
@@ -276,7 +301,9 @@ int literal_bad_text(Lexer *lexer, const char *text) {
   size_t length = character(odd, &code);
   if (code < 0x80)
     length = strlen(text);
-  const char *hint = foreign_hint(odd, length);
+  const char *hint = code < 0x80 ? joining_hint(lexer, text) : NULL;
+  if (!hint)
+    hint = foreign_hint(odd, length);
   if (code < 0x80)
     error_here(lexer, "E0106", hint, "`%s` means nothing here", text);
   else if (!hint && code > 0xBF && code < 0x2000)

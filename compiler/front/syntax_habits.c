@@ -6,6 +6,7 @@
  */
 #include "compiler/front/parser.h"
 
+#include <ctype.h>
 #include <string.h>
 
 static const Token *recent(const Misfit *misfit, int n) {
@@ -97,6 +98,26 @@ static bool habit_no_body(const Misfit *misfit) {
 
 /* ---- the top level ------------------------------------------------------- */
 
+/* `net = nn.Linear(8, 4)`: the call after the `=` at the end of `equals`, of
+ * something that begins with a capital, as a module does. */
+static const char *module_call(Parser *parser, Span equals) {
+  const char *text = parser->lexer.source->text + equals.end;
+  text += strspn(text, " ");
+  const char *name = text;
+  size_t length = 0;
+  while (isalnum((unsigned char)text[length]) || text[length] == '_' ||
+         text[length] == '.')
+    if (text[length++] == '.')
+      name = text + length;
+  size_t end = strcspn(text, "\n#");
+  while (end && text[end - 1] == ' ')
+    end--;
+  if (!isupper((unsigned char)*name) || text[length] != '(' || end > 60 ||
+      text[end - 1] != ')')
+    return NULL;
+  return arena_printf(parser->arena, "%.*s", (int)end, text);
+}
+
 /* `return`, `if`, ... outside of everything, and `x = 3`. */
 static bool habit_statement_outside(const Misfit *misfit) {
   int word = kind(misfit, 0);
@@ -116,6 +137,11 @@ static bool habit_statement_outside(const Misfit *misfit) {
                                text));
   if (word != TOKEN_ID || parser_peek(parser).kind != TOKEN_ASSIGN)
     return false;
+  const char *call = module_call(parser, parser_peek(parser).span);
+  if (call)
+    return report(misfit, "E0128",
+                  arena_printf(parser->arena, "`model %s: %s`", text, call),
+                  "a network outside of a function is a model");
   return report(misfit, "E0128",
                 arena_printf(parser->arena, "`const %s = ...`", text),
                 "a value outside of a function is a constant");

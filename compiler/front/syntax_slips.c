@@ -20,6 +20,34 @@ static bool begins_statement(const Misfit *misfit, int n) {
          before == TOKEN_RBRACE || before == TOKEN_START_FILE;
 }
 
+#define PATH_BYTES                                                             \
+  "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_."
+
+/* The dotted name that ends before byte `end`, as it is written. */
+static const char *path_source(const Parser *parser, uint32_t end) {
+  const char *text = parser->lexer.source->text;
+  uint32_t start = end;
+  while (start > 0 && text[start - 1] && strchr(PATH_BYTES, text[start - 1]))
+    start--;
+  return arena_printf(parser->arena, "%.*s", (int)(end - start), text + start);
+}
+
+enum { CALL_SHOWN = 60 };
+
+/* The call whose `(` is `open`; its arguments only if it is short and ends on
+ * its line. */
+static const char *call_source(const Parser *parser, const Token *open) {
+  const char *text = parser->lexer.source->text + open->span.start;
+  const char *path = path_source(parser, open->span.start);
+  int depth = 0;
+  for (int i = 0; i < CALL_SHOWN && text[i] && text[i] != '\n'; i++) {
+    depth += text[i] == '(' ? 1 : text[i] == ')' ? -1 : 0;
+    if (depth == 0)
+      return arena_printf(parser->arena, "%s%.*s", path, i + 1, text);
+  }
+  return arena_printf(parser->arena, "%s(...)", path);
+}
+
 /* Two labels: the second says where it began. */
 static void report_pair(const Misfit *misfit, const char *code,
                         const char *message, Label first, Label second,
@@ -158,6 +186,18 @@ static bool slip_foreign_word(const Misfit *misfit) {
   return false;
 }
 
+/* Is the innermost bracket that of `x[`? */
+static bool is_subscript(const Parser *parser) {
+  const Lexer *lexer = &parser->lexer;
+  if (!lexer->brackets.length)
+    return false;
+  Bracket bracket = lexer->brackets.data[lexer->brackets.length - 1];
+  uint32_t start = bracket.span.start;
+  const char *text = lexer->source->text;
+  return bracket.kind == TOKEN_LBRACKET && start > 0 &&
+         strchr(PATH_BYTES ")]", text[start - 1]);
+}
+
 /* These are names to the lexer, so nothing else would refuse them here. */
 bool foreign_value_report(Parser *parser, Span span, const char *text) {
   static const char *const value[][2] = {
@@ -166,8 +206,11 @@ bool foreign_value_report(Parser *parser, Span span, const char *text) {
       {"False", "write `false`"}};
   for (size_t i = 0; i < sizeof value / sizeof *value; i++)
     if (strcmp(value[i][0], text) == 0) {
-      syntax_report(parser, span, "E0120", value[i][1], "there is no `%s`",
-                    text);
+      syntax_report(parser, span, "E0120",
+                    i == 0 && is_subscript(parser)
+                        ? "write `new`, for an axis of size 1"
+                        : value[i][1],
+                    "there is no `%s`", text);
       return true;
     }
   return false;
@@ -263,15 +306,78 @@ static bool slip_assign_for_equal(const Misfit *misfit) {
   return true;
 }
 
-/* `f(x)` as a statement. */
+/* After `s.put` at the beginning of a statement. */
+static bool in_path_statement(const Misfit *misfit) {
+  return misfit->count == 2 && misfit_expects(misfit, TOKEN_LBRACKET) &&
+         misfit_expects(misfit, TOKEN_DOT);
+}
+
+/* `loss.backward()` and `optimizer.step()` */
+static bool is_training_call(const Token *name) {
+  static const char *const word[] = {"step", "backward", "zero_grad"};
+  for (size_t i = 0; name->kind == TOKEN_ID && i < 3; i++)
+    if (strcmp(name->value.TOKEN_ID, word[i]) == 0)
+      return true;
+  return false;
+}
+
+/* `f(x)` and `s.put(x)` as a statement. */
 static bool slip_call_statement(const Misfit *misfit) {
+  Parser *parser = misfit->parser;
   const Token *token = recent(misfit, 0);
-  if (token->kind != TOKEN_LPAREN || recent(misfit, 1)->kind != TOKEN_ID ||
-      !misfit_expects(misfit, TOKEN_ASSIGN))
+  bool name = recent(misfit, 1)->kind == TOKEN_ID &&
+              misfit_expects(misfit, TOKEN_ASSIGN);
+  if (token->kind != TOKEN_LPAREN || (!name && !in_path_statement(misfit)))
     return false;
-  syntax_report(misfit->parser, token->span, "E0116",
-                "give the result a name: `y = f(x)`",
+  const char *call = call_source(parser, token);
+  const char *hint =
+      arena_printf(parser->arena, "give the result a name: `y = %s`", call);
+  syntax_report(parser, token->span, "E0116",
+                is_training_call(recent(misfit, 1))
+                    ? "`minimize loss with optim.SGD(...)`, in `train`"
+                    : hint,
                 "a call alone is no statement: nothing has side effects");
+  return true;
+}
+
+/* `s.h = x` and `s.h += x` */
+static bool slip_member_assigned(const Misfit *misfit) {
+  Parser *parser = misfit->parser;
+  const Token *token = recent(misfit, 0);
+  const char *next = parser->lexer.source->text + token->span.end;
+  bool update =
+      token->kind >= TOKEN_PLUS && token->kind <= TOKEN_AT && *next == '=';
+  if ((token->kind != TOKEN_ASSIGN && !update) || !in_path_statement(misfit))
+    return false;
+  const char *path = path_source(parser, recent(misfit, 1)->span.end);
+  const char *mark = token_text(token->kind);
+  if (update)
+    syntax_report(
+        parser, token->span, "E0122",
+        arena_printf(parser->arena, "`%s[..] = %s %s ...`", path, path, mark),
+        "there is no `%s=`", mark);
+  else
+    syntax_report(
+        parser, token->span, "E0101",
+        arena_printf(parser->arena, "`%s[..] = ...` sets all of it", path),
+        "a state of a model is set part by part");
+  return true;
+}
+
+/* `net.layers.0.w` */
+static bool slip_index_after_point(const Misfit *misfit) {
+  Parser *parser = misfit->parser;
+  const Token *token = recent(misfit, 0), *point = recent(misfit, 1);
+  if (token->kind != TOKEN_INT || point->kind != TOKEN_DOT ||
+      !misfit_expects(misfit, TOKEN_ID) || misfit_expects(misfit, TOKEN_INT))
+    return false;
+  const char *rest = parser->lexer.source->text + token->span.end;
+  syntax_report(parser, token->span, "E0101",
+                arena_printf(parser->arena, "`%s[%s]%.*s`",
+                             path_source(parser, point->span.start),
+                             token_source(parser, token),
+                             (int)strspn(rest, PATH_BYTES), rest),
+                "an index stands in brackets");
   return true;
 }
 
@@ -306,12 +412,12 @@ static bool slip_conditional(const Misfit *misfit) {
 /* From the most particular to the most general. */
 bool syntax_slip_report(const Misfit *misfit) {
   static bool (*const slips[])(const Misfit *) = {
-      slip_block_cut,          syntax_habit_report,   slip_bare_point,
-      slip_operator_first,     slip_else_first,       slip_brace_first,
-      slip_foreign_word,
-      slip_star_argument,      slip_assign_for_colon, slip_colon_for_assign,
-      slip_chained_comparison, slip_update,           slip_assign_for_equal,
-      slip_call_statement,     slip_conditional};
+      slip_block_cut,         syntax_habit_report,     slip_bare_point,
+      slip_operator_first,    slip_else_first,         slip_brace_first,
+      slip_foreign_word,      slip_star_argument,      slip_assign_for_colon,
+      slip_colon_for_assign,  slip_chained_comparison, slip_update,
+      slip_assign_for_equal,  slip_call_statement,     slip_member_assigned,
+      slip_index_after_point, slip_conditional};
   for (size_t i = 0; i < sizeof slips / sizeof *slips; i++)
     if (slips[i](misfit))
       return true;
