@@ -323,12 +323,29 @@ static bool read_option(Reader *reader, const char *text) {
 /* ---- the whole line
  * --------------------------------------------------------------- */
 
+/* A first word that other tools have for evaluating. */
+static bool means_exec(const char *word) {
+  static const char *const words[] = {"run", "train", "eval", "evaluate",
+                                      "execute"};
+  for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+    if (strcmp(words[i], word) == 0)
+      return true;
+  return false;
+}
+
 /* A first word that is no file but nearly a command. */
 static bool check_command(const Command *command) {
   const char *word = command->word_count ? command->word[0] : "";
   if (command->id != COMMAND_compile || strpbrk(word, "./") ||
       access(word, F_OK) == 0)
     return true;
+  if (means_exec(word)) {
+    command_error(command->id,
+                  "there is no command `%s`: `sgc exec FILE` evaluates a "
+                  "program, `sgc FILE` makes one that runs",
+                  word);
+    return false;
+  }
   const char *names[COMMAND_COUNT];
   size_t count = 0;
   for (int i = 0; i < COMMAND_COUNT; i++)
