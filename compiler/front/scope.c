@@ -38,9 +38,10 @@ static void put_in_slot(const Scope *scope, Variable *variable) {
   *slot = variable;
 }
 
-/* The newest name of the list, which is counted already, gets a slot. */
+/* The newest name of the list, which is counted already, gets a slot. Slots
+ * stay when a block ends, however few names are left. */
 static void scope_index(Elaborator *e, Scope *scope) {
-  if (scope->count <= FEW_NAMES)
+  if (scope->count <= FEW_NAMES && scope->slots == 0)
     return;
   if (scope->count <= scope->slots) {
     put_in_slot(scope, scope->first);
