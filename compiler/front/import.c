@@ -254,7 +254,7 @@ static FileScope *fail_missing(Elaborator *e, const FileScope *from,
   Span span = item->file ? item->file_span : item->path.span;
   const char *path = import_path(e, item);
   if (imports_itself(e, from, item)) {
-    fail(e, span, "E0207", "%s imports itself", path);
+    fail(e, span, "E0207", "%s imports itself: a cycle", path);
     return NULL;
   }
   Diagnostic error =
@@ -280,7 +280,7 @@ static FileScope *fail_cycle(Elaborator *e, const FileScope *from,
                              const Item *item, const FileScope *file) {
   Span span = item->file ? item->file_span : item->path.span;
   if (file == from) {
-    fail(e, span, "E0207", "%s imports itself", import_path(e, item));
+    fail(e, span, "E0207", "%s imports itself: a cycle", import_path(e, item));
     return NULL;
   }
   Diagnostic error =

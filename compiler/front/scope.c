@@ -243,7 +243,7 @@ static Value unknown_name(Elaborator *e, const char *name, Span span,
     return fail_silent(e);
   Diagnostic error = error_begin(e, span, "E0201", "unknown %s `%s`",
                                  called ? "function" : "name", name);
-  if (mark_ended(e, &error, name, span) ||
+  if (diagnostics_full(e->diagnostics) || mark_ended(e, &error, name, span) ||
       hint_elsewhere(e, &error, name, called))
     return error_send(e, &error);
   Candidates candidates = {0};
