@@ -12,6 +12,7 @@
 #include "ir/rng.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,9 +23,9 @@ typedef struct {
   sg_context *sg;
   const Graph *graph;
   const sg_exec_options *options;
-  size_t rounds; /* micro-batches a step */
-  Tensor *input; /* one per Graph.input, for each micro-batch */
-  bool *given;   /* from a file or by default, by Graph.input */
+  size_t rounds;       /* micro-batches a step */
+  Tensor *input;       /* one per Graph.input, for each micro-batch */
+  bool *given;         /* from a file or by default, by Graph.input */
   uint64_t unmeasured; /* exponents, in the steps so far */
 } Execution;
 
@@ -130,10 +131,14 @@ static sg_status load_input(Execution *run, const char *text) {
       npy_to_double(&array, run->input[(size_t)index + k * count].data);
     run->given[index] = true;
   } else {
-    Buffer wanted = {0};
+    Buffer found = {0}, wanted = {0};
+    for (int i = 0; i < array.rank; i++)
+      buffer_printf(&found, "%s%" PRId64, i > 0 ? "," : "", array.dim[i]);
     type_print(&wanted, tensor->type);
-    context_message(sg, SG_ERROR, "%s has another shape than %.*s : %s",
-                    equals + 1, (int)(equals - text), text, wanted.data);
+    context_message(sg, SG_ERROR, "%s is [%s], and %.*s is %s", equals + 1,
+                    found.data ? found.data : "", (int)(equals - text), text,
+                    wanted.data);
+    buffer_free(&found);
     buffer_free(&wanted);
   }
   npy_free(&array);
@@ -280,10 +285,11 @@ static void print_unmeasured(Buffer *out, const Evaluator *evaluator,
                              uint64_t *before) {
   uint64_t all = evaluator_counts(evaluator).unmeasured;
   if (all > *before)
-    buffer_printf(out,
-                  "  not measured: %llu exponents, whose norm in f32 is zero or "
-                  "not finite\n",
-                  (unsigned long long)(all - *before));
+    buffer_printf(
+        out,
+        "  not measured: %llu exponents, whose norm in f32 is zero or "
+        "not finite\n",
+        (unsigned long long)(all - *before));
   *before = all;
 }
 

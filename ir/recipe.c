@@ -148,25 +148,29 @@ bool selector_matches(const char *path, const char *name) {
   return strncmp(name, "d.", 2) == 0 && match_from(path, name + 2);
 }
 
-static const char *const selector_word[] = {[SELECT_DEFAULT] = "default",
-                                            [SELECT_MATMUL] = "matmul",
-                                            [SELECT_CONV] = "conv",
-                                            [SELECT_GATHER] = "gather",
-                                            [SELECT_ELEMENTWISE] =
-                                                "elementwise",
-                                            [SELECT_REDUCE] = "reduce",
-                                            [SELECT_SOFTMAX] = "softmax",
-                                            [SELECT_NORM] = "norm",
-                                            [SELECT_LOSS] = "loss",
-                                            [SELECT_PARAM] = "param",
-                                            [SELECT_STATE] = "state",
-                                            [SELECT_INPUT] = "input",
-                                            [SELECT_ACTIVATION] = "activation",
-                                            [SELECT_UPDATE] = "update"};
+static const char *const selector_words[] = {[SELECT_DEFAULT] = "default",
+                                             [SELECT_MATMUL] = "matmul",
+                                             [SELECT_CONV] = "conv",
+                                             [SELECT_GATHER] = "gather",
+                                             [SELECT_ELEMENTWISE] =
+                                                 "elementwise",
+                                             [SELECT_REDUCE] = "reduce",
+                                             [SELECT_SOFTMAX] = "softmax",
+                                             [SELECT_NORM] = "norm",
+                                             [SELECT_LOSS] = "loss",
+                                             [SELECT_PARAM] = "param",
+                                             [SELECT_STATE] = "state",
+                                             [SELECT_INPUT] = "input",
+                                             [SELECT_ACTIVATION] = "activation",
+                                             [SELECT_UPDATE] = "update"};
+
+const char *selector_word(SelectorKind kind) {
+  return selector_words[kind];
+}
 
 bool selector_named(const char *text, SelectorKind *out) {
   for (int kind = SELECT_DEFAULT; kind < SELECT_PATH; kind++) {
-    if (strcmp(selector_word[kind], text) != 0)
+    if (strcmp(selector_words[kind], text) != 0)
       continue;
     *out = (SelectorKind)kind;
     return true;
@@ -176,7 +180,7 @@ bool selector_named(const char *text, SelectorKind *out) {
 
 void selector_print(Buffer *out, const Selector *selector) {
   if (selector->kind < SELECT_PATH)
-    buffer_text(out, selector_word[selector->kind]);
+    buffer_text(out, selector_words[selector->kind]);
   else if (selector->kind == SELECT_PATH)
     buffer_text(out, selector->path);
   else

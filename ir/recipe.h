@@ -102,6 +102,8 @@ bool selector_matches(const char *path, const char *name);
 /* "e4m3 / e5m2, scale = fixed": as in a rule; `_` is an unset direction. */
 void settings_print(Buffer *out, const Settings *settings);
 void selector_print(Buffer *out, const Selector *selector);
+/* The word for a class or role. */
+const char *selector_word(SelectorKind kind);
 /* The class or role called `text`; false if there is none. */
 bool selector_named(const char *text, SelectorKind *out);
 const char *scaling_name(Scaling scaling);

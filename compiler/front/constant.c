@@ -264,10 +264,15 @@ bool eval_condition(Elaborator *e, const Expr *expr, const char *what,
          value_describe(e, value));
     return false;
   }
-  fail(e, expr->span, "E0404",
-       "the condition of `%s` is decided at compile time; `%s` is known at run "
-       "time only",
-       what, expr_text(e, expr));
+  Diagnostic error = error_begin(
+      e, expr->span, "E0404",
+      "the condition of `%s` is decided at compile time; `%s` is known at run "
+      "time only",
+      what, expr_text(e, expr));
+  if (strcmp(what, "if") == 0 && !span_is_builtin(e, expr->span))
+    error_hint(e, &error, "`where(%s, a, b)` chooses at run time",
+               expr_text(e, expr));
+  error_send(e, &error);
   return false;
 }
 

@@ -13,27 +13,6 @@
 
 /* ---- selectors ---------------------------------------------------------- */
 
-static const struct {
-  const char *word;
-  SelectorKind kind;
-} selector_word[] = {
-    {"default", SELECT_DEFAULT},
-    {"matmul", SELECT_MATMUL},
-    {"conv", SELECT_CONV},
-    {"gather", SELECT_GATHER},
-    {"elementwise", SELECT_ELEMENTWISE},
-    {"reduce", SELECT_REDUCE},
-    {"softmax", SELECT_SOFTMAX},
-    {"norm", SELECT_NORM},
-    {"loss", SELECT_LOSS},
-    {"param", SELECT_PARAM},
-    {"state", SELECT_STATE},
-    {"input", SELECT_INPUT},
-    {"activation", SELECT_ACTIVATION},
-    {"update", SELECT_UPDATE},
-};
-enum { SELECTOR_WORDS = sizeof selector_word / sizeof selector_word[0] };
-
 /* Indices may be constants of the file. */
 static bool step_index(Elaborator *e, const Step *step, Buffer *out) {
   int64_t a, b;
@@ -99,11 +78,8 @@ static bool selector_parse(Elaborator *e, const SelectorExpr *expr,
     out->kind = SELECT_GRADIENT;
   bool word =
       !expr->function && expr->path->kind == STEP_WORD && !expr->path->next;
-  for (int i = 0; word && i < SELECTOR_WORDS; i++)
-    if (strcmp(selector_word[i].word, expr->path->word) == 0) {
-      out->kind = selector_word[i].kind;
-      return true;
-    }
+  if (word && selector_named(expr->path->word, &out->kind))
+    return true;
   out->path = selector_path(e, expr->path);
   return out->path != NULL;
 }

@@ -71,6 +71,8 @@ static NameList all_names(const Program *program) {
       else
         add_name(program, &names, graph_node(graph, id)->name);
   }
+  for (int kind = SELECT_DEFAULT; kind < SELECT_PATH; kind++)
+    vec_push(&names, selector_word((SelectorKind)kind));
   return names;
 }
 
@@ -87,11 +89,16 @@ static void report_unknown(Check *check, const Selector *selector) {
   NameList names = all_names(program);
   const char *near = nearest_name(selector->path, names.data, names.length);
   vec_free(&names);
+  bool gradient = strncmp(selector->path, "d.", 2) == 0 &&
+                  path_is_known(program, selector->path + 2);
   Diagnostic error = {.severity = SEVERITY_ERROR, .code = "E0502"};
   error.message =
       arena_printf(arena, "no value or parameter is named %s", selector->path);
   error.label[0].span = selector->span;
-  if (near)
+  if (gradient)
+    error.label[0].text =
+        arena_printf(arena, "a gradient is `grad(%s)`", selector->path + 2);
+  else if (near)
     error.label[0].text = arena_printf(arena, "did you mean `%s`?", near);
   error.label_count = 1;
   error.note[0] = arena_printf(
@@ -269,9 +276,10 @@ static bool propagates(Check *check, const Rule *rule) {
   const char *blocks = rule->settings.amax_granularity;
   if (!blocks || strcmp(blocks, "tensor") == 0)
     return true;
-  report_coded(check, rule, rule->span, "E0516",
-               "scalify propagates one exponent for each tensor, not one for "
-               "each row, column or group");
+  report_coded(
+      check, rule, rule->span, "E0516",
+      "this version has one exponent for each tensor, not one for each "
+      "row, column or group");
   return false;
 }
 
