@@ -14,6 +14,10 @@
  * the product, which keeps the one that is propagated. Where both operands are
  * measured a product has two run-time exponents; it is made at one of them, and
  * the other is undone behind it.
+ *
+ * What was measured to fit a wider format than the product reads is read
+ * through a copy too, at a known distance from the exponent it has. What is
+ * computed again is read at the exponents that were measured of its original.
  */
 #include "compiler/pass/range.h"
 #include "compiler/pass/recipe_query.h"
