@@ -79,14 +79,23 @@ const char *scaler_copy_name(const Scaler *scaler, const Node *node) {
                        "s");
 }
 
+static OperandScale *scale_of(const Scaler *scaler, ValueId old,
+                              Measure measure) {
+  OperandScale *scale = scaler->operand[old];
+  while (scale && !measure_equal(scale->measure, measure))
+    scale = scale->next;
+  return scale;
+}
+
 void scaler_scale_operands(Scaler *scaler, ValueId old) {
   ValueId value = scaler->copy.map[old];
-  if (scaler->original[old])
-    return; /* what is computed again has the exponent of its original */
+  ValueId original = scaler->original[old];
   for (OperandScale *scale = scaler->operand[old]; scale; scale = scale->next) {
     const Node *node = graph_node(scaler->copy.new, value);
     if (node->scale.kind != SCALE_NORMAL)
       continue; /* zeros and infinities are the same at every exponent */
+    if (original && scale_of(scaler, original, scale->measure))
+      continue; /* copy_again: at the exponent of the original */
     scale->copy =
         value_is_measured_so(scaler, value, scale->measure)
             ? value
@@ -94,14 +103,6 @@ void scaler_scale_operands(Scaler *scaler, ValueId old) {
                                   graph_phase(scaler->copy.new), scale->measure,
                                   WHY_OPERAND);
   }
-}
-
-static OperandScale *scale_of(const Scaler *scaler, ValueId old,
-                              Measure measure) {
-  OperandScale *scale = scaler->operand[old];
-  while (scale && !measure_equal(scale->measure, measure))
-    scale = scale->next;
-  return scale;
 }
 
 /* The copy of what is computed again, at the exponent that was measured of its
