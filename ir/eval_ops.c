@@ -177,7 +177,8 @@ bool eval_convert(Frame *frame) {
   memcpy(frame->out, frame_shifted(frame, 0), n * sizeof(double));
   if (format_is_discrete(format))
     for (size_t i = 0; i < n; i++)
-      frame->out[i] = integer_saturated(format, frame->out[i]);
+      frame->out[i] =
+          integer_saturated(format, frame->out[i]) + 0.0; /* no -0 */
   else
     enter_precision(frame);
   return true;

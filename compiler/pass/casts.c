@@ -119,7 +119,8 @@ static Format copy_format(int kind) {
 
 /* %x.q, or %x.e4m3 where several formats are needed; %x.m for the mask. */
 static const char *copy_name(Caster *caster, ValueId id, int kind) {
-  const char *name = old_node(caster, id)->name;
+  const char *own = old_node(caster, id)->name;
+  const char *name = own ? own : "constant";
   uint32_t needs = caster->plan[id].needs;
   if (!(needs >> kind & 1))
     return name_helper(caster->names, name);
