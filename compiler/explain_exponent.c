@@ -23,15 +23,10 @@ static void print_reason(Buffer *out, const Node *norm) {
 
 /* What a delayed exponent is measured with: what goes into its history. */
 static const Node *delayed_norm(const Graph *graph, const Node *delayed) {
-  int32_t history = graph_node(graph, delayed->input[0])->attr.index;
-  for (ValueId id = 1; id < graph->count; id++) {
-    const Node *store = graph_node(graph, id);
-    const Node *stored = graph_node(graph, store->input[0]);
-    if (store->op == OP_STORE && store->attr.index == history &&
-        stored->op == OP_NORM_EXPONENT)
-      return stored;
-  }
-  return NULL;
+  ValueId store =
+      graph_store(graph, graph_node(graph, delayed->input[0])->attr.index);
+  const Node *stored = graph_node(graph, graph_node(graph, store)->input[0]);
+  return stored->op == OP_NORM_EXPONENT ? stored : NULL;
 }
 
 static void print_delayed(Buffer *out, const Graph *graph,

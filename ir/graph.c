@@ -84,6 +84,14 @@ AttributeSet node_attributes(Level level, const Node *node) {
          (computed ? ATTR(REMAT) | ATTR(AGAIN) : ATTR_NONE);
 }
 
+ValueId graph_store(const Graph *graph, int32_t param) {
+  for (ValueId id = 1; id < graph->count; id++)
+    if (graph_node(graph, id)->op == OP_STORE &&
+        graph_node(graph, id)->attr.index == param)
+      return id;
+  return 0;
+}
+
 bool node_defines_exponent(const Node *node) {
   return node->op == OP_NORM_EXPONENT || node->op == OP_MAX_EXPONENT ||
          node->op == OP_STATE_EXPONENT || node->op == OP_HELD_EXPONENT ||

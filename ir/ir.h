@@ -420,6 +420,8 @@ uint32_t *graph_user_counts(Arena *arena, const Graph *graph);
 /* Labels, indices and starts of windows choose: values of INPUT node `input`
  * must lie in [0, limit) where an op chooses by them; 0: any value will do. */
 int64_t graph_label_limit(const Graph *graph, ValueId input);
+/* The STORE of a parameter or state, by its index; 0: it keeps its value. */
+ValueId graph_store(const Graph *graph, int32_t param);
 bool node_defines_exponent(const Node *node);
 /* The name by which recipes and random numbers know the value. */
 static inline const char *node_key(const Node *node) {

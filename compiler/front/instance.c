@@ -151,6 +151,31 @@ static void define_member(Elaborator *e, const Name *name, Value value) {
   scope_set(e, &e->frame->instance->scope, name->text, value, name->span);
 }
 
+/* A model of this name, in any file, that is made already. */
+static const Symbol *model_made(const Elaborator *e, const char *name) {
+  for (size_t i = 0; i < e->files.length; i++) {
+    const Entry *entry = file_find(e->files.data[i], name);
+    if (entry && entry->symbol->item->kind == ITEM_MODEL &&
+        entry->symbol->state == SYMBOL_DONE)
+      return entry->symbol;
+  }
+  return NULL;
+}
+
+/* Mostly two files have each a model of one name. */
+static void fail_taken(Elaborator *e, const Name *name, const char *path) {
+  Diagnostic error = error_begin(e, name->span, "E0219",
+                                 "there is another parameter called %s", path);
+  const char *root = intern_n(e->interner, path, strcspn(path, ".["));
+  const Symbol *model = model_made(e, root);
+  if (model) {
+    error_note(e, &error, "it is that of model %s at %s", root,
+               place_text(e, model->item->name_span));
+    error_hint(e, &error, "give one of the models another name");
+  }
+  error_send(e, &error);
+}
+
 /* The order of parameters in the program is that of the text, depth first. */
 static int param_add(Elaborator *e, const Member *member, const Name *name,
                      const Type *type, bool pinned, Init init,
@@ -158,7 +183,7 @@ static int param_add(Elaborator *e, const Member *member, const Name *name,
   const char *path =
       intern(e->interner, instance_name(e, e->frame->instance, name->text));
   if (!name_claim(e->param_names, path)) {
-    fail(e, name->span, "E0219", "there is another parameter called %s", path);
+    fail_taken(e, name, path);
     return -1;
   }
   Parameter parameter = {.name = path,

@@ -195,22 +195,69 @@ static bool habit_inherits(const Misfit *misfit) {
                 "modules have parameters here, and inherit from nothing");
 }
 
-/* `model net = Net()` and `param w = zeros` */
+/* `model net = Net()`, `param w = zeros` and `recipe r = recipes.fp8 {}` */
 static bool habit_no_type(const Misfit *misfit) {
   int word = kind(misfit, 2);
   if (kind(misfit, 0) != TOKEN_ASSIGN || kind(misfit, 1) != TOKEN_ID ||
       !misfit_expects(misfit, TOKEN_COLON) ||
-      (word != TOKEN_MODEL && word != TOKEN_PARAM && word != TOKEN_STATE))
+      (word != TOKEN_MODEL && word != TOKEN_PARAM && word != TOKEN_STATE &&
+       word != TOKEN_RECIPE))
     return false;
   Parser *parser = misfit->parser;
   const char *text = token_source(parser, recent(misfit, 1));
   const char *hint =
       word == TOKEN_MODEL
           ? arena_printf(parser->arena, "`model %s: ...(...)`", text)
+      : word == TOKEN_RECIPE
+          ? arena_printf(parser->arena, "`recipe %s : recipes.fp8 { ... }`",
+                         text)
           : arena_printf(parser->arena, "`%s %s: [n] = ...`", token_text(word),
                          text);
   return report(misfit, "E0113", hint,
                 arena_printf(parser->arena, "after `%s` comes `:`", text));
+}
+
+/* Is the newest token a bracket that opens inside another? */
+static bool in_brackets(const Misfit *misfit) {
+  return misfit->parser->lexer.brackets.length > 1;
+}
+
+static bool report_array_model(const Misfit *misfit) {
+  return report(misfit, "E0130", "`module Nets() { net[3]: Net(...) }`",
+                "a model is one module; members can be arrays of modules");
+}
+
+/* `layers: [nn.Linear(4, 4)]`, and `w: [4] = ones` without `param` */
+static bool habit_list_member(const Misfit *misfit) {
+  if (kind(misfit, 0) != TOKEN_LBRACKET || kind(misfit, 1) != TOKEN_COLON ||
+      kind(misfit, 2) != TOKEN_ID || !misfit_expects(misfit, TOKEN_ID) ||
+      misfit_expects(misfit, TOKEN_INT))
+    return false;
+  if (!in_brackets(misfit))
+    return report_array_model(misfit);
+  Parser *parser = misfit->parser;
+  const char *name = token_source(parser, recent(misfit, 2));
+  const char *text = parser->lexer.source->text + recent(misfit, 0)->span.end;
+  bool modules = text[strcspn(text, "(]\n")] == '(';
+  return report(
+      misfit, "E0130",
+      arena_printf(parser->arena,
+                   modules ? "`%s[3]: Module(...)`" : "`param %s: [...] = ...`",
+                   name),
+      modules ? "members that are an array of modules say how many"
+              : "a member without `param` or `state` is a module");
+}
+
+/* `layers: nn.Linear[3](4, 4)` */
+static bool habit_array_of(const Misfit *misfit) {
+  if (kind(misfit, 0) != TOKEN_LBRACKET || kind(misfit, 1) != TOKEN_ID ||
+      misfit->count != 2 || !misfit_expects(misfit, TOKEN_LPAREN) ||
+      !misfit_expects(misfit, TOKEN_DOT))
+    return false;
+  if (!in_brackets(misfit))
+    return report_array_model(misfit);
+  return report(misfit, "E0130", "`layers[3]: nn.Linear(...)`",
+                "the number of modules stands after the name of the member");
 }
 
 /* `fn f(int n)` */
@@ -370,12 +417,13 @@ bool syntax_habit_report(const Misfit *misfit) {
   if (is_consequence(misfit))
     return true;
   static bool (*const habits[])(const Misfit *) = {
-      habit_comment,       habit_colon_else, habit_colon_block,
-      habit_no_body,       habit_modifier,   habit_statement_outside,
-      habit_import,        habit_self,       habit_inherits,
-      habit_no_type,       habit_type_first, habit_update,
-      habit_unequal,       habit_lambda,     habit_slice_step,
-      habit_comprehension, habit_collection};
+      habit_comment,    habit_colon_else,  habit_colon_block,
+      habit_no_body,    habit_modifier,    habit_statement_outside,
+      habit_import,     habit_self,        habit_inherits,
+      habit_no_type,    habit_list_member, habit_array_of,
+      habit_type_first, habit_update,      habit_unequal,
+      habit_lambda,     habit_slice_step,  habit_comprehension,
+      habit_collection};
   for (size_t i = 0; i < sizeof habits / sizeof *habits; i++)
     if (habits[i](misfit))
       return true;

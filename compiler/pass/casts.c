@@ -284,15 +284,6 @@ static void cast_node(Caster *caster, ValueId id) {
 
 /* ---- results ------------------------------------------------------------ */
 
-static bool is_stored(const Graph *graph, int32_t param) {
-  for (ValueId id = 1; id < graph->count; id++) {
-    const Node *node = graph_node(graph, id);
-    if (node->op == OP_STORE && node->attr.index == param)
-      return true;
-  }
-  return false;
-}
-
 /* A result is the old value of a parameter, or a view of it, and the step
  * stores a new one: it needs memory of its own. The cast changes no bit. */
 static void detach_result(Caster *caster, Result *result) {
@@ -302,7 +293,7 @@ static void detach_result(Caster *caster, Result *result) {
   while (base->op == OP_RESHAPE)
     base = graph_node(graph, base->input[0]);
   if (base->op != OP_PARAM || !type_is_real(value.type) ||
-      !is_stored(graph, base->attr.index))
+      !graph_store(graph, base->attr.index))
     return;
   Node cast =
       node_make(OP_CAST, graph_phase(graph), value.type, result->value, 0, 0);

@@ -165,11 +165,7 @@ static ValueId measured_by(const Graph *graph, ValueId symbol) {
   if (node->op != OP_DELAYED_EXPONENT)
     return 0;
   int32_t history = graph_node(graph, node->input[0])->attr.index;
-  for (ValueId id = symbol; id < graph->count; id++)
-    if (graph_node(graph, id)->op == OP_STORE &&
-        graph_node(graph, id)->attr.index == history)
-      return graph_node(graph, id)->input[0];
-  return 0;
+  return graph_node(graph, graph_store(graph, history))->input[0];
 }
 
 static void find_operand_reads(Formatter *formatter, ValueId id) {

@@ -155,9 +155,6 @@ static ValueId copy_for(Scaler *scaler, ValueId old, int i) {
  * of it: a product that reads it in a narrower one reads a copy whose data are
  * expected to be unit. 0: there is no need. */
 static ValueId fitted_copy(Scaler *scaler, ValueId old, int i, ValueId value) {
-  for (size_t j = 0; j < scaler->fitted.length; j++)
-    if (scaler->fitted.data[j].value == value)
-      return scaler->fitted.data[j].copy;
   Node node = *graph_node(scaler->copy.new, value);
   Settings settings = recipe_operand_settings(
       scaler->context->program, scaler->copy.old, scaler->kind[old], old, i);
@@ -166,6 +163,9 @@ static ValueId fitted_copy(Scaler *scaler, ValueId old, int i, ValueId value) {
       !isfinite(level) || settings.forward == FORMAT_NONE ||
       format_covers(settings.forward, level))
     return 0;
+  for (size_t j = 0; j < scaler->fitted.length; j++)
+    if (scaler->fitted.data[j].value == value)
+      return scaler->fitted.data[j].copy;
   Node copy = node_make(
       OP_REBALANCE, graph_phase(scaler->copy.new),
       type_with_format(scaler->context->program->types, node.type, FORMAT_REAL),

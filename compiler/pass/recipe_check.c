@@ -83,6 +83,32 @@ static const char *main_name(const Program *program) {
   return source ? source->name : program->name;
 }
 
+/* How many modules the array has whose path is the first `length` bytes. */
+static int array_length(Check *check, const char *path, int length) {
+  enum { LONGEST = 1 << 24 };
+  int count = 0;
+  for (int more = LONGEST; more > 0; more /= 2)
+    if (path_is_known(check->context->program,
+                      arena_printf(check->context->arena, "%.*s[%d]", length,
+                                   path, count + more - 1)))
+      count += more;
+  return count;
+}
+
+/* What there is instead of net.layers[3], or NULL: nothing that comes before a
+ * bracket of the path is an array. */
+static const char *array_extent(Check *check, const char *path) {
+  const char *extent = NULL;
+  for (const char *at = path; (at = strchr(at, '[')); at++) {
+    int length = (int)(at - path);
+    int count = array_length(check, path, length);
+    if (count > 0)
+      extent = arena_printf(check->context->arena, "there are %.*s[0] to [%d]",
+                            length, path, count - 1);
+  }
+  return extent;
+}
+
 static void report_unknown(Check *check, const Selector *selector) {
   const Program *program = check->context->program;
   Arena *arena = check->context->arena;
@@ -100,6 +126,8 @@ static void report_unknown(Check *check, const Selector *selector) {
         arena_printf(arena, "a gradient is `grad(%s)`", selector->path + 2);
   else if (near)
     error.label[0].text = arena_printf(arena, "did you mean `%s`?", near);
+  else
+    error.label[0].text = array_extent(check, selector->path);
   error.label_count = 1;
   error.note[0] = arena_printf(
       arena, "names are listed by `sgc %s --emit=names`", main_name(program));

@@ -20,12 +20,6 @@ typedef bool EstimateWatch(void *user, size_t graph, ValueId old,
  * could be carried out (scalify.c). */
 void estimate_graphs(PassContext *context, EstimateWatch *watch, void *user);
 
-/* What a run-time exponent is expected to be: the level of what it measures. */
-typedef struct {
-  ValueId symbol;
-  int32_t exponent;
-} Prediction;
-
 /* A copy of a value for contractions that want it at a measured exponent. */
 typedef struct OperandScale {
   Measure measure;
@@ -55,7 +49,7 @@ typedef struct {
   const ProductKind *kind;
   Scale *demand; /* per old id: the scale that a sum must take, or NONE */
   const ValueId *original; /* per old id: what it computes again, or 0 */
-  VEC(Prediction) predicted;
+  VEC(int32_t) predicted; /* per new id: what its exponent is expected to be */
   VEC(Measurement) measured;
   VEC(Fitted) fitted;
   ScaleRounding rounding; /* of the node in the making */

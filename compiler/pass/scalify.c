@@ -115,16 +115,10 @@ void scaler_align(Scaler *scaler, Node *node, int operand, Scale target) {
       node->input[i] = node->input[operand];
 }
 
-static int32_t predicted_exponent(const Scaler *scaler, ValueId symbol) {
-  for (size_t i = 0; i < scaler->predicted.length; i++)
-    if (scaler->predicted.data[i].symbol == symbol)
-      return scaler->predicted.data[i].exponent;
-  return 0;
-}
-
 Scale scaler_predicted(const Scaler *scaler, Scale scale) {
+  bool predicted = scale.symbol < scaler->predicted.length;
   return scale_static(scale.exponent +
-                      predicted_exponent(scaler, scale.symbol));
+                      (predicted ? scaler->predicted.data[scale.symbol] : 0));
 }
 
 void scaler_make_static(Scaler *scaler, Node *node, int operand) {
@@ -166,7 +160,9 @@ Scale scaler_larger(Scaler *scaler, const Node *node, Scale a, Scale b) {
 /* Only where a rule needs a static exponent does this matter, and there for
  * precision alone, never for the value. */
 void scaler_predict(Scaler *scaler, ValueId symbol, int32_t exponent) {
-  vec_push(&scaler->predicted, ((Prediction){symbol, exponent}));
+  while (scaler->predicted.length <= symbol)
+    vec_push(&scaler->predicted, 0);
+  scaler->predicted.data[symbol] = exponent;
 }
 
 void scaler_set(Scaler *scaler, Node *node, ValueId symbol, int64_t exponent,
