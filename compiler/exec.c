@@ -115,6 +115,10 @@ static sg_status load_input(Execution *run, const char *text) {
                     text, run->graph->name);
     return SG_USAGE;
   }
+  if (run->given[index]) {
+    context_message(sg, SG_ERROR, "%s: this input is given twice", text);
+    return SG_USAGE;
+  }
   NpyArray array;
   char error[256];
   if (!npy_read(equals + 1, &array, error, sizeof error)) {

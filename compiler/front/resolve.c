@@ -6,6 +6,7 @@
  */
 #include "compiler/front/foreign.h"
 
+#include <ctype.h>
 #include <string.h>
 
 /* The word for messages: "the module `MLP` cannot be called". */
@@ -143,12 +144,36 @@ static Value convert_override(Elaborator *e, const Item *item, Value standard,
               value_describe(e, standard), value_describe(e, given));
 }
 
+/* `-D NAME=data/a.npy` for a string: no expression that could be one. */
+static bool lacks_quotes(Elaborator *e, const Item *item, Value standard,
+                         const char *text) {
+  bool string =
+      item->value
+          ? standard.kind == VALUE_STRING
+          : item->type && strcmp(span_text(e, item->type->span), "str") == 0;
+  size_t length = 0;
+  while (isalnum((unsigned char)text[length]) || text[length] == '_')
+    length++;
+  return string && !strchr(text, '"') && !isdigit((unsigned char)*text) &&
+         !file_find(e->frame->file, intern_n(e->interner, text, length));
+}
+
+static Value fail_quotes(Elaborator *e, const Define *given, Span span) {
+  Diagnostic error = error_begin(
+      e, span, "E0418", "-D %s: a string stands in quotes", given->name);
+  error_hint(e, &error, "`-D '%s=\"%s\"'`, as the shell passes quotes on",
+             given->name, given->text);
+  return error_send(e, &error);
+}
+
 /* The text after `-D NAME=` is an expression of the language, a source of
  * its own for messages. */
 static Value override_constant(Elaborator *e, const Item *item, size_t option,
                                Value standard) {
   const Define *given = &e->options->define[option];
   e->define_used[option] = true;
+  if (lacks_quotes(e, item, standard, given->text))
+    return fail_quotes(e, given, item->name_span);
   Expr *expr = parse_expr_text(e->scratch, e->interner, e->sources,
                                text_printf(e, "-D %s", given->name),
                                given->text, e->diagnostics);

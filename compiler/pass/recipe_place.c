@@ -135,20 +135,23 @@ static const char *misplaced_scale(const Program *program,
 /* What a path means, as far as formats go. */
 typedef struct {
   bool whole, pinned, free;
+  bool inputs, others; /* inputs of entries, and what is none */
 } Kinds;
 
-static void add_kind(Kinds *kinds, const Type *type, bool pinned) {
+static void add_kind(Kinds *kinds, const Type *type, bool pinned, bool input) {
+  kinds->inputs |= input;
+  kinds->others |= !input;
   kinds->whole |= !type_is_real(type);
   kinds->pinned |= type_is_real(type) && pinned;
   kinds->free |= type_is_real(type) && !pinned;
 }
 
 static Kinds path_kinds(const Program *program, const char *path) {
-  Kinds kinds = {false, false, false};
+  Kinds kinds = {0};
   for (size_t i = 0; i < program->param.length; i++) {
     const Parameter *param = &program->param.data[i];
     if (path_matches(program, NULL, path, param->name))
-      add_kind(&kinds, param->type, param->pinned);
+      add_kind(&kinds, param->type, param->pinned, false);
   }
   for (size_t i = 0; i < program->graph.length; i++) {
     const Graph *graph = program->graph.data[i];
@@ -157,7 +160,8 @@ static Kinds path_kinds(const Program *program, const char *path) {
       bool fixed = node->op == OP_INPUT && node->type->format != FORMAT_REAL;
       if (node->op != OP_PARAM &&
           path_matches(program, graph, path, node->name))
-        add_kind(&kinds, node->type, node->pinned || fixed);
+        add_kind(&kinds, node->type, node->pinned || fixed,
+                 node->op == OP_INPUT);
     }
   }
   return kinds;
@@ -178,6 +182,66 @@ static const char *misplaced_name(const Program *program,
   return selector->kind == SELECT_GRADIENT
              ? NULL
              : "the text of the program fixes its format";
+}
+
+/* Training derives by parameters. */
+static const char *misplaced_gradient(const Program *program,
+                                      const Selector *selector) {
+  if (selector->kind != SELECT_GRADIENT)
+    return NULL;
+  Kinds kinds = path_kinds(program, selector->path);
+  return kinds.inputs && !kinds.others
+             ? "an input has no gradient: parameters and what is computed have"
+             : NULL;
+}
+
+/* Does the path mean a layer, all that lies in it? */
+static bool path_is_layer(const Program *program, const char *path) {
+  for (size_t i = 0; i < program->param.length; i++) {
+    const char *name = program->param.data[i].name;
+    const char *dot = strrchr(name, '.');
+    if (dot && selector_matches(path, intern_n(program->interner, name,
+                                               (size_t)(dot - name))))
+      return true;
+  }
+  return false;
+}
+
+/* Does a product have the parameter as one operand and another parameter as the
+ * other, whose gradient it then helps to make? */
+static bool multiplies_param(const Program *program, const Graph *graph,
+                             ValueId id, const char *path) {
+  const Node *node = graph_node(graph, id);
+  OpClass class = op_info(node->op)->class;
+  if (class != CLASS_matmul && class != CLASS_conv)
+    return false;
+  for (int i = 0; i < 2; i++) {
+    const Node *param = operand_param(graph, node->input[i]);
+    if (param && operand_param(graph, node->input[1 - i]) &&
+        path_matches(program, NULL, path, param->name))
+      return true;
+  }
+  return false;
+}
+
+/* The operands of the product that makes the gradient of a parameter are the
+ * input of the layer and an incoming gradient. */
+static const char *misplaced_wgrad(const Program *program,
+                                   const Selector *selector,
+                                   const Settings *settings) {
+  if (selector->kind != SELECT_PATH || settings->wgrad == FORMAT_NONE ||
+      !path_is_param(program, selector->path) ||
+      path_is_layer(program, selector->path) ||
+      path_is_computed(program, selector->path))
+    return NULL;
+  for (size_t i = 0; i < program->graph.length; i++) {
+    const Graph *graph = program->graph.data[i];
+    for (ValueId id = 1; id < graph->count; id++)
+      if (multiplies_param(program, graph, id, selector->path))
+        return NULL;
+  }
+  return "a parameter is no operand of the product that makes its gradient: "
+         "name its layer, or the value that it is multiplied by";
 }
 
 static bool names_format(const Settings *settings) {
@@ -220,6 +284,10 @@ const char *misplaced_setting(const Program *program, const Selector *selector,
       names_format(settings) ? misplaced_name(program, selector) : NULL;
   if (!what)
     what = misplaced_format(selector->kind, settings);
+  if (!what)
+    what = misplaced_gradient(program, selector);
+  if (!what)
+    what = misplaced_wgrad(program, selector, settings);
   if (!what)
     what = misplaced_rounding(selector->kind, settings);
   if (!what && settings->scaling != SCALING_UNSET)

@@ -260,8 +260,7 @@ static bool carries_value(Op op) {
   }
 }
 
-/* The parameter that an operand is, seen through casts and moves, or NULL. */
-static const Node *operand_param(const Graph *graph, ValueId id) {
+const Node *operand_param(const Graph *graph, ValueId id) {
   const Node *node = graph_node(graph, id);
   while (carries_value(node->op))
     node = graph_node(graph, node->input[0]);

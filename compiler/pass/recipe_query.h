@@ -50,6 +50,8 @@ const char *misplaced_setting(const Program *program, const Selector *selector,
  * own (operand_scale.c)? And the value that it is a copy of, or itself. */
 bool node_is_operand_copy(const Graph *graph, ValueId id);
 ValueId operand_value(const Graph *graph, ValueId id);
+/* The parameter that an operand is, seen through casts and moves, or NULL. */
+const Node *operand_param(const Graph *graph, ValueId id);
 /* A whole number made real: where an integer input enters the arithmetic. */
 bool node_enters(const Graph *graph, const Node *node);
 
