@@ -343,6 +343,22 @@ static bool selector_selects_edge(const Program *program, const Graph *graph,
   }
 }
 
+/* Does the selector name the value that the edge reads, rather than products
+ * or what a product reads? */
+static bool selects_by_name(const Program *program, const Graph *graph,
+                            ValueId id, const Selector *selector) {
+  return selector->kind == SELECT_PATH &&
+         !path_means_product(program, graph, id, selector->path);
+}
+
+/* What a rule says of a value by name: its scale is that of the value itself,
+ * measured once, behind it or where it is stored. */
+static void apply_named(Settings *settings, const Settings *over) {
+  Settings other = *over;
+  other.scaling = SCALING_UNSET;
+  settings_apply(settings, &other);
+}
+
 /* What `default` says of edges: how they round, not in which format. */
 static void apply_default(Settings *settings, const Settings *over) {
   Settings other = *over;
@@ -353,14 +369,20 @@ static void apply_default(Settings *settings, const Settings *over) {
 static void apply_to_edge(Settings *settings, const Program *program,
                           const Graph *graph, ValueId id, int operand,
                           const Rule *rule) {
-  bool selected = false, defaults = false;
+  bool selected = false, named = false, defaults = false;
   for (size_t j = 0; j < rule->selector.length; j++) {
     const Selector *selector = &rule->selector.data[j];
     defaults |= selector->kind == SELECT_DEFAULT;
-    selected |= selector_selects_edge(program, graph, id, operand, selector);
+    if (!selector_selects_edge(program, graph, id, operand, selector))
+      continue;
+    bool by_name = selects_by_name(program, graph, id, selector);
+    named |= by_name;
+    selected |= !by_name;
   }
   if (selected)
     settings_apply(settings, &rule->settings);
+  else if (named)
+    apply_named(settings, &rule->settings);
   else if (defaults)
     apply_default(settings, &rule->settings);
 }
