@@ -59,14 +59,21 @@ Measure measure_of_settings(const Settings *settings, Format format) {
 
 /* ---- exponents ----------------------------------------------------------- */
 
+/* "m.exp", or "m~2.exp" where the text has a parameter of that name. */
+static const char *state_name(Program *program, const char *name,
+                              const char *suffix) {
+  const char *state = intern_printf(program->interner, "%s.%s", name, suffix);
+  for (int n = 2; program_param(program, state) >= 0; n++)
+    state = intern_printf(program->interner, "%s~%d.%s", name, n, suffix);
+  return state;
+}
+
 /* A state of exponents for `$name`; its index. */
 static int add_exponent_state(Scaler *scaler, const char *name,
                               const char *suffix, int64_t history) {
   Program *program = scaler->context->program;
   Parameter state = {.state = true, .measured = true};
-  state.name = intern_printf(program->interner, "%s.%s", name, suffix);
-  for (int n = 2; program_param(program, state.name) >= 0; n++)
-    state.name = intern_printf(program->interner, "%s~%d.%s", name, n, suffix);
+  state.name = state_name(program, name, suffix);
   state.type = type_make(program->types, FORMAT_I32, history > 0, &history);
   if (history > 0)
     state.init = (Init){INIT_CONSTANT, EXPONENT_NONE, 0};
@@ -195,10 +202,7 @@ static void add_state(Program *program, size_t index, Measure measure) {
                       ? exponent_clamped(level_exponent(level, SCALE_DOWN, 0))
                       : 0;
   Parameter state = {.state = true, .measured = true, .span = param->span};
-  Buffer name = {0};
-  buffer_printf(&name, "%s.exp", param->name);
-  state.name = intern_n(program->interner, name.data, name.length);
-  buffer_free(&name);
+  state.name = state_name(program, param->name, "exp");
   state.type = type_scalar(program->types, FORMAT_I32);
   if (start != 0)
     state.init = (Init){INIT_CONSTANT, start, 0};
