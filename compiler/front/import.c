@@ -364,6 +364,24 @@ static void constant_names(const FileScope *file, const char *prefix,
                                 prefix ? "." : "", file->entry.data[i].name));
 }
 
+/* "did you mean `imp.W`?" for W, or for what is nearly that; or NULL. */
+static const char *nearest_constant(Elaborator *e, const char *name) {
+  Candidates candidates = {0};
+  constant_names(e->main, NULL, e, &candidates);
+  for (size_t f = 0; f < e->files.length; f++) {
+    const FileScope *file = e->files.data[f];
+    if (!file->known_as)
+      continue;
+    const Entry *entry = file_find(file, intern(e->interner, name));
+    if (entry && entry->symbol->item->kind == ITEM_CONST) {
+      vec_free(&candidates);
+      return text_printf(e, "did you mean `%s.%s`?", file->known_as, name);
+    }
+    constant_names(file, file->known_as, e, &candidates);
+  }
+  return did_you_mean(e, name, &candidates);
+}
+
 /* An option that changes nothing is a mistake, not a wish. */
 void defines_check(Elaborator *e) {
   if (e->main->ast->lost)
@@ -372,13 +390,7 @@ void defines_check(Elaborator *e) {
     if (e->define_used[i])
       continue;
     const char *name = e->options->define[i].name;
-    Candidates candidates = {0};
-    constant_names(e->main, NULL, e, &candidates);
-    for (size_t f = 0; f < e->files.length; f++)
-      if (e->files.data[f]->known_as)
-        constant_names(e->files.data[f], e->files.data[f]->known_as, e,
-                       &candidates);
-    const char *near = did_you_mean(e, name, &candidates);
+    const char *near = nearest_constant(e, name);
     Diagnostic error = error_begin(
         e, (Span){0}, "E0208", "-D %s: there is no constant of that name%s%s",
         name, near ? "; " : "", near ? near : "");

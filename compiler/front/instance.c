@@ -242,7 +242,7 @@ static void define_params(Elaborator *e, const Member *member) {
     error_hint(e, &error, "`= zeros`, `= ones`, `= normal(std)`");
     error_send(e, &error);
     fine = false;
-  } else {
+  } else if (type) { /* sizes that are wrong would be wrong there, too */
     fine = init_parse(e, member->value, &init) && fine;
     fine = fine && check_whole_init(e, member, type, init);
   }
