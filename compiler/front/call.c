@@ -149,8 +149,19 @@ static bool match_argument(Elaborator *e, BoundArg *arg, const Callee *callee) {
                     .verb = "takes",
                     .got = "gets",
                     .code = "E0302",
-                    .parameter = arg->formal->name};
+                    .parameter = arg->formal->name,
+                    .implied = arg->implied};
   return type_match(e, arg->formal->type, &arg->value, &role);
+}
+
+/* The sizes that the type of a wrong argument would have bound: what uses them
+ * is not to blame. */
+static void poison_sizes(Elaborator *e, Scope *scope, const TypeExpr *type) {
+  for (const TypeExpr *t = type->elements; t; t = t->next)
+    poison_sizes(e, scope, t);
+  for (const Dim *dim = type->dims; dim; dim = dim->next)
+    if (dim->kind != DIM_EXPR && dim->name && !scope_find(scope, dim->name))
+      scope_set(e, scope, dim->name, value_poison(), dim->span);
 }
 
 /* Left to right: a default may use the parameters before it. While arguments
@@ -176,6 +187,8 @@ bool args_define(Elaborator *e, BoundArg *bound, const Callee *callee,
     variable->given = arg->given ? arg->span : formal->value->span;
     variable->whole = whole;
     fine = fine && !value_is_poison(arg->value);
+    if (!fine)
+      poison_sizes(e, scope, formal->type);
   }
   e->frame->binding = false;
   return fine;

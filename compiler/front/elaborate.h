@@ -172,6 +172,7 @@ typedef struct {
   const char *code;
   bool result;           /* sizes are labelled with the caller's expressions */
   const char *parameter; /* whose argument it is, or NULL */
+  bool implied;          /* `span` is not the value's own text */
 } MatchRole;
 bool type_match(Elaborator *e, const TypeExpr *type, Value *value,
                 const MatchRole *role);
@@ -209,7 +210,8 @@ typedef struct {
 typedef struct {
   const Formal *formal;
   Value value;
-  bool given; /* false: the default, still to be evaluated */
+  bool given;   /* false: the default, still to be evaluated */
+  bool implied; /* the text does not write it: what an optimizer steps by */
   Span span;
 } BoundArg;
 /* Evaluates `args` in the current frame and orders them by the formals; false

@@ -26,6 +26,27 @@ typedef struct {
   int64_t wanted;
 } Match;
 
+/* Is it a name that the call that chose a size could use: a constant of its
+ * file, or one of the module in which it stands? */
+static bool seen_by(const Elaborator *e, const Variable *chooser,
+                    const char *name) {
+  for (size_t i = 0; i < e->files.length; i++) {
+    const FileScope *file = e->files.data[i];
+    const Entry *entry =
+        file->source == chooser->whole.source ? file_find(file, name) : NULL;
+    if (entry && entry->symbol->item->kind == ITEM_CONST)
+      return true;
+  }
+  const Frame *caller = e->frame->caller;
+  const Instance *instance = caller ? caller->instance : NULL;
+  if (!instance || !instance->symbol)
+    return false;
+  Span module = instance->symbol->item->span;
+  return module.source == chooser->whole.source &&
+         module.start <= chooser->whole.start &&
+         chooser->whole.end <= module.end && scope_find(&instance->scope, name);
+}
+
 /* "nn.Linear(hidden, 10)": the call that chose a size, with the size that was
  * needed in its place. */
 static const char *corrected_call(Elaborator *e, const Variable *chooser,
@@ -58,7 +79,7 @@ static void label_chooser(Elaborator *e, Diagnostic *error,
   const char *label = match->value.as.tensor.label
                           ? match->value.as.tensor.label[match->axis]
                           : NULL;
-  if (!label)
+  if (!label || !seen_by(e, chooser, intern(e->interner, label)))
     label = text_printf(e, "%" PRId64, match->got->dim[match->axis]);
   const char *call =
       chooser->whole.source ? corrected_call(e, chooser, label) : NULL;
@@ -108,6 +129,10 @@ static bool kind_fail(Elaborator *e, const TypeExpr *type, Value value,
   Diagnostic error = error_begin(
       e, role->span, "E0402", "%s %s %s%s but %s %s", role->taker, role->verb,
       span_text(e, type->span), parameter, role->got, value_describe(e, value));
+  if (role->implied)
+    error_note(e, &error,
+               "`step` gets a gradient and the number of the step, "
+               "both real");
   if (hint)
     error_hint(e, &error, "%s", hint);
   error_send(e, &error);
@@ -285,11 +310,14 @@ static bool format_accepts(Format declared, Format got) {
   return declared == got || (declared == FORMAT_REAL && format_is_real(got));
 }
 
-/* Between reals there is nothing to convert: formats are the recipe's
- * affair. */
-static const char *convert_hint(Elaborator *e, Format format,
+/* Between reals there is nothing to convert: formats are the recipe's affair.
+ * Neither would it help where the axes do not fit. */
+static const char *convert_hint(Elaborator *e, const TypeExpr *type,
+                                Format format, int rank,
                                 const MatchRole *role) {
-  if (format_is_float(format))
+  DimCount count = count_dims(type);
+  if (format_is_float(format) || role->implied || rank < count.fixed ||
+      (rank > count.fixed && !count.pack))
     return NULL;
   return text_printf(e, "convert it: `%s(%s)`", format_info(format)->text,
                      span_text(e, role->span));
@@ -300,8 +328,7 @@ static const char *convert_hint(Elaborator *e, Format format,
 static ValueId pin(Elaborator *e, Format format, Value value, Span span) {
   const Type *type =
       type_with_format(e->program->types, value_type(e, value), format);
-  ValueId id =
-      emit_typed(e, span, OP_CAST, type, NULL, value.as.tensor.id, 0);
+  ValueId id = emit_typed(e, span, OP_CAST, type, NULL, value.as.tensor.id, 0);
   if (!id)
     return 0;
   Node *node = graph_node(e->builder->graph, id);
@@ -321,7 +348,8 @@ static bool match_tensor(Elaborator *e, const TypeExpr *type, Format format,
   bool pins = format_is_float(format) && got->format != format &&
               format_is_real(got->format);
   if (!pins && !format_accepts(format, got->format))
-    return kind_fail(e, type, *value, role, convert_hint(e, format, role));
+    return kind_fail(e, type, *value, role,
+                     convert_hint(e, type, format, got->rank, role));
   Match match = {.type = type,
                  .role = role,
                  .value = *value,

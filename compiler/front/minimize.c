@@ -277,8 +277,14 @@ static bool bind_weight(Elaborator *e, const MinimizePlan *plan, int param) {
   return fits;
 }
 
-/* The second parameter of `step`, the step number, becomes an input of the
- * graph only if it is read. */
+/* The second argument of `step`: where a plain number is declared it becomes an
+ * input of the graph only if it is read. */
+static Value step_number(Elaborator *e, const TypeExpr *type, Span span) {
+  Value step = {.kind = VALUE_STEP};
+  bool plain = type_is_word(type, "real");
+  return plain ? step : value_read(e, step, span);
+}
+
 static void call_step(Elaborator *e, const MinimizePlan *plan,
                       Instance *instance, ValueId gradient) {
   const Variable *step =
@@ -303,10 +309,12 @@ static void call_step(Elaborator *e, const MinimizePlan *plan,
   }
   BoundArg *bound = NEW_ARRAY(e->scratch, BoundArg, 3);
   bound[0] = (BoundArg){
-      formal, value_tensor(gradient, param_labels(e, instance->weight)), true,
-      span};
+      formal, value_tensor(gradient, param_labels(e, instance->weight)),
+      .given = true, .implied = true, .span = span};
   if (formal->next)
-    bound[1] = (BoundArg){formal->next, {.kind = VALUE_STEP}, true, span};
+    bound[1] =
+        (BoundArg){formal->next, step_number(e, formal->next->type, span),
+                   .given = true, .implied = true, .span = span};
   call_target(e, &target, bound, span);
 }
 
