@@ -137,6 +137,9 @@ static const Type *pooled(const Shaper *shaper, const Type *x) {
                          "pads by %" PRId64 " and its window is %" PRId64
                          ": a window would lie outside the image",
                          windows.pad[i], windows.window[i]);
+    else if (windows.in[i] == 0)
+      return shaper_fail(shaper, "of no elements has no value: axis %d of %s",
+                         i + 1, shaper_show(shaper, x));
   return positions_type(shaper, &windows, x->dim[0], x->dim[x->rank - 1]);
 }
 

@@ -92,7 +92,7 @@ int passes_behind(const Program *program) {
     grouped |= program->graph.data[i]->kernel.length > 1;
   switch (program->level) {
   case LEVEL_PLAIN:
-    return minimize_pending(program) ? PASS_simplify : PASS_scalify;
+    return minimize_pending(program) ? PASS_simplify : PASS_rescale;
   case LEVEL_SCALED:
     return PASS_formats;
   case LEVEL_FORMATTED:

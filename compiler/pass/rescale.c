@@ -28,6 +28,7 @@ typedef struct {
   const Graph *graph;
   const Recipe *recipe;
   const bool *enters_update; /* by value: a gradient the optimizer reads */
+  const bool *placed;        /* by value: placed by rules before */
 } Rescale;
 
 /* Of micro-batches the accumulated gradient is the one. */
@@ -45,6 +46,18 @@ static bool *update_entries(Arena *arena, const Graph *graph) {
         enters[node->input[i]] = true;
   }
   return enters;
+}
+
+/* The rescales that rules have placed, and what they measure: a text that is
+ * read again may have them. */
+static bool *placed_before(Arena *arena, const Graph *graph) {
+  bool *placed = NEW_ARRAY(arena, bool, graph->count);
+  for (ValueId id = 1; id < graph->count; id++) {
+    const Node *node = graph_node(graph, id);
+    if (node->op == OP_RESCALE && node->attr.why != WHY_TEXT)
+      placed[id] = placed[node->input[0]] = true;
+  }
+  return placed;
 }
 
 /* The gradient that an op of this class hands on. */
@@ -202,8 +215,9 @@ static void restore_inputs(Graph *graph) {
 
 static Graph *rescaled(PassContext *context, const Graph *graph) {
   Program *program = context->program;
-  Rescale rescale = {context, graph, graph_recipe(program, graph), NULL};
-  rescale.enters_update = update_entries(context->arena, graph);
+  Rescale rescale = {context, graph, graph_recipe(program, graph),
+                     update_entries(context->arena, graph),
+                     placed_before(context->arena, graph)};
   bool scaled = !recipe_is_unscaled(rescale.recipe);
   if (scaled && graph->kind == ENTRY_TRAIN)
     check_idle(&rescale);
@@ -212,6 +226,8 @@ static Graph *rescaled(PassContext *context, const Graph *graph) {
   GraphCopy copy = graph_copy_begin(context->arena, graph);
   for (ValueId id = 1; id < graph->count; id++) {
     graph_copy_node(&copy, id);
+    if (rescale.placed[id])
+      continue;
     int64_t every = 0;
     Why why = WHY_TEXT;
     int norm = scaled ? wanted_norm(&rescale, id, &every, &why) : -1;
