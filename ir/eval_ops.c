@@ -7,6 +7,7 @@
  */
 #include "ir/eval_internal.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "ir/f32math.h"
@@ -104,6 +105,11 @@ static bool input_check(Frame *frame, const Input *input) {
     return true;
   for (int64_t i = 0; i < type->elements; i++) {
     double x = frame->out[i];
+    if (type->format == FORMAT_I64 && fabs(x) >= 0x1p53)
+      return frame_fail(frame,
+                        "input %s: %.0f at element %lld is out of reach: whole "
+                        "numbers are evaluated below 2^53",
+                        input->name, x, (long long)i);
     if (integer_saturated(type->format, x) != x)
       return frame_fail(frame, "input %s: %g at element %lld is not a %s",
                         input->name, x, (long long)i,

@@ -199,15 +199,29 @@ static int check_outputs(const SgEntry *entry, const Arguments *arguments) {
   return EXIT_FINE;
 }
 
+/* A double does not hold every i64. */
+static void print_value(const Session *session, const Run *run, int64_t r,
+                        int64_t i) {
+  Format format = (Format)run->entry->result[r].format;
+  int64_t exponent, whole;
+  if (format == FORMAT_I64) {
+    memcpy(&whole, run_result_data(session, run, r, &exponent) + i * 8, 8);
+    printf("%" PRId64, whole);
+  } else {
+    printf(format_is_float(format) ? "%.9g" : "%.0f",
+           run_result(session, run, r, i));
+  }
+}
+
 /* One row of the last axis a line. */
 static void print_values(const Session *session, const Run *run, int64_t r) {
   const SgResult *result = &run->entry->result[r];
   int64_t count = elements(result->rank, result->dim);
   int64_t row = result->rank ? result->dim[result->rank - 1] : 1;
-  bool whole = !format_is_float((Format)result->format);
-  for (int64_t i = 0; i < count; i++)
-    printf(whole ? "%.0f%c" : "%.9g%c", run_result(session, run, r, i),
-           (i + 1) % row == 0 ? '\n' : ' ');
+  for (int64_t i = 0; i < count; i++) {
+    print_value(session, run, r, i);
+    putchar((i + 1) % row == 0 ? '\n' : ' ');
+  }
 }
 
 /* Integers and unscaled wide floats as they are, other floats as f32. */

@@ -251,9 +251,13 @@ static Format literal_format(Elaborator *e, const Pair *pair, Value left,
     return fail_values(e, pair, left, right);
   if (literal.kind == VALUE_BOOL || literal_fits(format, literal.as.integer))
     return format;
-  fail(e, (left_is_tensor ? pair->right : pair->left)->span, "E0401",
-       "%s does not fit into %s", value_text(e, literal),
-       format_info(format)->text);
+  Diagnostic error =
+      error_begin(e, (left_is_tensor ? pair->right : pair->left)->span, "E0401",
+                  "%s does not fit into %s", value_text(e, literal),
+                  format_info(format)->text);
+  if (format == FORMAT_I64)
+    error_note(e, &error, "the numbers of a text go up to 2^53 beside i64");
+  error_send(e, &error);
   return FORMAT_NONE;
 }
 
