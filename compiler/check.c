@@ -72,7 +72,7 @@ sg_status context_advance(sg_context *sg, const char *stage) {
                                                : context_run(sg, PASS_plan);
   for (size_t i = 0; i < sizeof row / sizeof row[0]; i++)
     if (strcmp(row[i].name, stage) == 0)
-      return context_run(sg, row[i].last);
+      return context_reach(sg, stage, row[i].last);
   context_message(sg, SG_ERROR,
                   "--stage needs ir, scaled, formatted, final or plan, not "
                   "`%s`",

@@ -35,6 +35,7 @@ struct sg_context {
   bool is_sgir, from_stdin;
   Program *program; /* NULL before it is needed */
   int passes_done;  /* how many of passes.def's order have run */
+  int passes_read;  /* how many of them a .sgir had behind it when it was read */
   bool summarized;  /* context_summary has spoken */
   bool unstable;    /* --verify-each found a text that does not read back */
   const WeightFile *weight_file; /* --check-weights, or NULL */
@@ -54,7 +55,10 @@ sg_status context_program(sg_context *sg);
 /* Runs passes until those needed for `last` have run; PASS_COUNT: all. An
  * explicit --pass-pipeline or --stop-after takes precedence. */
 sg_status context_run(sg_context *sg, PassId last);
-/* The same up to the stage "ir", "scaled", "formatted", "final" or "plan";
+/* The same up to a stage whose program is shown or evaluated; wrong use if a
+ * .sgir file is past it. */
+sg_status context_reach(sg_context *sg, const char *stage, PassId last);
+/* The same for the stage "ir", "scaled", "formatted", "final" or "plan";
  * NULL: all of them, but a .sgir file stays as it is. */
 sg_status context_advance(sg_context *sg, const char *stage);
 /* The name of a value or parameter nearest to one that nothing has, or NULL. */

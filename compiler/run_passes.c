@@ -229,3 +229,12 @@ sg_status context_run(sg_context *sg, PassId last) {
   sg->passes_done = (int)last + 1;
   return run_list(sg, list, count);
 }
+
+sg_status context_reach(sg_context *sg, const char *stage, PassId last) {
+  if ((int)last + 1 >= sg->passes_read)
+    return context_run(sg, last);
+  context_message(sg, SG_ERROR, "%s is at level %s, past stage %s",
+                  sources_get(&sg->sources, sg->main)->name,
+                  level_name(sg->program->level), stage);
+  return SG_USAGE;
+}

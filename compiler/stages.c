@@ -104,7 +104,7 @@ sg_status context_program(sg_context *sg) {
     sg->program = program_read(sg->arena, sg->interner, &sg->sources, sg->main,
                                sg->diagnostics);
     if (sg->program)
-      sg->passes_done = passes_behind(sg->program);
+      sg->passes_done = sg->passes_read = passes_behind(sg->program);
   } else {
     FrontOptions options = front_options(sg);
     sg->program = elaborate(sg->arena, sg->interner, &sg->sources, sg->main,
@@ -398,7 +398,9 @@ static sg_status emit_stage(sg_context *sg, const char *name,
     return emit_syntax(sg, stage, path);
   status = context_program(sg);
   if (status == SG_OK)
-    status = context_run(sg, stage_table[stage].last);
+    status = stage >= STAGE_IR && stage <= STAGE_PLAN
+                 ? context_reach(sg, name, stage_table[stage].last)
+                 : context_run(sg, stage_table[stage].last);
   if (status != SG_OK)
     return status;
   return stage >= STAGE_LLVM ? emit_code(sg, stage, path)

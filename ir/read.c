@@ -482,6 +482,8 @@ static void reader_free(SgirReader *reader) {
   word_map_free(&reader->values);
   word_map_free(&reader->exponents);
   word_map_free(&reader->param_nodes);
+  word_map_free(&reader->settings);
+  word_map_free(&reader->results);
   arena_free(reader->scratch);
 }
 

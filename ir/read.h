@@ -138,10 +138,11 @@ typedef struct SgirReader {
   /* The entry being read. */
   Graph *graph;
   WordMap values, exponents;
-  WordMap param_nodes; /* by the parameter's name */
-  int phase;           /* -1 before the first `phase` */
-  int64_t kernels;     /* stated count, or -1 */
-  Minimize *minimize;  /* the last one */
+  WordMap param_nodes;       /* by the parameter's name */
+  WordMap settings, results; /* the names given so far */
+  int phase;                 /* -1 before the first `phase` */
+  int64_t kernels;           /* stated count, or -1 */
+  Minimize *minimize;        /* the last one */
   bool in_region;
   unsigned errors_before; /* the entry */
   bool poisoned; /* the entry reads a parameter whose declaration failed */

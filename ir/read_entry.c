@@ -30,6 +30,8 @@ void read_entry(SgirReader *reader, Span span, EntryKind kind, Word name) {
   word_map_free(&reader->values);
   word_map_free(&reader->exponents);
   word_map_free(&reader->param_nodes);
+  word_map_free(&reader->settings);
+  word_map_free(&reader->results);
 }
 
 /* ---- inputs ------------------------------------------------------------- */
@@ -176,14 +178,38 @@ static void read_run_word(SgirReader *reader, Word name, const Operand *value) {
   }
 }
 
+/* The examples of a step are those of its first batch. */
+static void check_batch(SgirReader *reader, const Operand *value) {
+  const Graph *graph = reader->graph;
+  for (size_t i = 0; i < graph->input.length; i++) {
+    const Input *input = &graph->input.data[i];
+    if (input->source != SOURCE_COLUMN)
+      continue;
+    int64_t examples = graph_node(graph, input->value)->type->dim[0];
+    if (examples != graph->run.batch)
+      read_error(reader, value->span, "E0805",
+                 "`batch` is the number of examples of %%%s, %" PRId64,
+                 input->name, examples);
+    return;
+  }
+}
+
 /* `kernels` is none of the run's, but a check on the text. */
 void read_run_setting(SgirReader *reader, Word name, Operand *value) {
   Graph *graph = reader->graph;
   int64_t *number = run_number(&graph->run, name.text);
+  if (word_map_get(&reader->settings, name.text)) {
+    read_error(reader, name.span, "E0803", "setting `%s` is given twice",
+               name.text);
+    return;
+  }
+  word_map_set(&reader->settings, name.text, 1);
   if (number) {
     bool rounds = number == &graph->run.accumulate;
-    read_whole(reader, value, name.text, 1, (int64_t)1 << (rounds ? 20 : 53),
-               number);
+    if (read_whole(reader, value, name.text, 1,
+                   (int64_t)1 << (rounds ? 20 : 53), number) &&
+        number == &graph->run.batch)
+      check_batch(reader, value);
   } else if (strcmp(name.text, "kernels") == 0) {
     if (!read_whole(reader, value, "kernels", 0, INT32_MAX, &reader->kernels))
       return;
@@ -319,6 +345,12 @@ static void read_result(SgirReader *reader, const ResultText *text) {
     read_error(reader, text->value->span, "E0804", "the result needs a name");
     return;
   }
+  if (word_map_get(&reader->results, name)) {
+    read_error(reader, text->value->span, "E0804", "result %s is given twice",
+               name);
+    return;
+  }
+  word_map_set(&reader->results, name, 1);
   vec_push(&reader->graph->result, (Result){name, value});
 }
 

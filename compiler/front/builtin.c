@@ -278,6 +278,11 @@ bool builtin_axis(Elaborator *e, const BuiltinCall *call, int i, int rank,
                   int *axis) {
   Value value = call->value[i];
   int64_t wanted = value.kind == VALUE_INT ? value.as.integer : INT64_MAX;
+  if (rank == 0) {
+    fail(e, call->expr[i]->span, "E0322", "`%s` has no axes: it is one number",
+         expr_text(e, call->expr[0]));
+    return false;
+  }
   if (wanted < -rank || wanted >= rank) {
     fail(e, call->expr[i]->span, "E0322",
          "an axis of `%s` is a whole number from %d to %d, not %s",

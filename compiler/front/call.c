@@ -172,8 +172,10 @@ bool args_define(Elaborator *e, BoundArg *bound, const Callee *callee,
   bool fine = true;
   for (BoundArg *arg = bound; arg->formal; arg++) {
     const Formal *formal = arg->formal;
-    if (!arg->given)
+    if (!arg->given) {
       arg->value = eval(e, formal->value);
+      arg->span = formal->value->span;
+    }
     if (value_is_poison(arg->value))
       fine = false;
     else if (compile_time)

@@ -76,8 +76,35 @@ static const char *foreign_type(const char *word) {
   return NULL;
 }
 
+/* What a type would be if items were types: `nn.Linear`; or NULL. */
+static const Symbol *type_item(const Elaborator *e, const TypeExpr *type) {
+  const Name *part = type->path.part;
+  const Entry *entry = file_find(e->frame->file, part->text);
+  for (; entry && part->next; part = part->next)
+    entry = entry->symbol->space
+                ? file_find(entry->symbol->space, part->next->text)
+                : NULL;
+  return entry && entry->symbol->item ? entry->symbol : NULL;
+}
+
+bool type_refuse_item(Elaborator *e, const TypeExpr *type) {
+  const Symbol *symbol = type_item(e, type);
+  if (!symbol || symbol->space || symbol->item->kind == ITEM_DATASET)
+    return false;
+  Diagnostic error = error_begin(
+      e, type->path.span, "E0214", "`%s` is a %s, not a type",
+      path_text(e, &type->path), item_kind_name(symbol->item->kind));
+  error_hint(e, &error,
+             "functions take tensors and numbers; a module has other modules "
+             "as members");
+  error_send(e, &error);
+  return true;
+}
+
 static Format fail_type_word(Elaborator *e, const TypeExpr *type,
                              const char *word) {
+  if (type_refuse_item(e, type))
+    return FORMAT_NONE;
   Diagnostic error =
       error_begin(e, type->path.span, "E0214", "unknown type `%s`", word);
   Candidates candidates = {0};

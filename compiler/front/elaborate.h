@@ -96,8 +96,8 @@ typedef struct {
 } Entry;
 
 struct FileScope {
-  const char *key; /* what makes it one file: canonical path or "std/nn.sg" */
-  const char *root;     /* canonical folder that imports stay below */
+  const char *key;  /* what makes it one file: canonical path or "std/nn.sg" */
+  const char *root; /* canonical folder that imports stay below */
   const char *known_as; /* the main file's name for it, for -D nn.X */
   uint32_t source;
   bool builtin, main, loading;
@@ -187,6 +187,9 @@ Format type_format(Elaborator *e, const TypeExpr *type);
 void fail_scale_format(Elaborator *e, Span span, Format format);
 bool type_is_word(const TypeExpr *type, const char *word); /* no shape */
 bool type_is_dataset(Elaborator *e, const TypeExpr *type);
+/* Refuses the name of a module or another item where a type stands; false: it
+ * is none. */
+bool type_refuse_item(Elaborator *e, const TypeExpr *type);
 bool dim_is_any(const Dim *dim); /* `_` */
 /* At most one `..` in a shape; false after a message. */
 bool dims_check(Elaborator *e, const TypeExpr *type);
@@ -498,17 +501,17 @@ struct Elaborator {
   const Expr *call; /* whose function is being looked up, or NULL */
   Builder *builder; /* NULL in compile-time code */
   int call_depth, expr_depth, import_depth;
-  Trial *trial;      /* a body is tried with other sizes; else NULL */
+  Trial *trial; /* a body is tried with other sizes; else NULL */
   CalledSet called;
   bool in_size;      /* a size of a declared type is being evaluated */
   unsigned failures; /* errors so far, those said before included */
   bool stopped;      /* enough is wrong, or unrolled: everything is poison */
   /* So far; see limits.def. */
   int64_t modules, work, nodes, constant_bytes;
-  WordMap prelude;   /* what every file knows: scope.c */
-  WordMap listed;    /* by name: the list that had it last, see name_twice */
+  WordMap prelude; /* what every file knows: scope.c */
+  WordMap listed;  /* by name: the list that had it last, see name_twice */
   uint32_t list;
-  Variable *spare; /* of ended blocks and calls, to be used again */
+  Variable *spare;   /* of ended blocks and calls, to be used again */
   bool *define_used; /* by -D option */
   VEC(const char *const *) param_label;
   NameTable *param_names; /* of parameters and states, to refuse equal ones */

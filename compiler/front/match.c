@@ -393,6 +393,8 @@ static bool match_number(Elaborator *e, const TypeExpr *type, Format format,
 /* A batch passes as a whole, with the size it has. */
 static bool match_batch(Elaborator *e, const TypeExpr *type, Value *value,
                         const MatchRole *role) {
+  if (type_refuse_item(e, type))
+    return false;
   const Symbol *symbol = path_resolve(e, e->frame->file, &type->path,
                                       1u << ITEM_DATASET, "dataset");
   if (!symbol)

@@ -357,6 +357,7 @@ static bool count_named(const Resolver *resolver, const Sub *subs, Span span,
                         int *named) {
   Elaborator *e = resolver->e;
   const Sub *dots = NULL;
+  bool broken = false; /* what could not be read may have been `new` */
   *named = 0;
   for (const Sub *sub = subs; sub; sub = sub->next) {
     if (sub->kind == SUB_DOTS && dots) {
@@ -366,6 +367,7 @@ static bool count_named(const Resolver *resolver, const Sub *subs, Span span,
       error_send(e, &error);
       return false;
     }
+    broken |= sub->kind == SUB_INDEX && sub->a->kind == EXPR_ERROR;
     if (sub->kind == SUB_DOTS)
       dots = sub;
     else
@@ -373,6 +375,8 @@ static bool count_named(const Resolver *resolver, const Sub *subs, Span span,
   }
   if (*named <= resolver->type->rank)
     return true;
+  if (broken)
+    return !value_is_poison(fail_silent(e));
   Diagnostic error = error_begin(
       e, span, "E0347", "%d subscript%s for the %d ax%s of `%s`", *named,
       *named == 1 ? "" : "s", resolver->type->rank,

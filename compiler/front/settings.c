@@ -288,6 +288,20 @@ static bool format_setting(Elaborator *e, const Arg *arg, Settings *out) {
   return true;
 }
 
+/* Of two the second would overrule the first in silence. */
+static bool check_once(Elaborator *e, const Arg *args, const Arg *arg) {
+  const Arg *first = args;
+  while (first->name != arg->name)
+    first = first->next;
+  if (first == arg || !arg->name)
+    return true;
+  Diagnostic error =
+      error_begin(e, arg->name_span, "E0221", "`%s` is given twice", arg->name);
+  error_label(e, &error, first->name_span, "first here");
+  error_send(e, &error);
+  return false;
+}
+
 /* Unset fields leave earlier rules in force. */
 bool settings_parse(Elaborator *e, const Arg *args, Settings *out) {
   *out = settings_unset();
@@ -295,6 +309,6 @@ bool settings_parse(Elaborator *e, const Arg *args, Settings *out) {
   for (const Arg *arg = args; arg; arg = arg->next)
     fine = (arg->name ? named_setting(e, arg, out)
                       : format_setting(e, arg, out)) &&
-           fine;
+           check_once(e, args, arg) && fine;
   return fine;
 }

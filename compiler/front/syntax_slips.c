@@ -6,6 +6,7 @@
  */
 #include "compiler/front/parser.h"
 
+#include <ctype.h>
 #include <string.h>
 
 /* The n-th newest token. */
@@ -232,6 +233,17 @@ static bool slip_star_argument(const Misfit *misfit) {
 
 /* ---- marks that are close ------------------------------------------------ */
 
+/* A whole number in the header of a module is a size as a rule. */
+static const char *likely_type(const Misfit *misfit, const Token *equals) {
+  Parser *parser = misfit->parser;
+  const Source *source = parser->lexer.source;
+  const char *line =
+      source->text +
+      source->lines[source_place(source, equals->span.start).line - 1];
+  bool module = strncmp(line + strspn(line, " "), "module ", 7) == 0;
+  return module && parser_peek(parser).kind == TOKEN_INT ? "int" : "real";
+}
+
 /* `fn f(x = 3)` */
 static bool slip_assign_for_colon(const Misfit *misfit) {
   const Token *token = recent(misfit, 0), *name = recent(misfit, 1);
@@ -240,7 +252,8 @@ static bool slip_assign_for_colon(const Misfit *misfit) {
     return false;
   const char *text = token_source(misfit->parser, name);
   syntax_report(misfit->parser, token->span, "E0113",
-                arena_printf(misfit->parser->arena, "`%s: real = ...`", text),
+                arena_printf(misfit->parser->arena, "`%s: %s = ...`", text,
+                             likely_type(misfit, token)),
                 "`%s` needs a type: `:` comes before `=`", text);
   return true;
 }
@@ -319,6 +332,27 @@ static bool is_training_call(const Token *name) {
     if (strcmp(name->value.TOKEN_ID, word[i]) == 0)
       return true;
   return false;
+}
+
+/* `layer: nn.Linear(3, 3)` among statements: something that begins with a
+ * capital, as a module does, behind a colon. */
+static bool slip_local_module(const Misfit *misfit) {
+  Parser *parser = misfit->parser;
+  const Token *token = recent(misfit, 0), *name = recent(misfit, 1);
+  if (token->kind != TOKEN_LPAREN || name->kind != TOKEN_ID ||
+      !misfit_expects(misfit, TOKEN_ASSIGN) ||
+      !isupper((unsigned char)*name->value.TOKEN_ID))
+    return false;
+  const char *text = parser->lexer.source->text;
+  size_t before = name->span.end - strlen(path_source(parser, name->span.end));
+  while (before > 0 && text[before - 1] == ' ')
+    before--;
+  if (before == 0 || text[before - 1] != ':')
+    return false;
+  syntax_report(parser, name->span, "E0116",
+                "put it before `fn`, beside the parameters of the module",
+                "a module is no local value: it is a member of a module");
+  return true;
 }
 
 /* `f(x)` and `s.put(x)` as a statement. */
@@ -412,12 +446,12 @@ static bool slip_conditional(const Misfit *misfit) {
 /* From the most particular to the most general. */
 bool syntax_slip_report(const Misfit *misfit) {
   static bool (*const slips[])(const Misfit *) = {
-      slip_block_cut,         syntax_habit_report,     slip_bare_point,
-      slip_operator_first,    slip_else_first,         slip_brace_first,
-      slip_foreign_word,      slip_star_argument,      slip_assign_for_colon,
-      slip_colon_for_assign,  slip_chained_comparison, slip_update,
-      slip_assign_for_equal,  slip_call_statement,     slip_member_assigned,
-      slip_index_after_point, slip_conditional};
+      slip_block_cut,        syntax_habit_report,     slip_bare_point,
+      slip_operator_first,   slip_else_first,         slip_brace_first,
+      slip_foreign_word,     slip_star_argument,      slip_assign_for_colon,
+      slip_colon_for_assign, slip_chained_comparison, slip_update,
+      slip_assign_for_equal, slip_local_module,       slip_call_statement,
+      slip_member_assigned,  slip_index_after_point,  slip_conditional};
   for (size_t i = 0; i < sizeof slips / sizeof *slips; i++)
     if (slips[i](misfit))
       return true;

@@ -337,6 +337,7 @@ void weights_elaborate(Elaborator *e, FileScope *file, const Item *item) {
                                  "`weights` takes the name of a file only"));
   for (const Mapping *map = item->mappings; model && map; map = map->next)
     fine = apply_mapping(e, &filling, map) && fine;
+  fine = fine && !file->ast->lost; /* a line that could not be read may fill */
   if (fine && item->mappings)
     check_covered(e, &filling, item);
   else if (fine)

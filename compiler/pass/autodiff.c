@@ -100,14 +100,24 @@ static void derive(Tape *tape, ValueId loss) {
   }
 }
 
+/* Where the value is read, or the entry if that is inside the library. */
+static Span span_outside(const Tape *tape, const Node *node) {
+  Sources *sources = tape->context->program->sources;
+  const Source *source =
+      sources ? sources_get(sources, node->span.source) : NULL;
+  return source && source->builtin ? tape->graph->span : node->span;
+}
+
 static void warn_unused(const Tape *tape, ValueId parameter) {
   const Node *node = graph_node(tape->graph, parameter);
   Diagnostic warning = {.severity = SEVERITY_WARNING, .code = "W0711"};
   warning.message =
       arena_printf(tape->context->arena,
-                   "the loss does not depend on %s %s: its gradient is zero",
+                   "the loss of %s does not depend on %s %s: its gradient is "
+                   "zero",
+                   tape->graph->name,
                    node->op == OP_PARAM ? "parameter" : "input", node->name);
-  warning.label[0].span = node->span;
+  warning.label[0].span = span_outside(tape, node);
   warning.label_count = 1;
   diagnose(tape->context->diagnostics, &warning);
 }

@@ -328,7 +328,11 @@ static Graph *cast_graph(PassContext *context, const Graph *old) {
 
 bool pass_casts(PassContext *context) {
   Program *program = context->program;
-  for (size_t i = 0; i < program->graph.length; i++)
-    graph_replace(program, i, cast_graph(context, program->graph.data[i]));
+  for (size_t i = 0; i < program->graph.length; i++) {
+    const Graph *graph = program->graph.data[i];
+    if (!formats_are_possible(context, graph)) /* a text may have such */
+      return false;
+    graph_replace(program, i, cast_graph(context, graph));
+  }
   return true;
 }

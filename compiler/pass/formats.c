@@ -499,7 +499,7 @@ static void format_node(Formatter *formatter, ValueId id) {
   add_copies(formatter, id);
 }
 
-static bool formats_are_possible(PassContext *context, const Graph *graph) {
+bool formats_are_possible(PassContext *context, const Graph *graph) {
   for (ValueId id = 1; id < graph->count; id++) {
     const Node *node = graph_node(graph, id);
     if (node->type->format != FORMAT_F64)

@@ -125,7 +125,11 @@ static void report_unknown(Check *check, const Selector *selector) {
     error.label[0].text =
         arena_printf(arena, "a gradient is `grad(%s)`", selector->path + 2);
   else if (near)
-    error.label[0].text = arena_printf(arena, "did you mean `%s`?", near);
+    error.label[0].text = arena_printf(arena,
+                                       selector->kind == SELECT_GRADIENT
+                                           ? "did you mean `grad(%s)`?"
+                                           : "did you mean `%s`?",
+                                       near);
   else
     error.label[0].text = array_extent(check, selector->path);
   error.label_count = 1;

@@ -135,12 +135,13 @@ static const char *misplaced_scale(const Program *program,
 /* What a path means, as far as formats go. */
 typedef struct {
   bool whole, pinned, free;
-  bool inputs, others; /* inputs of entries, and what is none */
+  bool constant, others; /* inputs of entries and states, and what is neither */
 } Kinds;
 
-static void add_kind(Kinds *kinds, const Type *type, bool pinned, bool input) {
-  kinds->inputs |= input;
-  kinds->others |= !input;
+static void add_kind(Kinds *kinds, const Type *type, bool pinned,
+                     bool constant) {
+  kinds->constant |= constant;
+  kinds->others |= !constant;
   kinds->whole |= !type_is_real(type);
   kinds->pinned |= type_is_real(type) && pinned;
   kinds->free |= type_is_real(type) && !pinned;
@@ -151,7 +152,7 @@ static Kinds path_kinds(const Program *program, const char *path) {
   for (size_t i = 0; i < program->param.length; i++) {
     const Parameter *param = &program->param.data[i];
     if (path_matches(program, NULL, path, param->name))
-      add_kind(&kinds, param->type, param->pinned, false);
+      add_kind(&kinds, param->type, param->pinned, param->state);
   }
   for (size_t i = 0; i < program->graph.length; i++) {
     const Graph *graph = program->graph.data[i];
@@ -161,7 +162,7 @@ static Kinds path_kinds(const Program *program, const char *path) {
       if (node->op != OP_PARAM &&
           path_matches(program, graph, path, node->name))
         add_kind(&kinds, node->type, node->pinned || fixed,
-                 node->op == OP_INPUT);
+                 node->op == OP_INPUT || node->phase == PHASE_UPDATE);
     }
   }
   return kinds;
@@ -190,8 +191,9 @@ static const char *misplaced_gradient(const Program *program,
   if (selector->kind != SELECT_GRADIENT)
     return NULL;
   Kinds kinds = path_kinds(program, selector->path);
-  return kinds.inputs && !kinds.others
-             ? "an input has no gradient: parameters and what is computed have"
+  return kinds.constant && !kinds.others
+             ? "inputs and states have no gradient: parameters and what is "
+               "computed have"
              : NULL;
 }
 
@@ -207,19 +209,30 @@ static bool path_is_layer(const Program *program, const char *path) {
   return false;
 }
 
-/* Does a product have the parameter as one operand and another parameter as the
- * other, whose gradient it then helps to make? */
+/* Is the parameter an operand of a product; of one by another parameter, whose
+ * gradient it then helps to make? */
 static bool multiplies_param(const Program *program, const Graph *graph,
-                             ValueId id, const char *path) {
+                             ValueId id, const char *path, bool by_param) {
   const Node *node = graph_node(graph, id);
   OpClass class = op_info(node->op)->class;
   if (class != CLASS_matmul && class != CLASS_conv)
     return false;
   for (int i = 0; i < 2; i++) {
     const Node *param = operand_param(graph, node->input[i]);
-    if (param && operand_param(graph, node->input[1 - i]) &&
+    if (param && (!by_param || operand_param(graph, node->input[1 - i])) &&
         path_matches(program, NULL, path, param->name))
       return true;
+  }
+  return false;
+}
+
+static bool any_multiplies(const Program *program, const char *path,
+                           bool by_param) {
+  for (size_t i = 0; i < program->graph.length; i++) {
+    const Graph *graph = program->graph.data[i];
+    for (ValueId id = 1; id < graph->count; id++)
+      if (multiplies_param(program, graph, id, path, by_param))
+        return true;
   }
   return false;
 }
@@ -229,19 +242,19 @@ static bool multiplies_param(const Program *program, const Graph *graph,
 static const char *misplaced_wgrad(const Program *program,
                                    const Selector *selector,
                                    const Settings *settings) {
-  if (selector->kind != SELECT_PATH || settings->wgrad == FORMAT_NONE ||
-      !path_is_param(program, selector->path) ||
-      path_is_layer(program, selector->path) ||
-      path_is_computed(program, selector->path))
-    return NULL;
-  for (size_t i = 0; i < program->graph.length; i++) {
-    const Graph *graph = program->graph.data[i];
-    for (ValueId id = 1; id < graph->count; id++)
-      if (multiplies_param(program, graph, id, selector->path))
-        return NULL;
-  }
-  return "a parameter is no operand of the product that makes its gradient: "
-         "name its layer, or the value that it is multiplied by";
+  const char *path = selector->path;
+  if (selector->kind != SELECT_PATH || path_is_computed(program, path) ||
+      !path_is_param(program, path) ||
+      (path_is_layer(program, path) && path_kinds(program, path).others))
+    return NULL; /* a layer may have products of what it computes */
+  if ((settings->wgrad != FORMAT_NONE || settings->dgrad != FORMAT_NONE) &&
+      !any_multiplies(program, path, false))
+    return "`wgrad` and `dgrad` are formats of operands, and of these "
+           "parameters none is an operand of a product";
+  if (settings->wgrad != FORMAT_NONE && !any_multiplies(program, path, true))
+    return "a parameter is no operand of the product that makes its gradient: "
+           "name its layer, or the value that it is multiplied by";
+  return NULL;
 }
 
 static bool names_format(const Settings *settings) {

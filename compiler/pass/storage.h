@@ -30,4 +30,8 @@ const Recipe *storage_recipe(const Program *program);
  * first entry that has it decides. NULL without entries. */
 const Recipe **storage_recipes(Arena *arena, const Program *program);
 
+/* Are all values in formats that this version computes in? E0510: f64 is not.
+ * (formats.c) */
+bool formats_are_possible(PassContext *context, const Graph *graph);
+
 #endif
