@@ -187,7 +187,11 @@ static Value fail_tensor_member(Elaborator *e, const Expr *expr, Value tensor) {
   error_label(e, &error, expr->left->span, "%s",
               value_describe_sizes(e, tensor));
   const char *of = expr_text(e, expr->left);
-  if (strcmp(expr->text, "shape") == 0 || strcmp(expr->text, "size") == 0)
+  bool size =
+      strcmp(expr->text, "shape") == 0 || strcmp(expr->text, "size") == 0;
+  if (size && !e->frame->caller) /* the sizes of an entry are numbers */
+    error_hint(e, &error, "`const N = 8` at the top level names a size");
+  else if (size)
     error_hint(e, &error, "`%s: [?b, ?n]` in a header names its sizes", of);
   else if (strcmp(expr->text, "t") == 0)
     error_hint(e, &error, "`%s.T` swaps the last two axes", of);

@@ -198,7 +198,8 @@ static bool resolve_gather(Resolver *resolver, const Sub *sub, Value value) {
         error_begin(e, sub->span, "E0344",
                     "one subscript at a time may be a tensor of indices");
     error_hint(e, &error,
-               "index one axis after the other: `x[ids][:, others]`");
+               "`x[ids][:, others]` takes the grid of both, `take` their "
+               "pairs");
     error_send(e, &error);
     return false;
   }
