@@ -236,6 +236,46 @@ static bool mark_ended(Elaborator *e, Diagnostic *error, const char *name,
   return true;
 }
 
+/* The member of that name under an `if` of the list, or NULL; *under: that
+ * `if`. */
+static const Name *conditional_member(const Member *members, const char *name,
+                                      const Member **under) {
+  for (const Member *m = members; m; m = m->next) {
+    if (m->kind != MEMBER_IF)
+      continue;
+    for (int branch = 0; branch < 2; branch++) {
+      const Member *list = branch ? m->otherwise : m->body;
+      const Name *found = conditional_member(list, name, under);
+      if (found)
+        return found;
+      for (const Member *in = list; in; in = in->next)
+        for (const Name *n = in->names; n; n = n->next)
+          if (n->text == name) {
+            *under = m;
+            return n;
+          }
+    }
+  }
+  return NULL;
+}
+
+/* The module has such a member, but for other arguments. */
+static bool mark_conditional(Elaborator *e, Diagnostic *error,
+                             const char *name) {
+  const Instance *instance = e->frame->instance;
+  const Member *under = NULL;
+  const Name *member =
+      instance
+          ? conditional_member(instance->symbol->item->members, name, &under)
+          : NULL;
+  if (!member)
+    return false;
+  error_label(e, error, member->span, "not there, as `%s` decides",
+              expr_text(e, under->value));
+  error_hint(e, error, "use `%s` under the same `if`", name);
+  return true;
+}
+
 /* In a signature the likeliest slip is a missing `?`. */
 static Value unknown_name(Elaborator *e, const char *name, Span span,
                           bool called) {
@@ -244,6 +284,7 @@ static Value unknown_name(Elaborator *e, const char *name, Span span,
   Diagnostic error = error_begin(e, span, "E0201", "unknown %s `%s`",
                                  called ? "function" : "name", name);
   if (diagnostics_full(e->diagnostics) || mark_ended(e, &error, name, span) ||
+      mark_conditional(e, &error, name) ||
       hint_elsewhere(e, &error, name, called))
     return error_send(e, &error);
   Candidates candidates = {0};
