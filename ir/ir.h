@@ -286,7 +286,7 @@ typedef enum {
 typedef struct {
   const char *name; /* "batch.image" */
   InputSource source;
-  int dataset, column;
+  int dataset, column; /* COLUMN; else -1 */
   ValueId value; /* its INPUT node */
   /* ARGUMENT: every element where the caller gives none; a finite number of
    * the input's format. */

@@ -120,7 +120,10 @@ void read_input(SgirReader *reader, Word name, TypeText *text, Word source,
                 Word column) {
   Scale scale;
   const Type *type = read_type(reader, text, &scale);
-  Input input = {.name = name.text, .source = SOURCE_ARGUMENT};
+  Input input = {.name = name.text,
+                 .source = SOURCE_ARGUMENT,
+                 .dataset = -1,
+                 .column = -1};
   if (type && !check_source(reader, &input, type, source, column))
     type = NULL;
   add_input(reader, name, input, type, scale);
@@ -132,6 +135,8 @@ void read_input_default(SgirReader *reader, Word name, TypeText *text,
   const Type *type = read_type(reader, text, &scale);
   Input input = {.name = name.text,
                  .source = SOURCE_ARGUMENT,
+                 .dataset = -1,
+                 .column = -1,
                  .has_default = true,
                  .default_value = number->number};
   if (type && !(number->whole || type_is_real(type))) {
