@@ -11,7 +11,7 @@ int main(int argc, char **argv) {
   if (result == PARSE_RUN)
     status = command_table[command.id].run(&command);
   else if (result == PARSE_DONE)
-    status = fflush(stdout) == 0 ? SG_OK : SG_FILE;
+    status = command_flush(&command);
   command_free(&command);
   return status;
 }

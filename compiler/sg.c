@@ -16,6 +16,26 @@ static void on_diagnostic(void *user, Severity severity, const char *text) {
   sg->message(sg->user, map[severity], text);
 }
 
+/* A message of our own, without a place. */
+static void own_json(Buffer *line, sg_severity severity, const char *text,
+                     const Sources *sources) {
+  static const Severity map[] = {SEVERITY_REMARK, SEVERITY_WARNING,
+                                 SEVERITY_ERROR};
+  Diagnostic message = {.severity = map[severity], .message = text};
+  diagnostic_json(line, &message, sources);
+}
+
+char *sg_message_json(sg_severity severity, const char *text) {
+  Arena *arena = arena_new();
+  Sources sources;
+  Buffer line = {0};
+  sources_init(&sources, arena);
+  own_json(&line, severity, text, &sources);
+  sources_free(&sources);
+  arena_free(arena);
+  return line.data;
+}
+
 void context_message(sg_context *sg, sg_severity severity, const char *format,
                      ...) {
   va_list args;
@@ -23,14 +43,10 @@ void context_message(sg_context *sg, sg_severity severity, const char *format,
   Buffer text = {0}, line = {0};
   buffer_vprintf(&text, format, args);
   va_end(args);
-  if (sg->json) {
-    static const Severity map[] = {SEVERITY_REMARK, SEVERITY_WARNING,
-                                   SEVERITY_ERROR};
-    Diagnostic message = {.severity = map[severity], .message = text.data};
-    diagnostic_json(&line, &message, &sg->sources);
-  } else {
+  if (sg->json)
+    own_json(&line, severity, text.data, &sg->sources);
+  else
     buffer_printf(&line, "sgc: %s\n", text.data);
-  }
   sg->message(sg->user, severity, line.data);
   buffer_free(&line);
   buffer_free(&text);
@@ -245,8 +261,8 @@ static sg_status set_warning(sg_context *sg, const char *value) {
 
 sg_status sg_set(sg_context *sg, const char *name, const char *value) {
   Options *option = &sg->option;
-  bool names_pass = strcmp(name, "print-before") == 0 ||
-                    strcmp(name, "print-after") == 0;
+  bool names_pass =
+      strcmp(name, "print-before") == 0 || strcmp(name, "print-after") == 0;
   if ((names_pass || strcmp(name, "stop-after") == 0) &&
       !known_pass(sg, name, value))
     return SG_USAGE;

@@ -129,6 +129,10 @@ const char *sg_explain_near(const char *name);
 sg_status sg_explain_edge(sg_context *sg, const char *edge, long depth,
                           const char *path);
 
+/* A message without a place as the line that `diagnostics json` makes of it;
+ * the caller frees it with free(). */
+char *sg_message_json(sg_severity severity, const char *text);
+
 /* "0.1.0" and the version of the LLVM in use. */
 const char *sg_version(void);
 const char *sg_llvm_version(void);

@@ -3,6 +3,7 @@
  *
  *   options.def, commands.def -- table.c: rows
  *                             -- options.c: argv to a Command
+ *                             -- command.c: messages, contexts, files
  *                             -- help.c, completion.c, manual.c: texts
  */
 #ifndef SG_COMMAND_H
@@ -12,6 +13,12 @@
 
 #include <stdbool.h>
 #include <stdio.h>
+
+#if defined(__GNUC__)
+#define COMMAND_PRINTF __attribute__((format(printf, 2, 3)))
+#else
+#define COMMAND_PRINTF
+#endif
 
 /* ---- tables (table.c) ---------------------------------------------------- */
 
@@ -111,6 +118,7 @@ struct Command {
   bool dependencies;           /* -MD */
   const char *dependency_file; /* -MF */
   const char *color;
+  bool json;        /* --diagnostics=json, anywhere on the line */
   const char *edge; /* explain --edge, or NULL */
   long depth;       /* explain --depth; 0: not given */
   sg_exec_options exec;
@@ -126,12 +134,18 @@ typedef enum {
  * Release with command_free. */
 ParseResult command_parse(Command *command, int argc, char **argv);
 void command_free(Command *command);
-/* "sgc exec: ..." and where help is, on standard error. */
-void command_error(CommandId command, const char *format, ...)
-#if defined(__GNUC__)
-    __attribute__((format(printf, 2, 3)))
-#endif
-    ;
+/* ---- what every command does (command.c) --------------------------------- */
+
+/* "sgc exec: ..." and where help is, on standard error; one object of JSON if
+ * the command line asks for that, wherever it does. */
+void command_error(const Command *command, const char *format,
+                   ...) COMMAND_PRINTF;
+/* The same without the line about help. */
+void command_message(const Command *command, const char *format,
+                     ...) COMMAND_PRINTF;
+/* Empties standard output; SG_FILE, after a message, if anything written to it
+ * was lost. */
+sg_status command_flush(const Command *command);
 /* A context with the settings of the command, whose messages go to standard
  * error; NULL, with *status set, if a setting is refused. The caller closes. */
 sg_context *command_open(const Command *command, sg_status *status);

@@ -65,7 +65,7 @@ static sg_status emit_one(const Command *command, sg_context *sg,
   char *path = output_path(command, stage, several);
   sg_status status;
   if (strcmp(path, "-") != 0 && same_file(path, command->word[0])) {
-    fprintf(stderr, "sgc: the output %s would overwrite the input\n", path);
+    command_message(command, "the output %s would overwrite the input", path);
     status = SG_USAGE;
   } else {
     status = sg_emit(sg, stage, path);
@@ -75,15 +75,15 @@ static sg_status emit_one(const Command *command, sg_context *sg,
 }
 
 /* Is every name of a list of stages a stage? Says which is not. */
-static bool known_stages(const char *list) {
+static bool known_stages(const Command *command, const char *list) {
   for (const char *at = list;; at++) {
     size_t length = strcspn(at, ",");
     bool known = false;
     for (const char *const *stage = sg_stages(); *stage; stage++)
       known |= strlen(*stage) == length && memcmp(*stage, at, length) == 0;
     if (!known) {
-      fprintf(stderr, "sgc: --emit: no stage is called `%.*s`\n", (int)length,
-              at);
+      command_message(command, "--emit: no stage is called `%.*s`", (int)length,
+                      at);
       return false;
     }
     at += length;
@@ -136,7 +136,7 @@ static sg_status emit_list(const Command *command, sg_context *sg, char *list) {
   size_t count = 0;
   for (char *stage; (stage = strsep(&list, ",")) != NULL;) {
     if (count == STAGES_MAX) {
-      fprintf(stderr, "sgc: --emit takes at most %d stages\n", STAGES_MAX);
+      command_message(command, "--emit takes at most %d stages", STAGES_MAX);
       return SG_USAGE;
     }
     stages[count++] = stage;
@@ -156,11 +156,11 @@ static sg_status annotate(const Command *command, sg_context *sg) {
                command->stop_at_assembly || command->dependencies ||
                command->dependency_file;
   if (other) {
-    fprintf(stderr, "sgc: --annotate writes the source and nothing else\n");
+    command_message(command, "--annotate writes the source and nothing else");
     return SG_USAGE;
   }
   if (strcmp(path, "-") != 0 && same_file(path, command->word[0])) {
-    fprintf(stderr, "sgc: the output %s would overwrite the input\n", path);
+    command_message(command, "the output %s would overwrite the input", path);
     return SG_USAGE;
   }
   return sg_annotate(sg, path);
@@ -172,11 +172,11 @@ static sg_status emit_all(const Command *command, sg_context *sg) {
                      : command->stop_at_assembly ? "asm"
                                                  : "exe";
   bool several = strchr(list, ',') != NULL;
-  if (several && !known_stages(list))
+  if (several && !known_stages(command, list))
     return SG_USAGE; /* before the first of them is written */
   if (several && command->output) {
-    fprintf(stderr, "sgc: -o names one file, but --emit=%s makes several\n",
-            list);
+    command_message(command, "-o names one file, but --emit=%s makes several",
+                    list);
     return SG_USAGE;
   }
   char *copy = strdup(list);

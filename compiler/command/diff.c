@@ -50,13 +50,13 @@ static bool check_form(const Command *command) {
   if (command->word_count == 2 && recipes <= 1)
     return true;
   if (command->word_count == 2)
-    command_error(COMMAND_diff, "two files are compared under one recipe; "
-                                "under two recipes, one file");
+    command_error(command, "two files are compared under one recipe; "
+                           "under two recipes, one file");
   else if (strcmp(command->word[0], "-") == 0)
-    command_error(COMMAND_diff, "standard input can be read once only");
+    command_error(command, "standard input can be read once only");
   else if (recipes != 2)
-    command_error(COMMAND_diff, "needs FILE FILE, or FILE --recipe=A "
-                                "--recipe=B");
+    command_error(command, "needs FILE FILE, or FILE --recipe=A "
+                           "--recipe=B");
   return command->word_count == 1 && recipes == 2 &&
          strcmp(command->word[0], "-") != 0;
 }

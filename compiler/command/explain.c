@@ -6,25 +6,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-static sg_status print(char *text) {
+static sg_status print(const Command *command, char *text) {
   fputs(text, stdout);
   free(text);
-  return fflush(stdout) == 0 ? SG_OK : SG_FILE;
+  return command_flush(command);
 }
 
-static sg_status explain_one(const char *name) {
+static sg_status explain_one(const Command *command, const char *name) {
   char *text = sg_explain(name);
   if (text)
-    return print(text);
+    return print(command, text);
   if (strstr(name, ".sg")) {
-    command_error(COMMAND_explain,
+    command_error(command,
                   "what is to be explained of `%s`? --edge=NAME asks for a "
                   "value",
                   name);
     return SG_USAGE;
   }
   const char *near = sg_explain_near(name);
-  command_error(COMMAND_explain, "no message has the code `%s`%s%s%s", name,
+  command_error(command, "no message has the code `%s`%s%s%s", name,
                 near ? "; did you mean `" : "", near ? near : "",
                 near ? "`?" : "");
   return SG_USAGE;
@@ -46,7 +46,7 @@ static const char *program_option(const Command *command) {
 static sg_status explain_edge(Command *command) {
   sg_status status;
   if (command->word_count != 1) {
-    command_error(COMMAND_explain, "--edge needs one file, not %d",
+    command_error(command, "--edge needs one file, not %d",
                   command->word_count);
     return SG_USAGE;
   }
@@ -67,16 +67,15 @@ sg_status command_explain(Command *command) {
     return explain_edge(command);
   const char *option = program_option(command);
   if (option) {
-    command_error(COMMAND_explain, "--%s is about a program: it needs --edge",
-                  option);
+    command_error(command, "--%s is about a program: it needs --edge", option);
     return SG_USAGE;
   }
   if (command->word_count == 0)
-    return print(sg_explain_list());
+    return print(command, sg_explain_list());
   for (int i = 0; i < command->word_count && status == SG_OK; i++) {
     if (i > 0)
       putchar('\n');
-    status = explain_one(command->word[i]);
+    status = explain_one(command, command->word[i]);
   }
   return status;
 }

@@ -8,7 +8,8 @@ static sg_status format_file(const Command *command, sg_context *sg,
   if (status != SG_OK || !changed || !command->check)
     return status;
   printf("%s\n", file);
-  return SG_PROGRAM;
+  status = command_flush(command);
+  return status == SG_OK ? SG_PROGRAM : status;
 }
 
 sg_status command_fmt(Command *command) {

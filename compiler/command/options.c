@@ -5,7 +5,6 @@
  */
 #include "compiler/command/command.h"
 
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -17,22 +16,27 @@ typedef struct {
   bool done; /* an option has said all there is to say */
 } Reader;
 
-void command_error(CommandId command, const char *format, ...) {
-  const char *title = command_title(command);
-  va_list args;
-  va_start(args, format);
-  fprintf(stderr, "%s: ", title);
-  vfprintf(stderr, format, args);
-  fprintf(stderr, "\nTry `%s --help` for the options.\n", title);
-  va_end(args);
-}
-
 /* ---- values
  * --------------------------------------------------------------------- */
 
+/* "text, json or xml", in heap memory. */
+static char *alternatives(char **words, int count) {
+  size_t length = 1;
+  for (int i = 0; i < count; i++)
+    length += strlen(words[i]) + 4;
+  char *text = calloc(length, 1);
+  if (!text)
+    exit(SG_INTERNAL);
+  for (int i = 0; i < count; i++) {
+    strcat(text, i == 0 ? "" : i == count - 1 ? " or " : ", ");
+    strcat(text, words[i]);
+  }
+  return text;
+}
+
 /* An OWN option with a list of words takes only these. */
-static bool check_word(CommandId command, OptionId option, const char *shown,
-                       const char *value) {
+static bool check_word(const Command *command, OptionId option,
+                       const char *shown, const char *value) {
   char **words = option_words(option);
   bool known = !words ||
                (option_table[option].values[0] == '@' && option != OPTION_help);
@@ -42,24 +46,18 @@ static bool check_word(CommandId command, OptionId option, const char *shown,
   if (!known) {
     const char *near =
         sg_nearest(value, (const char *const *)words, (size_t)count);
-    fprintf(stderr, "%s: %s needs ", command_title(command), shown);
-    for (int i = 0; i < count; i++)
-      fprintf(stderr, "%s%s",
-              i == 0           ? ""
-              : i == count - 1 ? " or "
-                               : ", ",
-              words[i]);
-    fprintf(stderr, ", not `%s`", value);
-    if (near)
-      fprintf(stderr, "; did you mean `%s`?", near);
-    fputc('\n', stderr);
+    char *list = alternatives(words, count);
+    command_message(command, "%s needs %s, not `%s`%s%s%s", shown, list, value,
+                    near ? "; did you mean `" : "", near ? near : "",
+                    near ? "`?" : "");
+    free(list);
   }
   words_free(words);
   return known;
 }
 
-static bool read_number(CommandId command, const char *shown, const char *text,
-                        long *number) {
+static bool read_number(const Command *command, const char *shown,
+                        const char *text, long *number) {
   char *end;
   *number = strtol(text, &end, 10);
   if (end != text && !*end && *number >= 0)
@@ -70,11 +68,11 @@ static bool read_number(CommandId command, const char *shown, const char *text,
 
 /* 0 stands for not given. */
 static bool read_depth(Command *command, const char *shown, const char *text) {
-  if (!read_number(command->id, shown, text, &command->depth))
+  if (!read_number(command, shown, text, &command->depth))
     return false;
   if (command->depth > 0)
     return true;
-  command_error(command->id, "%s needs a number from 1, not `%s`", shown, text);
+  command_error(command, "%s needs a number from 1, not `%s`", shown, text);
   return false;
 }
 
@@ -108,7 +106,7 @@ static void apply_last(Reader *reader, OptionId option, const char *value) {
 
 static bool read_seed(Command *command, const char *shown, const char *value) {
   long number;
-  if (!read_number(command->id, shown, value, &number))
+  if (!read_number(command, shown, value, &number))
     return false;
   command->exec.seed = (unsigned long long)number;
   return true;
@@ -118,7 +116,7 @@ static bool read_seed(Command *command, const char *shown, const char *value) {
 static bool apply_own(Reader *reader, OptionId option, const char *shown,
                       const char *value) {
   Command *command = reader->command;
-  if (value && !check_word(command->id, option, shown, value))
+  if (value && !check_word(command, option, shown, value))
     return false;
   switch (option) {
   case OPTION_output:
@@ -141,7 +139,7 @@ static bool apply_own(Reader *reader, OptionId option, const char *shown,
     command->dependency_file = value;
     return true;
   case OPTION_steps:
-    return read_number(command->id, shown, value, &command->exec.steps);
+    return read_number(command, shown, value, &command->exec.steps);
   case OPTION_seed:
     return read_seed(command, shown, value);
   case OPTION_precision:
@@ -165,6 +163,8 @@ static bool apply_own(Reader *reader, OptionId option, const char *shown,
   case OPTION_only:
     command->exec.entry = value;
     return true;
+  case OPTION_diagnostics:
+    return true; /* wants_json has seen it */
   case OPTION_color:
     command->color = value;
     return true;
@@ -190,7 +190,7 @@ static bool apply(Reader *reader, OptionId option, const char *shown,
 static bool take(Reader *reader, OptionId option, const char *shown,
                  const char *attached) {
   const OptionRow *row = &option_table[option];
-  CommandId command = reader->command->id;
+  const Command *command = reader->command;
   const char *value = attached;
   if (!row->argument && attached) {
     command_error(command, "%s takes no value, but got `%s`", shown, attached);
@@ -221,7 +221,7 @@ static int long_option(CommandId command, const char *text, size_t length) {
   return found;
 }
 
-static bool unknown_option(CommandId command, const char *text) {
+static bool unknown_option(const Command *command, const char *text) {
   const char *names[2 * OPTION_COUNT];
   char longs[OPTION_COUNT][40];
   size_t count = 0;
@@ -229,7 +229,7 @@ static bool unknown_option(CommandId command, const char *text) {
   char *bare = strndup(text, length);
   for (int i = 0; i < OPTION_COUNT; i++) {
     const OptionRow *row = &option_table[i];
-    if (!option_is_for(i, command))
+    if (!option_is_for(i, command->id))
       continue;
     snprintf(longs[i], sizeof longs[i], row->spelled ? "%.*s" : "--%.*s", 36,
              row->spelled ? row->spelled
@@ -252,9 +252,9 @@ static bool read_long(Reader *reader, const char *text) {
   int option = long_option(reader->command->id, text + 2, length);
   char shown[48];
   if (option == OPTION_COUNT || length == 0)
-    return unknown_option(reader->command->id, text);
+    return unknown_option(reader->command, text);
   if (option < 0) {
-    command_error(reader->command->id, "`%s` may be several options", text);
+    command_error(reader->command, "`%s` may be several options", text);
     return false;
   }
   snprintf(shown, sizeof shown, "--%s", option_table[option].name);
@@ -293,7 +293,7 @@ static bool read_letters(Reader *reader, const char *text) {
     int option = letter_option(reader->command->id, *at);
     char shown[] = {'-', *at, '\0'};
     if (option == OPTION_COUNT)
-      return unknown_option(reader->command->id, at == text + 1 ? text : shown);
+      return unknown_option(reader->command, at == text + 1 ? text : shown);
     bool takes = option_table[option].argument != NULL &&
                  !option_may_lack_value((OptionId)option);
     const char *attached = takes && at[1] ? at + 1 : NULL;
@@ -340,7 +340,7 @@ static bool check_command(const Command *command) {
       access(word, F_OK) == 0)
     return true;
   if (means_exec(word)) {
-    command_error(command->id,
+    command_error(command,
                   "there is no command `%s`: `sgc exec FILE` evaluates a "
                   "program, `sgc FILE` makes one that runs",
                   word);
@@ -353,7 +353,7 @@ static bool check_command(const Command *command) {
       names[count++] = command_table[i].word;
   const char *near = sg_nearest(word, names, count);
   if (near)
-    command_error(command->id, "there is no file `%s`; did you mean `sgc %s`?",
+    command_error(command, "there is no file `%s`; did you mean `sgc %s`?",
                   word, near);
   return !near;
 }
@@ -361,18 +361,17 @@ static bool check_command(const Command *command) {
 static bool check_words(const Command *command) {
   const CommandRow *row = &command_table[command->id];
   if (command->word_count < row->fewest) {
-    command_error(command->id,
-                  command->word_count ? "needs %s" : "no input file",
+    command_error(command, command->word_count ? "needs %s" : "no input file",
                   row->words);
     return false;
   }
   if (command->word_count <= row->most)
     return true;
   if (row->most == 1)
-    command_error(command->id, "one file is compiled at a time: %s and %s",
+    command_error(command, "one file is compiled at a time: %s and %s",
                   command->word[0], command->word[1]);
   else
-    command_error(command->id, "at most %d words: %s", row->most, row->words);
+    command_error(command, "at most %d words: %s", row->most, row->words);
   return false;
 }
 
@@ -381,6 +380,21 @@ static CommandId command_named(const char *word) {
     if (command_table[i].word && strcmp(command_table[i].word, word) == 0)
       return (CommandId)i;
   return COMMAND_compile;
+}
+
+/* Does the line ask for messages as JSON? A message about one option must know
+ * of those behind it. */
+static bool wants_json(CommandId id, int argc, char **argv) {
+  bool json = false;
+  for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
+    const char *text = argv[i];
+    size_t length = strncmp(text, "--", 2) == 0 ? strcspn(text + 2, "=") : 0;
+    if (!length || long_option(id, text + 2, length) != OPTION_diagnostics)
+      continue;
+    const char *value = text[2 + length] ? text + 3 + length : argv[i + 1];
+    json = value && strcmp(value, "json") == 0;
+  }
+  return json;
 }
 
 static void *rows(int count, size_t size) {
@@ -397,6 +411,7 @@ ParseResult command_parse(Command *command, int argc, char **argv) {
                 .setting = rows(argc, sizeof *command->setting),
                 .color = "auto",
                 .exec = {.steps = 1, .seed = 1}};
+  command->json = wants_json(command->id, argc, argv);
   Reader reader = {command, argc, 1 + (command->id != COMMAND_compile), argv,
                    false};
   bool options = true;
@@ -418,55 +433,4 @@ ParseResult command_parse(Command *command, int argc, char **argv) {
 void command_free(Command *command) {
   free(command->word);
   free(command->setting);
-}
-
-/* ---- contexts
- * ---------------------------------------------------------------------- */
-
-static void on_message(void *user, sg_severity severity, const char *text) {
-  (void)user;
-  (void)severity;
-  fputs(text, stderr);
-}
-
-/* --color=auto: on a terminal, unless NO_COLOR is set. */
-static bool wants_color(const char *when) {
-  if (strcmp(when, "auto") != 0)
-    return strcmp(when, "always") == 0;
-  const char *off = getenv("NO_COLOR");
-  return isatty(STDERR_FILENO) && !(off && *off);
-}
-
-sg_context *command_open(const Command *command, sg_status *status) {
-  sg_context *sg = sg_open(on_message, NULL);
-  *status = sg_set(sg, "color", wants_color(command->color) ? "1" : "0");
-  for (int i = 0; i < command->setting_count && *status == SG_OK; i++)
-    *status = sg_set(sg, command->setting[i].name, command->setting[i].value);
-  if (*status == SG_OK)
-    return sg;
-  sg_close(sg);
-  return NULL;
-}
-
-static sg_status each_file(const Command *command, const char *file,
-                           FileAction *what) {
-  sg_status status;
-  sg_context *sg = command_open(command, &status);
-  if (!sg)
-    return status;
-  status = sg_load(sg, file);
-  if (status == SG_OK)
-    status = what(command, sg, file);
-  sg_close(sg);
-  return status;
-}
-
-sg_status command_each_file(const Command *command, FileAction *what) {
-  sg_status worst = SG_OK;
-  for (int i = 0; i < command->word_count; i++) {
-    sg_status status = each_file(command, command->word[i], what);
-    if (status > worst)
-      worst = status;
-  }
-  return worst;
 }
