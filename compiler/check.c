@@ -48,8 +48,10 @@ sg_status sg_format(sg_context *sg, const char *path, int *changed) {
     *changed =
         text.length != source->length ||
         (text.length && memcmp(text.data, source->text, text.length) != 0);
-    if (path && (*changed || strcmp(path, "-") == 0))
+    if (path && strcmp(path, "-") == 0)
       status = context_write(sg, path, &text);
+    else if (path && *changed)
+      status = context_replace(sg, path, &text);
   }
   buffer_free(&text);
   return status;

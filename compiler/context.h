@@ -68,6 +68,10 @@ PrintOptions context_print_options(const sg_context *sg);
 /* Writes text to a file by way of a temporary name, or to standard output. */
 sg_status context_write(sg_context *sg, const char *path, const Buffer *text);
 
+/* replace.c: gives an existing file another text; what a link points to, with
+ * the mode that it has. Anything but a file is written as it is. */
+sg_status context_replace(sg_context *sg, const char *path, const Buffer *text);
+
 /* diagnostic_json.c: appends one line of JSON. */
 void diagnostic_json(Buffer *out, const Diagnostic *diagnostic,
                      const Sources *sources);

@@ -75,7 +75,7 @@ sg_status sg_check(sg_context *sg);
 /* Lays out the loaded .sg file: same tokens, same comments, same program, which
  * is verified before anything is written. *changed: does its text differ?
  * Written to `path` ("-": standard output, always; a file only if the text
- * differs); NULL: not at all. */
+ * differs, and keeping its mode); NULL: not at all. */
 sg_status sg_format(sg_context *sg, const char *path, int *changed);
 
 /* Compares two loaded programs, value by value, and writes a table of what
