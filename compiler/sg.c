@@ -297,6 +297,8 @@ sg_status sg_set(sg_context *sg, const char *name, const char *value) {
     return set_warning(sg, value);
   if (strncmp(name, "max-", 4) == 0 && limit_named(name + 4) != LIMIT_COUNT)
     return set_limit(sg, limit_named(name + 4), value);
+  if (strcmp(name, "march") == 0 && !backend_knows_cpu(value, sg->diagnostics))
+    return SG_USAGE;
   bool *flag = flag_option(option, name);
   if (flag)
     return set_flag(sg, name, value, flag);

@@ -64,7 +64,7 @@ sg_status sg_load_text(sg_context *sg, const char *name, const char *text,
                        size_t length);
 
 /* Runs the passes up to what `stage` needs and writes it to `path` ("-":
- * standard output; text stages only). Stages, in order:
+ * standard output; not for exe). Stages, in order:
  *   tokens ast names ir scaled formatted final plan report llvm asm obj exe
  * A stage may be asked for again; earlier ones cannot be returned to. */
 sg_status sg_emit(sg_context *sg, const char *stage, const char *path);

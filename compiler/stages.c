@@ -324,6 +324,13 @@ static const char *find_runtime(sg_context *sg) {
   return NULL;
 }
 
+static bool is_planned(const Program *program) {
+  for (size_t i = 0; i < program->graph.length; i++)
+    if (!program->graph.data[i]->placement)
+      return false;
+  return true;
+}
+
 /* Code needs a finished program with something to call, and for an executable
  * the runtime. */
 static sg_status check_code(sg_context *sg, Stage stage, const char *runtime) {
@@ -332,6 +339,13 @@ static sg_status check_code(sg_context *sg, Stage stage, const char *runtime) {
                     "--emit=%s needs level final; the passes asked for end at "
                     "level %s",
                     stage_table[stage].name, level_name(sg->program->level));
+    return SG_USAGE;
+  }
+  if (!is_planned(sg->program)) {
+    context_message(sg, SG_ERROR,
+                    "--emit=%s needs a memory plan; the passes asked for leave "
+                    "out `plan`",
+                    stage_table[stage].name);
     return SG_USAGE;
   }
   if (sg->program->graph.length == 0) {
@@ -389,6 +403,12 @@ static sg_status emit_stage(sg_context *sg, const char *name,
     context_message(sg, SG_ERROR, "--emit: no stage is called `%s`%s%s%s", name,
                     near ? "; did you mean `" : "", near ? near : "",
                     near ? "`?" : "");
+    return SG_USAGE;
+  }
+  if (stage == STAGE_EXE && strcmp(path, "-") == 0) {
+    context_message(sg, SG_ERROR,
+                    "an executable is not written to standard output; -o FILE "
+                    "names its file");
     return SG_USAGE;
   }
   sg_status status = check_prints(sg, stage);

@@ -185,8 +185,20 @@ static sg_status emit_all(const Command *command, sg_context *sg) {
   return status;
 }
 
+/* -c, -S and --emit: none of them may be dropped for another. */
+static bool check_results(const Command *command) {
+  int results = command->stop_at_object + command->stop_at_assembly +
+                (command->emit != NULL);
+  if (results > 1 && !command->annotate)
+    command_error(command, "-c, -S and --emit each say what to make: one of "
+                           "them is enough");
+  return results <= 1 || command->annotate;
+}
+
 sg_status command_compile(Command *command) {
   sg_status status;
+  if (!check_results(command))
+    return SG_USAGE;
   sg_context *sg = command_open(command, &status);
   if (!sg)
     return status;

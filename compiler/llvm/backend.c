@@ -254,14 +254,14 @@ static bool make_output(Job *job, const char *folder, const char *out,
   return done;
 }
 
-/* Text to standard output; devices as they are; all else through a folder. */
+/* Standard output and devices as they are; all else through a folder. */
 static bool write_output(Job *job, const Buffer *code) {
   struct stat status;
-  bool text = job->kind == OUTPUT_LLVM || job->kind == OUTPUT_ASSEMBLY;
-  if (text && strcmp(job->path, "-") == 0)
+  bool file = job->kind != OUTPUT_EXECUTABLE;
+  if (file && strcmp(job->path, "-") == 0)
     return write_all(STDOUT_FILENO, code) || file_error(job, "standard output");
   bool device = stat(job->path, &status) == 0 && !S_ISREG(status.st_mode);
-  if (device && job->kind != OUTPUT_EXECUTABLE)
+  if (device && file)
     return write_file(job, job->path, 0, code);
   char *folder = work_folder(job, job->path);
   if (!folder)
@@ -272,6 +272,14 @@ static bool write_output(Job *job, const Buffer *code) {
   unlink(out);
   rmdir(folder);
   return done;
+}
+
+bool backend_knows_cpu(const char *march, Diagnostics *diagnostics) {
+  Target target;
+  Arena *arena = arena_new();
+  bool known = target_choose(&target, march, arena, diagnostics);
+  arena_free(arena);
+  return known;
 }
 
 bool backend_write(const Program *program, const BackendOptions *options,

@@ -19,7 +19,7 @@ typedef struct {
 } BackendOptions;
 
 typedef enum {
-  OUTPUT_LLVM,    /* textual LLVM IR */
+  OUTPUT_LLVM, /* textual LLVM IR */
   OUTPUT_ASSEMBLY,
   OUTPUT_OBJECT,
   OUTPUT_EXECUTABLE
@@ -33,11 +33,15 @@ typedef struct {
 } BackendReport;
 
 /* Compiles and writes `path` (temp file and rename, so a failure leaves no
- * partial output; "-" is standard output for text). Diagnoses what it cannot
+ * partial output; "-" is standard output for all but
+ * executables). Diagnoses what it cannot
  * lower, naming the op and value. `report` may be NULL. */
 bool backend_write(const Program *program, const BackendOptions *options,
                    OutputKind kind, const char *path, BackendReport *report,
                    Diagnostics *diagnostics);
+
+/* Is this a CPU that code can be made for? Diagnoses what is not. */
+bool backend_knows_cpu(const char *march, Diagnostics *diagnostics);
 
 /* "19.1.7" */
 const char *backend_llvm_version(void);
