@@ -243,9 +243,15 @@ sg_status sg_annotate(sg_context *sg, const char *path) {
     context_message(sg, SG_ERROR, "--annotate needs a .sg file");
     return SG_USAGE;
   }
-  sg_status status = context_program(sg);
+  sg_status status = context_check_prints(sg, false, "--annotate");
+  if (status == SG_OK)
+    status = context_program(sg);
+  if (status == SG_OK)
+    status = context_check_passes(sg, PASS_formats);
   if (status == SG_OK)
     status = context_run(sg, PASS_formats);
+  if (status == SG_OK)
+    status = context_check_filters(sg);
   context_summary(sg);
   if (status != SG_OK)
     return status;

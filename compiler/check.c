@@ -59,6 +59,14 @@ sg_status sg_format(sg_context *sg, const char *path, int *changed) {
 
 /* ---- two programs -------------------------------------------------------- */
 
+/* `stage`: NULL if none was asked for. */
+static sg_status advance_to(sg_context *sg, const char *stage, PassId last) {
+  sg_status status = context_check_passes(sg, last);
+  if (status != SG_OK)
+    return status;
+  return stage ? context_reach(sg, stage, last) : context_run(sg, last);
+}
+
 /* Level plain with `minimize` pending has no update to evaluate yet. */
 sg_status context_advance(sg_context *sg, const char *stage) {
   static const struct {
@@ -70,11 +78,12 @@ sg_status context_advance(sg_context *sg, const char *stage) {
              {"final", PASS_fuse},
              {"plan", PASS_plan}};
   if (!stage)
-    return sg->is_sgir && !sg->option.pipeline ? SG_OK
-                                               : context_run(sg, PASS_plan);
+    return sg->is_sgir && !sg->option.pipeline
+               ? context_check_passes(sg, -1)
+               : advance_to(sg, NULL, PASS_plan);
   for (size_t i = 0; i < sizeof row / sizeof row[0]; i++)
     if (strcmp(row[i].name, stage) == 0)
-      return context_reach(sg, stage, row[i].last);
+      return advance_to(sg, stage, row[i].last);
   context_message(sg, SG_ERROR,
                   "--stage needs ir, scaled, formatted, final or plan, not "
                   "`%s`",

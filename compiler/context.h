@@ -15,8 +15,9 @@ typedef struct {
   TextList include, entry, recipe_set, print_before, print_after, filter;
   int phase; /* 1 + the one to print; 0: all */
   const char *recipe, *march, *cc, *runtime;
-  const char *pipeline;   /* --pass-pipeline, or NULL */
-  const char *stop_after; /* pass name, or NULL */
+  const char *pipeline;     /* --pass-pipeline, or NULL */
+  const char *stop_after;   /* pass name, or NULL */
+  const char *source_limit; /* the first --max that only .sg files have */
   int optimization;
   bool fold_layers, print_diff;
   bool strict, verify_each, time_passes, locations, verbose;
@@ -41,8 +42,9 @@ struct sg_context {
   const WeightFile *weight_file; /* --check-weights, or NULL */
   bool estimates;                /* scalify is still to run, or has run here */
   bool json;                     /* --diagnostics=json */
-  Arena *before; /* --print-diff: owns facts, while a pass runs */
-  Facts *facts;  /* what the program was before the pass */
+  bool *filter_met; /* by Options.filter: has a pass printed a match? */
+  Arena *before;    /* --print-diff: owns facts, while a pass runs */
+  Facts *facts;     /* what the program was before the pass */
 };
 
 /* Delivers a line of our own ("sgc: ...") at the given severity. */
@@ -63,6 +65,18 @@ sg_status context_reach(sg_context *sg, const char *stage, PassId last);
 sg_status context_advance(sg_context *sg, const char *stage);
 /* The name of a value or parameter nearest to one that nothing has, or NULL. */
 const char *context_nearest_value(const sg_context *sg, const char *name);
+/* excerpt.c: do the passes up to `last`, -1 for none, include those that
+ * --print-before and --print-after name? SG_USAGE with a message if not. */
+sg_status context_check_passes(sg_context *sg, int last);
+/* Do the options that choose what is printed meet anything that prints?
+ * `text`: the program itself is printed. `what` names the request. */
+sg_status context_check_prints(sg_context *sg, bool text, const char *what);
+/* A pass prints the program, or what it changed in it. */
+void context_note_filters(sg_context *sg, const Program *program);
+/* Behind the passes: has each --filter met a value in what they printed? */
+sg_status context_check_filters(sg_context *sg);
+/* The message about a --filter that matches nothing. */
+void context_no_match(sg_context *sg, const char *glob, const char *where);
 /* What the options ask of every print of the program. */
 PrintOptions context_print_options(const sg_context *sg);
 /* Writes text to a file by way of a temporary name, or to standard output. */

@@ -367,9 +367,13 @@ sg_status sg_exec(sg_context *sg, const sg_exec_options *options) {
                     options->precision);
     return SG_USAGE;
   }
-  sg_status status = context_program(sg);
+  sg_status status = context_check_prints(sg, false, "exec");
+  if (status == SG_OK)
+    status = context_program(sg);
   if (status == SG_OK)
     status = context_advance(sg, options->stage);
+  if (status == SG_OK)
+    status = context_check_filters(sg);
   context_summary(sg);
   if (status != SG_OK)
     return status;

@@ -18,15 +18,6 @@ static bool listed(const TextList *list, const char *pass) {
   return false;
 }
 
-PrintOptions context_print_options(const sg_context *sg) {
-  const Options *option = &sg->option;
-  return (PrintOptions){.locations = option->locations,
-                        .filter = option->filter.data,
-                        .filter_count = option->filter.length,
-                        .phase = option->phase,
-                        .fold = option->fold_layers};
-}
-
 static void print_program(const sg_context *sg, const char *when,
                           const PassInfo *pass, const Program *program) {
   PrintOptions options = context_print_options(sg);
@@ -40,8 +31,11 @@ static void print_program(const sg_context *sg, const char *when,
 static void before_pass(void *user, const PassInfo *pass,
                         const Program *program) {
   sg_context *sg = user;
-  if (listed(&sg->option.print_before, pass->name))
+  bool prints = listed(&sg->option.print_before, pass->name);
+  if (prints)
     print_program(sg, "before", pass, program);
+  if (prints || sg->option.print_diff)
+    context_note_filters(sg, program);
   if (sg->option.print_diff) {
     PrintOptions options = context_print_options(sg);
     sg->before = arena_new();
@@ -107,8 +101,11 @@ static void after_pass(void *user, const PassInfo *pass, const Program *program,
   sg_context *sg = user;
   if (sg->option.verify_each)
     check_reads_back(sg, pass, program);
-  if (listed(&sg->option.print_after, pass->name))
+  bool prints = listed(&sg->option.print_after, pass->name);
+  if (prints)
     print_program(sg, "after", pass, program);
+  if (prints || sg->option.print_diff)
+    context_note_filters(sg, program);
   if (sg->option.print_diff)
     print_difference(sg, pass, program);
   if (sg->option.time_passes)

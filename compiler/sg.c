@@ -190,6 +190,13 @@ static sg_status set_number(sg_context *sg, const char *name, const char *value,
   return SG_OK;
 }
 
+/* Does reading a .sgir file, or a pass, keep this limit? */
+static bool read_has_limit(LimitId limit) {
+  return limit == LIMIT_sgir_bytes || limit == LIMIT_memory_bytes ||
+         limit == LIMIT_nodes || limit == LIMIT_entries ||
+         limit == LIMIT_selectors;
+}
+
 static sg_status set_limit(sg_context *sg, LimitId limit, const char *value) {
   const LimitInfo *info = limit_info(limit);
   long number;
@@ -198,6 +205,8 @@ static sg_status set_limit(sg_context *sg, LimitId limit, const char *value) {
                  (long)info->largest, &number);
   if (status == SG_OK)
     sg->sources.limits.of[limit] = number;
+  if (!read_has_limit(limit) && !sg->option.source_limit)
+    sg->option.source_limit = arena_printf(sg->arena, "--max-%s", info->name);
   return status;
 }
 
@@ -234,7 +243,8 @@ static sg_status set_phase(sg_context *sg, const char *value) {
   }
   const char *near = nearest_name(value, names, PHASE_COUNT);
   context_message(sg, SG_ERROR,
-                  "--phase needs forward, backward or update, not `%s`%s%s%s",
+                  "--phase needs forward, backward, accumulate or update, not "
+                  "`%s`%s%s%s",
                   value, near ? "; did you mean `" : "", near ? near : "",
                   near ? "`?" : "");
   return SG_USAGE;

@@ -63,6 +63,11 @@ sg_status sg_load(sg_context *sg, const char *file);
 sg_status sg_load_text(sg_context *sg, const char *name, const char *text,
                        size_t length);
 
+/* Do the passes up to the last of these stages include all that print-before
+ * and print-after name? SG_USAGE, with a message, if not. */
+sg_status sg_check_passes(sg_context *sg, const char *const *stage,
+                          size_t count);
+
 /* Runs the passes up to what `stage` needs and writes it to `path` ("-":
  * standard output; not for exe). Stages, in order:
  *   tokens ast names ir scaled formatted final plan report llvm asm obj exe

@@ -76,12 +76,14 @@ static FrontOptions front_options(const sg_context *sg) {
 }
 
 /* Options that only a .sg file has a meaning for. */
-static const char *source_only_option(const Options *option) {
+static const char *source_only_option(const sg_context *sg) {
+  const Options *option = &sg->option;
   return option->define.length       ? "-D"
          : option->include.length    ? "-I"
          : option->recipe            ? "--recipe"
          : option->recipe_set.length ? "--recipe-set"
          : option->entry.length      ? "--entry"
+         : sg->weight_file           ? "--check-weights"
                                      : NULL;
 }
 
@@ -93,12 +95,19 @@ sg_status context_program(sg_context *sg) {
     return SG_USAGE;
   }
   if (sg->is_sgir) {
-    const char *option = source_only_option(&sg->option);
+    const char *option = source_only_option(sg);
     if (option) {
       context_message(sg, SG_ERROR,
                       "%s applies to .sg files; a .sgir file has its values, "
                       "recipe and entries fixed",
                       option);
+      return SG_USAGE;
+    }
+    if (sg->option.source_limit) {
+      context_message(sg, SG_ERROR,
+                      "%s applies to .sg files; nothing in a .sgir file is "
+                      "counted against it",
+                      sg->option.source_limit);
       return SG_USAGE;
     }
     sg->program = program_read(sg->arena, sg->interner, &sg->sources, sg->main,
@@ -167,6 +176,7 @@ static const char *pass_option(const Options *option) {
          : option->stop_after          ? "--stop-after"
          : option->print_before.length ? "--print-before"
          : option->print_after.length  ? "--print-after"
+         : option->print_diff          ? "--print-diff"
                                        : NULL;
 }
 
@@ -227,32 +237,13 @@ static void names_print(Buffer *out, const Program *program) {
     }
 }
 
-const char *context_nearest_value(const sg_context *sg, const char *glob) {
-  const Program *program = sg->program;
-  VEC(const char *) names = {0};
-  for (size_t i = 0; i < program->param.length; i++)
-    vec_push(&names, program->param.data[i].name);
-  for (size_t g = 0; g < program->graph.length; g++)
-    for (ValueId id = 1; id < program->graph.data[g]->count; id++)
-      if (graph_node(program->graph.data[g], id)->name)
-        vec_push(&names, graph_node(program->graph.data[g], id)->name);
-  const char *near = nearest_name(glob, names.data, names.length);
-  vec_free(&names);
-  return near;
-}
-
 /* An excerpt of nothing is a mistake: each filter alone selects something. */
 static sg_status check_excerpt(sg_context *sg, const PrintOptions *options) {
   for (size_t i = 0; i < options->filter_count; i++) {
     PrintOptions one = {.filter = options->filter + i, .filter_count = 1};
     if (program_selected(sg->program, &one))
       continue;
-    const char *near = context_nearest_value(sg, options->filter[i]);
-    context_message(sg, SG_ERROR,
-                    "--filter=%s matches no value at this stage%s%s%s; names "
-                    "are listed by --emit=names",
-                    options->filter[i], near ? "; did you mean `" : "",
-                    near ? near : "", near ? "`?" : "");
+    context_no_match(sg, options->filter[i], "at this stage");
     return SG_USAGE;
   }
   if (!options->phase || program_selected(sg->program, options))
@@ -260,26 +251,6 @@ static sg_status check_excerpt(sg_context *sg, const PrintOptions *options) {
   context_message(sg, SG_ERROR, "--phase=%s: nothing%s is in this phase",
                   phase_name((Phase)(options->phase - 1)),
                   options->filter_count ? " that --filter selects" : "");
-  return SG_USAGE;
-}
-
-/* Options that choose what is printed need something that prints. */
-static sg_status check_prints(sg_context *sg, Stage stage) {
-  const Options *option = &sg->option;
-  const char *name = option->filter.length ? "--filter"
-                     : option->phase       ? "--phase"
-                     : option->fold_layers ? "--fold-layers"
-                     : option->print_diff && stage <= STAGE_AST ? "--print-diff"
-                                                                : NULL;
-  bool prints = (stage >= STAGE_IR && stage <= STAGE_PLAN) ||
-                option->print_before.length || option->print_after.length ||
-                (option->print_diff && stage > STAGE_AST);
-  if (!name || prints)
-    return SG_OK;
-  context_message(sg, SG_ERROR,
-                  "%s is about values that --emit=ir to plan and "
-                  "--print-after print; --emit=%s prints none",
-                  name, stage_table[stage].name);
   return SG_USAGE;
 }
 
@@ -411,20 +382,44 @@ static sg_status emit_stage(sg_context *sg, const char *name,
                     "names its file");
     return SG_USAGE;
   }
-  sg_status status = check_prints(sg, stage);
+  bool text = stage >= STAGE_IR && stage <= STAGE_PLAN;
+  sg_status status = context_check_prints(
+      sg, text, arena_printf(sg->arena, "--emit=%s", stage_table[stage].name));
   if (status != SG_OK)
     return status;
   if (stage <= STAGE_AST)
     return emit_syntax(sg, stage, path);
   status = context_program(sg);
   if (status == SG_OK)
-    status = stage >= STAGE_IR && stage <= STAGE_PLAN
-                 ? context_reach(sg, name, stage_table[stage].last)
-                 : context_run(sg, stage_table[stage].last);
+    status = text ? context_reach(sg, name, stage_table[stage].last)
+                  : context_run(sg, stage_table[stage].last);
+  if (status == SG_OK && !text)
+    status = context_check_filters(sg);
   if (status != SG_OK)
     return status;
   return stage >= STAGE_LLVM ? emit_code(sg, stage, path)
                              : emit_text(sg, stage, path);
+}
+
+sg_status sg_check_passes(sg_context *sg, const char *const *stage,
+                          size_t count) {
+  if (!sg->option.print_before.length && !sg->option.print_after.length)
+    return SG_OK;
+  bool runs = false;
+  PassId last = (PassId)0;
+  for (size_t i = 0; i < count; i++) {
+    Stage asked = stage_named(stage[i]);
+    if (asked <= STAGE_AST || asked == STAGE_COUNT)
+      continue;
+    runs = true;
+    if (stage_table[asked].last > last)
+      last = stage_table[asked].last;
+  }
+  sg_status status = runs ? context_program(sg) : SG_OK;
+  if (status == SG_OK && runs)
+    status = context_check_passes(sg, last);
+  context_summary(sg);
+  return status;
 }
 
 sg_status sg_emit(sg_context *sg, const char *stage, const char *path) {

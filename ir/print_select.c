@@ -96,7 +96,8 @@ size_t program_selected(const Program *program, const PrintOptions *options) {
     const Graph *graph = program->graph.data[g];
     for (ValueId id = 1; id < graph->count; id++) {
       const Node *node = graph_node(graph, id);
-      count += (!node_is_leaf(node) || node_is_placeholder(node)) &&
+      /* Inputs stand in the head, which is always printed. */
+      count += (!node_is_leaf(node) || node->op == OP_INPUT) &&
                node_selected(program, node, options);
     }
   }

@@ -141,7 +141,7 @@ static sg_status emit_list(const Command *command, sg_context *sg, char *list) {
     }
     stages[count++] = stage;
   }
-  sg_status status = SG_OK;
+  sg_status status = sg_check_passes(sg, stages, count);
   for (size_t i = 0; i < count && status == SG_OK; i++)
     status = emit_one(command, sg, stages[i], count > 1);
   bool wanted = command->dependencies || command->dependency_file;

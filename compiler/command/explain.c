@@ -70,6 +70,10 @@ sg_status command_explain(Command *command) {
     command_error(command, "--%s is about a program: it needs --edge", option);
     return SG_USAGE;
   }
+  sg_context *sg = command_open(command, &status);
+  sg_close(sg); /* what is wrong with the settings is said */
+  if (status != SG_OK)
+    return status;
   if (command->word_count == 0)
     return print(command, sg_explain_list());
   for (int i = 0; i < command->word_count && status == SG_OK; i++) {

@@ -112,6 +112,15 @@ static bool read_seed(Command *command, const char *shown, const char *value) {
   return true;
 }
 
+static bool read_edge(Command *command, const char *value) {
+  if (command->edge)
+    command_error(command, "one value is explained at a time: `%s` and `%s`",
+                  command->edge, value);
+  bool first = !command->edge;
+  command->edge = value;
+  return first;
+}
+
 /* One OWN option; `shown` is how messages call it. */
 static bool apply_own(Reader *reader, OptionId option, const char *shown,
                       const char *value) {
@@ -150,8 +159,7 @@ static bool apply_own(Reader *reader, OptionId option, const char *shown,
     command->exec.stage = value;
     return true;
   case OPTION_edge:
-    command->edge = value;
-    return true;
+    return read_edge(command, value);
   case OPTION_depth:
     return read_depth(command, shown, value);
   case OPTION_dump:
@@ -358,6 +366,16 @@ static bool check_command(const Command *command) {
   return !near;
 }
 
+/* `-` twice: nothing would be left for the second. */
+static bool check_standard_input(const Command *command) {
+  int count = 0;
+  for (int i = 0; i < command->word_count; i++)
+    count += strcmp(command->word[i], "-") == 0;
+  if (count > 1)
+    command_error(command, "standard input can be read once only");
+  return count <= 1;
+}
+
 static bool check_words(const Command *command) {
   const CommandRow *row = &command_table[command->id];
   if (command->word_count < row->fewest) {
@@ -426,7 +444,8 @@ ParseResult command_parse(Command *command, int argc, char **argv) {
     if (reader.done)
       return PARSE_DONE;
   }
-  bool good = check_command(command) && check_words(command);
+  bool good = check_command(command) && check_words(command) &&
+              check_standard_input(command);
   return good ? PARSE_RUN : PARSE_WRONG;
 }
 
