@@ -50,7 +50,8 @@ void sg_close(sg_context *sg); /* NULL is fine */
  *     excerpts of the text stages ir to plan, and of what passes print
  *   print-diff: after each pass, what it changed, on standard error
  *   warning TEXT: what follows -W: `NAME`, `no-NAME`, `error`, `error=NAME`,
- *     `no-error=NAME`, with `all` for every name; a later one wins
+ *     `no-error=NAME`, with `all` for every name; of one name a later one
+ *     wins; `error` leaves off what is off
  *   diagnostics text|json: messages as pictures, or each as one line of JSON
  *   strict, verify-each, time-passes, print-locs, color, verbose: "1" or "0"
  * SG_USAGE (with a message) for an unknown name or a bad value. */
