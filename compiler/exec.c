@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 typedef struct {
   sg_context *sg;
@@ -113,6 +114,12 @@ static sg_status load_input(Execution *run, const char *text) {
                     "%s: %s has no such input; an input is given "
                     "as NAME=FILE.npy",
                     text, run->graph->name);
+    return SG_USAGE;
+  }
+  if (!equals[1]) {
+    context_message(sg, SG_ERROR,
+                    "the input %s needs an array: it is given as %sFILE.npy",
+                    run->graph->input.data[index].name, text);
     return SG_USAGE;
   }
   if (run->given[index]) {
@@ -340,13 +347,23 @@ static sg_status run_step(Execution *run, Evaluator *evaluator, uint64_t step) {
   return status;
 }
 
+/* Before the first step: what steps have computed should not be lost. */
+static sg_status make_dump_folder(sg_context *sg, const char *path) {
+  struct stat status;
+  if (mkdir(path, 0777) == 0)
+    return SG_OK;
+  if (errno == EEXIST && stat(path, &status) == 0) {
+    if (S_ISDIR(status.st_mode) && access(path, W_OK | X_OK) == 0)
+      return SG_OK;
+    errno = S_ISDIR(status.st_mode) ? EACCES : ENOTDIR;
+  }
+  context_message(sg, SG_ERROR, "cannot make folder %s: %s", path,
+                  strerror(errno));
+  return SG_FILE;
+}
+
 static sg_status dump_all(Execution *run, Evaluator *evaluator) {
   const Graph *graph = run->graph;
-  if (mkdir(run->options->dump, 0777) != 0 && errno != EEXIST) {
-    context_message(run->sg, SG_ERROR, "cannot make folder %s: %s",
-                    run->options->dump, strerror(errno));
-    return SG_FILE;
-  }
   sg_status status = SG_OK;
   for (size_t i = 0; i < graph->result.length && status == SG_OK; i++)
     status = dump_tensor(
@@ -382,6 +399,8 @@ sg_status sg_exec(sg_context *sg, const sg_exec_options *options) {
   if (!run.graph)
     return SG_USAGE;
   status = prepare_inputs(&run);
+  if (status == SG_OK && options->dump)
+    status = make_dump_folder(sg, options->dump);
   if (status != SG_OK)
     return status;
   Evaluator *evaluator = evaluator_new(sg->program, precision, options->seed);

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* As the format's reference reader has it. */
 static const uint64_t HEADER_LIMIT = 100000000;
@@ -126,12 +127,22 @@ static uint64_t bytes_left(FILE *file) {
   return end > here ? (uint64_t)(end - here) : 0;
 }
 
+/* fopen opens one, too. */
+static bool is_folder(FILE *file) {
+  struct stat status;
+  return fstat(fileno(file), &status) == 0 && S_ISDIR(status.st_mode);
+}
+
 sg_status weight_file_read(sg_context *sg, const char *path) {
   const char *why;
   size_t length;
   FILE *file = fopen(path, "rb");
   if (!file)
     return file_failed(sg, path, strerror(errno));
+  if (is_folder(file)) {
+    fclose(file);
+    return file_failed(sg, path, strerror(EISDIR));
+  }
   char *text = read_header(file, &length, &why);
   uint64_t size = text ? bytes_left(file) : 0;
   fclose(file);
