@@ -16,6 +16,11 @@ static bool takes_value(const OptionRow *row) {
   return row->argument && row->argument[0] != '[';
 }
 
+/* They come behind `=` only. */
+static bool may_take_value(const OptionRow *row) {
+  return row->argument && row->argument[0] == '[';
+}
+
 static bool takes_file(const OptionRow *row) {
   return row->values && strcmp(row->values, "@file") == 0;
 }
@@ -30,6 +35,19 @@ static void print_words(FILE *out, OptionId option) {
   for (int i = 0; words && words[i]; i++)
     fprintf(out, "%s%s", i ? " " : "", words[i]);
   words_free(words);
+}
+
+/* The codes that `sgc explain` knows, separated by blanks. */
+static void print_codes(FILE *out) {
+  char *list = sg_explain_list();
+  const char *between = "";
+  for (const char *line = list; *line;) {
+    fprintf(out, "%s%.*s", between, (int)strcspn(line, ": "), line);
+    between = " ";
+    line += strcspn(line, "\n");
+    line += *line == '\n';
+  }
+  free(list);
 }
 
 /* `text` for single quotes of a shell; `escaped`: characters that get a
@@ -71,25 +89,59 @@ static void print_bash_names(FILE *out, const OptionRow *row,
             row->spelled);
 }
 
+/* The action of a case: what the value may be. */
+static void print_bash_value(FILE *out, OptionId option) {
+  const OptionRow *row = &option_table[option];
+  if (takes_file(row)) {
+    fputs("COMPREPLY=($(compgen -P \"$head\" -f -- \"$cur\"))", out);
+  } else if (takes_folder(row)) {
+    fputs("COMPREPLY=($(compgen -P \"$head\" -d -- \"$cur\"))", out);
+  } else if (row->values) {
+    fputs("COMPREPLY=($(compgen -P \"$head$before\" -W '", out);
+    print_words(out, option);
+    fputs("' -- \"${cur##*,}\"))", out);
+  } else {
+    fputs("COMPREPLY=()", out);
+  }
+}
+
 static void print_bash_values(FILE *out, CommandId command) {
   for (int i = 0; i < OPTION_COUNT; i++) {
     const OptionRow *row = &option_table[i];
-    if (!takes_value(row) || !option_is_for(i, command))
+    if (!row->argument || !option_is_for(i, command))
       continue;
     fputs("    ", out);
     print_bash_names(out, row, command_word(command));
-    if (takes_file(row)) {
-      fputs(")\n      COMPREPLY=($(compgen -f -- \"$cur\")) ;;\n", out);
-    } else if (takes_folder(row)) {
-      fputs(")\n      COMPREPLY=($(compgen -d -- \"$cur\")) ;;\n", out);
-    } else if (row->values) {
-      fputs(")\n      COMPREPLY=($(compgen -P \"$before\" -W '", out);
-      print_words(out, i);
-      fputs("' -- \"${cur##*,}\")) ;;\n", out);
-    } else {
-      fputs(")\n      COMPREPLY=() ;;\n", out);
-    }
+    fputs(may_take_value(row) ? ")\n      [[ $equals ]] || prev=''\n      "
+                              : ")\n      ",
+          out);
+    print_bash_value(out, i);
+    fputs(" ;;\n", out);
   }
+}
+
+/* -O2, -Wno-NAME: the value in the word of the option. */
+static void print_bash_joined(FILE *out, CommandId command) {
+  for (int i = 0; i < OPTION_COUNT; i++) {
+    const OptionRow *row = &option_table[i];
+    if (!row->spelled || !row->values || takes_file(row) ||
+        strchr(row->spelled, '=') || !option_is_for(i, command))
+      continue;
+    fprintf(out, "    %s:%s*)\n      COMPREPLY=($(compgen -P %s -W '",
+            command_word(command), row->spelled, row->spelled);
+    print_words(out, i);
+    fprintf(out, "' -- \"${cur#%s}\"))\n      return ;;\n", row->spelled);
+  }
+}
+
+/* `=` divides words: -Werror=NAME has its name in a word of its own. */
+static void print_bash_warnings(FILE *out) {
+  fputs("    *:-Werror | *:-Wno-error)\n"
+        "      COMPREPLY=($(compgen -P \"$head\" -W '",
+        out);
+  for (const char *const *name = sg_warnings(); *name; name++)
+    fprintf(out, "%s%s", name == sg_warnings() ? "" : " ", *name);
+  fputs("' -- \"$cur\")) ;;\n", out);
 }
 
 /* All options of a command; what takes a value ends in `=`. */
@@ -121,27 +173,39 @@ static void print_commands(FILE *out, const char *between) {
   }
 }
 
-static void bash(FILE *out) {
+static void bash_head(FILE *out) {
   fputs("# bash completion for sgc, made by sgc --completion=bash\n"
         "_sgc() {\n"
         "  local cur=${COMP_WORDS[COMP_CWORD]}\n"
         "  local prev=${COMP_WORDS[COMP_CWORD - 1]}\n"
-        "  local before='' command=compile options=''\n"
+        "  local head='' before='' equals='' command=compile options=''\n"
         "  COMPREPLY=()\n"
-        "  # `=` is a word of its own in COMP_WORDS\n"
+        "  # `=` is a word of its own in COMP_WORDS, unless COMP_WORDBREAKS\n"
+        "  # lacks it\n"
         "  if [[ $cur == '=' ]]; then\n"
-        "    cur=''\n"
+        "    cur='' equals=1\n"
         "  elif [[ $prev == '=' ]]; then\n"
-        "    prev=${COMP_WORDS[COMP_CWORD - 2]}\n"
+        "    prev=${COMP_WORDS[COMP_CWORD - 2]} equals=1\n"
+        "  elif [[ $cur == -*=* ]]; then\n"
+        "    prev=${cur%%=*} head=${cur%%=*}= cur=${cur#*=} equals=1\n"
         "  fi\n"
         "  [[ $cur == *,* ]] && before=${cur%,*},\n"
         "  case ${COMP_WORDS[1]} in\n    ",
         out);
   print_commands(out, " | ");
   fputs(") command=${COMP_WORDS[1]} ;;\n  esac\n"
-        "  [[ $COMP_CWORD == 1 ]] && command=compile\n"
+        "  [[ $COMP_CWORD == 1 ]] && command=compile\n",
+        out);
+}
+
+static void bash_options(FILE *out) {
+  fputs("  case $command:$cur in\n", out);
+  for (int i = 0; i < COMMAND_COUNT; i++)
+    print_bash_joined(out, (CommandId)i);
+  fputs("  esac\n"
         "  case $command:$prev in\n",
         out);
+  print_bash_warnings(out);
   for (int i = 0; i < COMMAND_COUNT; i++)
     print_bash_values(out, (CommandId)i);
   fputs("    *) prev='' ;;\n  esac\n"
@@ -155,13 +219,24 @@ static void bash(FILE *out) {
         "    COMPREPLY=($(compgen -W \"$options\" -- \"$cur\"))\n"
         "    [[ ${COMPREPLY[0]} == *= ]] && compopt -o nospace 2>/dev/null\n"
         "    return\n"
-        "  fi\n"
-        "  COMPREPLY=($(compgen -f -X '!*.sg' -- \"$cur\"\n"
+        "  fi\n",
+        out);
+}
+
+static void bash(FILE *out) {
+  bash_head(out);
+  bash_options(out);
+  fputs("  COMPREPLY=($(compgen -f -X '!*.sg' -- \"$cur\"\n"
         "    compgen -f -X '!*.sgir' -- \"$cur\"; compgen -d -- \"$cur\"))\n"
         "  [[ $COMP_CWORD == 1 ]] &&\n"
         "    COMPREPLY+=($(compgen -W '",
         out);
   print_commands(out, " ");
+  fputs("' -- \"$cur\"))\n"
+        "  [[ $command == explain ]] &&\n"
+        "    COMPREPLY+=($(compgen -W '",
+        out);
+  print_codes(out);
   fputs("' -- \"$cur\"))\n"
         "  compopt -o filenames 2>/dev/null\n"
         "}\n"
@@ -178,8 +253,8 @@ static void print_zsh_rest(FILE *out, OptionId option) {
   fputc('[', out);
   print_help(out, option, "[]:\\");
   fputc(']', out);
-  if (takes_value(row)) {
-    fputc(':', out);
+  if (row->argument) {
+    fputs(may_take_value(row) ? "::" : ":", out);
     print_quoted(out, row->argument, "[]:\\");
     fputc(':', out);
     if (takes_file(row)) {
@@ -202,7 +277,10 @@ static void print_zsh_rest(FILE *out, OptionId option) {
 static void print_zsh_option(FILE *out, OptionId option) {
   const OptionRow *row = &option_table[option];
   if (row->name && !row->spelled) {
-    fprintf(out, "    '*--%s%s", row->name, takes_value(row) ? "=" : "");
+    fprintf(out, "    '*--%s%s", row->name,
+            takes_value(row)      ? "="
+            : may_take_value(row) ? "=-"
+                                  : "");
     print_zsh_rest(out, option);
   }
   if (row->letter) {
@@ -225,8 +303,13 @@ static void zsh(FILE *out) {
     for (int option = 0; option < OPTION_COUNT; option++)
       if (option_is_for(option, (CommandId)i))
         print_zsh_option(out, option);
-    fputs("    '*:file:_files -g \"*.(sg|sgir)\"'\n}\n", out);
+    fputs(i == COMMAND_explain ? "    '*:code or file:_sgc_codes'\n}\n"
+                               : "    '*:file:_files -g \"*.(sg|sgir)\"'\n}\n",
+          out);
   }
+  fputs("\n_sgc_codes() {\n  _alternative 'codes:code:(", out);
+  print_codes(out);
+  fputs(")' 'files:file:_files -g \"*.(sg|sgir)\"'\n}\n", out);
   fputs("\n_sgc() {\n  local -a commands=(", out);
   print_commands(out, " ");
   fputs(")\n"
@@ -297,6 +380,10 @@ static void fish(FILE *out) {
     for (int option = 0; option < OPTION_COUNT; option++)
       if (option_is_for(option, (CommandId)i))
         print_fish_option(out, (CommandId)i, option);
+  print_fish_condition(out, COMMAND_explain);
+  fputs(" -a '", out);
+  print_codes(out);
+  fputs("'\n", out);
 }
 
 void completion_print(FILE *out, const char *shell) {

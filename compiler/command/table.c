@@ -50,15 +50,39 @@ static void *allocated(void *memory) {
   return memory;
 }
 
-/* A copy of a NULL-terminated list. */
-static char **copy_list(const char *const *list) {
+static size_t length_of(const char *const *list) {
   size_t count = 0;
   while (list[count])
     count++;
-  char **words = allocated(calloc(count + 1, sizeof *words));
-  for (size_t i = 0; i < count; i++)
-    words[i] = allocated(strdup(list[i]));
+  return count;
+}
+
+/* Appends a copy of each word of a NULL-terminated list, behind `before`. */
+static char **add_list(char **words, const char *before,
+                       const char *const *list) {
+  size_t had = words ? length_of((const char *const *)words) : 0;
+  size_t count = length_of(list);
+  words = allocated(realloc(words, (had + count + 1) * sizeof *words));
+  for (size_t i = 0; i < count; i++) {
+    size_t size = strlen(before) + strlen(list[i]) + 1;
+    words[had + i] = allocated(malloc(size));
+    snprintf(words[had + i], size, "%s%s", before, list[i]);
+  }
+  words[had + count] = NULL;
   return words;
+}
+
+static char **copy_list(const char *const *list) {
+  return add_list(NULL, "", list);
+}
+
+/* What may follow -W. */
+static char **warning_words(void) {
+  static const char *const every[] = {"error", "all", NULL};
+  char **words = copy_list(sg_warnings());
+  words = add_list(words, "no-", sg_warnings());
+  words = add_list(words, "", every);
+  return add_list(words, "error=", sg_warnings());
 }
 
 /* The words of a text, separated by blanks. */
@@ -81,8 +105,11 @@ char **option_words(OptionId option) {
     return copy_list(sg_stages());
   if (strcmp(values, "@passes") == 0)
     return copy_list(sg_passes());
+  if (strcmp(values, "@passes+all") == 0)
+    return add_list(copy_list(sg_passes()), "",
+                    (const char *const[]){"all", NULL});
   if (strcmp(values, "@warnings") == 0)
-    return copy_list(sg_warnings());
+    return warning_words();
   if (strcmp(values, "@topics") == 0)
     return copy_list(sg_topics());
   return split(values);
