@@ -36,9 +36,10 @@ struct sg_context {
   bool is_sgir, from_stdin;
   Program *program; /* NULL before it is needed */
   int passes_done;  /* how many of passes.def's order have run */
-  int passes_read;  /* how many of them a .sgir had behind it when it was read */
-  bool summarized;  /* context_summary has spoken */
-  bool unstable;    /* --verify-each found a text that does not read back */
+  int passes_read; /* how many of them a .sgir had behind it when it was read */
+  int last_asked;  /* by sg_check_passes: the last pass of all the stages */
+  bool summarized; /* context_summary has spoken */
+  bool unstable;   /* --verify-each found a text that does not read back */
   const WeightFile *weight_file; /* --check-weights, or NULL */
   bool estimates;                /* scalify is still to run, or has run here */
   bool json;                     /* --diagnostics=json */

@@ -64,8 +64,9 @@ sg_status sg_load(sg_context *sg, const char *file);
 sg_status sg_load_text(sg_context *sg, const char *name, const char *text,
                        size_t length);
 
-/* Do the passes up to the last of these stages include all that print-before
- * and print-after name? SG_USAGE, with a message, if not. */
+/* Before several stages are emitted: do the passes up to the last of them
+ * include all that print-before and print-after name? SG_USAGE, with a message,
+ * if not. */
 sg_status sg_check_passes(sg_context *sg, const char *const *stage,
                           size_t count);
 

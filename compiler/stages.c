@@ -393,7 +393,8 @@ static sg_status emit_stage(sg_context *sg, const char *name,
   if (status == SG_OK)
     status = text ? context_reach(sg, name, stage_table[stage].last)
                   : context_run(sg, stage_table[stage].last);
-  if (status == SG_OK && !text)
+  if (status == SG_OK && !text &&
+      (int)stage_table[stage].last >= sg->last_asked)
     status = context_check_filters(sg);
   if (status != SG_OK)
     return status;
@@ -403,21 +404,20 @@ static sg_status emit_stage(sg_context *sg, const char *name,
 
 sg_status sg_check_passes(sg_context *sg, const char *const *stage,
                           size_t count) {
-  if (!sg->option.print_before.length && !sg->option.print_after.length)
-    return SG_OK;
-  bool runs = false;
-  PassId last = (PassId)0;
   for (size_t i = 0; i < count; i++) {
     Stage asked = stage_named(stage[i]);
-    if (asked <= STAGE_AST || asked == STAGE_COUNT)
-      continue;
-    runs = true;
-    if (stage_table[asked].last > last)
-      last = stage_table[asked].last;
+    int last = asked <= STAGE_AST || asked == STAGE_COUNT
+                   ? -1 /* it runs none, or is refused later */
+                   : (int)stage_table[asked].last;
+    if (last > sg->last_asked)
+      sg->last_asked = last;
   }
-  sg_status status = runs ? context_program(sg) : SG_OK;
-  if (status == SG_OK && runs)
-    status = context_check_passes(sg, last);
+  bool named = sg->option.print_before.length || sg->option.print_after.length;
+  if (!named || sg->last_asked == 0)
+    return SG_OK;
+  sg_status status = context_program(sg);
+  if (status == SG_OK)
+    status = context_check_passes(sg, sg->last_asked);
   context_summary(sg);
   return status;
 }

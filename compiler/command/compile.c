@@ -115,7 +115,8 @@ static sg_status write_dependencies(const Command *command, sg_context *sg,
     if (strcmp(target[i], "-") != 0)
       continue;
     free(target[i]);
-    target[i] = output_path(&(Command){.word = command->word}, stage[i], true);
+    target[i] = output_path(&(Command){.word = command->word}, stage[i],
+                            writes_text(stage[i]));
   }
   char *base = count == 1 ? dependency_path(target[0])
                           : output_name(command->word[0], ".d");
