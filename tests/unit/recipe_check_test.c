@@ -44,7 +44,7 @@ static void paths_must_name_something(void **state) {
   refused("net.l4.w", f16, "no value or parameter is named net.l4.w");
   refused("net.l1.v", f16, "did you mean `net.l1.");
   refused("nett", f16, "did you mean `net`?");
-  refused("grad(logit)", f16, "did you mean `logits`?");
+  refused("grad(logit)", f16, "did you mean `grad(logits)`?");
   refused("net.h, net.l4.w", f16, "net.l4.w");
   refused("net.l4.w", f16, "E0502");
   refused("net.l4.w", f16, "sgc sketch.sg --emit=names");

@@ -148,7 +148,10 @@ static bool check_program(const char *file, bool *met) {
   PassContext context = {text->program, text->arena, text->diagnostics};
   PassId pass[PASS_COUNT];
   size_t passes = 0;
-  for (int id = passes_behind(text->program); id <= PASS_scalify; id++)
+  int first = passes_behind(text->program);
+  if (first == PASS_rescale) /* it would drop what nothing reads */
+    first = PASS_scalify;
+  for (int id = first; id <= PASS_scalify; id++)
     pass[passes++] = (PassId)id;
   bool done = passes_run(&context, pass, passes, true, &(PassHooks){0});
   for (size_t g = 0; done && g < text->program->graph.length; g++) {
