@@ -13,7 +13,7 @@ import lit.formats
 config.name = "scalegraph"
 config.test_format = lit.formats.ShTest(execute_external=False)
 config.suffixes = [".sg", ".sgir", ".test"]
-config.excludes = ["Inputs", "data", "unit", "bench", "exhaustive", "tools",
+config.excludes = ["Inputs", "unit", "bench", "exhaustive", "tools",
                    "fuzz", "mlp.sg"]
 config.test_source_root = os.path.dirname(__file__)
 config.test_exec_root = os.path.join(config.sg_build, "tests")
