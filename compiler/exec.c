@@ -74,8 +74,7 @@ static const Graph *choose_entry(sg_context *sg, const char *name) {
   return NULL;
 }
 
-/* ---- inputs
- * --------------------------------------------------------------------- */
+/* ---- inputs ------------------------------------------------------------- */
 
 /* Reproducible stand-ins: uniform integers for integer inputs (below the
  * number of classes for labels), standard normal reals. */
@@ -191,8 +190,7 @@ static sg_status prepare_inputs(Execution *run) {
   return status;
 }
 
-/* ---- results
- * ---------------------------------------------------------------------- */
+/* ---- results ------------------------------------------------------------ */
 
 /* Values of a tensor with the exponent folded in. */
 static double *folded(Arena *arena, const Tensor *tensor) {

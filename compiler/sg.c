@@ -326,8 +326,7 @@ sg_status sg_set(sg_context *sg, const char *name, const char *value) {
   return SG_USAGE;
 }
 
-/* ---- loading
- * ----------------------------------------------------------------- */
+/* ---- loading ------------------------------------------------------------ */
 
 /* Is this text .sgir? Its first word is `sgir`, after blanks and comments. */
 static bool looks_like_sgir(const char *text, size_t length) {

@@ -11,8 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* ---- stages
- * ------------------------------------------------------------------ */
+/* ---- stages ------------------------------------------------------------- */
 
 typedef enum {
   STAGE_TOKENS,
@@ -58,8 +57,7 @@ static Stage stage_named(const char *name) {
   return STAGE_COUNT;
 }
 
-/* ---- the program
- * ------------------------------------------------------------- */
+/* ---- the program -------------------------------------------------------- */
 
 static FrontOptions front_options(const sg_context *sg) {
   const Options *option = &sg->option;
@@ -131,8 +129,7 @@ sg_status context_program(sg_context *sg) {
   return sg->program ? SG_OK : SG_PROGRAM;
 }
 
-/* ---- writing
- * ---------------------------------------------------------------------- */
+/* ---- writing ------------------------------------------------------------ */
 
 /* Through a temporary file and a rename, so that a failure leaves what was
  * there; a device or a pipe is written to as it is, never replaced. */

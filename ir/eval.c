@@ -232,8 +232,7 @@ bool evaluator_certified(const Evaluator *evaluator) {
   return evaluator->counts.flagged == 0;
 }
 
-/* ---- one step
- * ---------------------------------------------------------------- */
+/* ---- one step ----------------------------------------------------------- */
 
 bool frame_fail(Frame *frame, const char *format, ...) {
   Buffer text = {0};

@@ -83,8 +83,7 @@ static bool avx2_available(void) {
 }
 #endif
 
-/* ---- one product
- * --------------------------------------------------------------- */
+/* ---- one product -------------------------------------------------------- */
 
 /* c[m][n] = a[m][k] * b[k][n], all row-major; `rows` rounds m up to whole
  * tiles, and zeros fill what lies outside. */
@@ -125,8 +124,7 @@ void contraction_product(const Frame *frame, Arena *scratch, size_t m, size_t n,
                                                     m, n, k, a, b, c);
 }
 
-/* ---- patterns
- * ----------------------------------------------------------------- */
+/* ---- patterns ----------------------------------------------------------- */
 
 /* Which letters play which part: results that both operands index, that one
  * of them indexes, and contracted ones. */

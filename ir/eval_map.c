@@ -94,8 +94,7 @@ bool eval_positive(Frame *frame) {
   return true;
 }
 
-/* ---- two operands
- * ------------------------------------------------------------ */
+/* ---- two operands ------------------------------------------------------- */
 
 #define MAP2(name, operator)                                                   \
   bool eval_##name(Frame *frame) {                                             \

@@ -78,8 +78,7 @@ bool frame_layout(Frame *frame, Layout *layout) {
   return true;
 }
 
-/* ---- leaves
- * ------------------------------------------------------------------ */
+/* ---- leaves ------------------------------------------------------------- */
 
 /* Real data enters binary32 here; f64 and integers stay. */
 static void enter_precision(const Frame *frame) {
@@ -166,8 +165,7 @@ bool eval_constant(Frame *frame) {
   return true;
 }
 
-/* ---- conversions and effects
- * -------------------------------------------------- */
+/* ---- conversions and effects -------------------------------------------- */
 
 bool eval_identity(Frame *frame) {
   size_t n = type_count(frame->node->type);
@@ -214,8 +212,7 @@ bool eval_rebalance(Frame *frame) {
   return eval_identity(frame);
 }
 
-/* ---- structure
- * ------------------------------------------------------------------ */
+/* ---- structure ---------------------------------------------------------- */
 
 bool eval_reshape(Frame *frame) {
   return eval_identity(frame);

@@ -281,8 +281,7 @@ void graph_copy_finish(GraphCopy *copy) {
     copy_kernels(copy);
 }
 
-/* ---- labels and indices
- * ------------------------------------------------------------------- */
+/* ---- labels and indices ------------------------------------------------- */
 
 /* An operand that chooses: labels, indices, the start of a window. */
 typedef struct {

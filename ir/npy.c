@@ -313,8 +313,7 @@ size_t npy_header_write(Format format, int rank, const int64_t *dim,
   return size;
 }
 
-/* ---- numbers
- * ------------------------------------------------------------------ */
+/* ---- numbers ------------------------------------------------------------ */
 
 static double number_of(Format format, const unsigned char *code) {
   int64_t i64;
@@ -377,8 +376,7 @@ static void put_number(Format format, double x, unsigned char *code) {
   }
 }
 
-/* ---- files
- * ------------------------------------------------------------------------ */
+/* ---- files -------------------------------------------------------------- */
 
 /* Header, checks, memory, data; the caller closes the file. */
 static bool read_file(FILE *file, NpyArray *out, char *error,

@@ -51,8 +51,7 @@ sg_status command_flush(const Command *command) {
   return SG_FILE;
 }
 
-/* ---- contexts
- * ---------------------------------------------------------------------- */
+/* ---- contexts ----------------------------------------------------------- */
 
 static void on_message(void *user, sg_severity severity, const char *text) {
   (void)user;

@@ -97,8 +97,7 @@ void words_free(char **words);
 /* The help of an option, in heap memory. */
 char *option_help(OptionId option);
 
-/* ---- a command line (options.c)
- * ---------------------------------------------- */
+/* ---- a command line (options.c) ----------------------------------------- */
 
 /* An option for sg_set. */
 typedef struct {
@@ -156,16 +155,14 @@ typedef sg_status FileAction(const Command *command, sg_context *sg,
                              const char *file);
 sg_status command_each_file(const Command *command, FileAction *what);
 
-/* ---- texts
- * --------------------------------------------------------------------- */
+/* ---- texts -------------------------------------------------------------- */
 
 /* The page of --help, or the paragraph of --usage, on standard output. */
 void help_print(CommandId command, bool usage);
 /* The completion script for "bash", "zsh" or "fish". */
 void completion_print(FILE *out, const char *shell);
 
-/* ---- commands
- * -------------------------------------------------------------------- */
+/* ---- commands ----------------------------------------------------------- */
 
 #define COMMAND(id, ...) sg_status command_##id(Command *command);
 #include "compiler/command/commands.def"

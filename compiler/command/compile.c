@@ -92,8 +92,7 @@ static bool known_stages(const Command *command, const char *list) {
   }
 }
 
-/* ---- -MD
- * ------------------------------------------------------------------------ */
+/* ---- -MD ---------------------------------------------------------------- */
 
 /* `path` with its suffix replaced by .d. */
 static char *dependency_path(const char *path) {
@@ -129,8 +128,7 @@ static sg_status write_dependencies(const Command *command, sg_context *sg,
   return status;
 }
 
-/* ---- the command
- * ------------------------------------------------------------------ */
+/* ---- the command -------------------------------------------------------- */
 
 static sg_status emit_list(const Command *command, sg_context *sg, char *list) {
   const char *stages[STAGES_MAX];

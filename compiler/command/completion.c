@@ -69,8 +69,7 @@ static void print_help(FILE *out, OptionId option, const char *escaped) {
   free(help);
 }
 
-/* ---- bash
- * ------------------------------------------------------------------------ */
+/* ---- bash --------------------------------------------------------------- */
 
 /* What an option is called as the word before its value. */
 static void print_bash_names(FILE *out, const OptionRow *row,
@@ -244,8 +243,7 @@ static void bash(FILE *out) {
         out);
 }
 
-/* ---- zsh
- * ------------------------------------------------------------------------- */
+/* ---- zsh ---------------------------------------------------------------- */
 
 /* `[help]:argument:(words)'` after the name of the option. */
 static void print_zsh_rest(FILE *out, OptionId option) {
@@ -328,8 +326,7 @@ static void zsh(FILE *out) {
         out);
 }
 
-/* ---- fish
- * ------------------------------------------------------------------------ */
+/* ---- fish --------------------------------------------------------------- */
 
 static void print_fish_condition(FILE *out, CommandId command) {
   if (command_table[command].word) {

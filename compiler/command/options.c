@@ -16,8 +16,7 @@ typedef struct {
   bool done; /* an option has said all there is to say */
 } Reader;
 
-/* ---- values
- * --------------------------------------------------------------------- */
+/* ---- values ------------------------------------------------------------- */
 
 /* "text, json or xml", in heap memory. */
 static char *alternatives(char **words, int count) {
@@ -191,8 +190,7 @@ static bool apply(Reader *reader, OptionId option, const char *shown,
   return true;
 }
 
-/* ---- spellings
- * ------------------------------------------------------------------ */
+/* ---- spellings ---------------------------------------------------------- */
 
 /* Applies an option whose value, if any, is `attached` or the next word. */
 static bool take(Reader *reader, OptionId option, const char *shown,
@@ -328,8 +326,7 @@ static bool read_option(Reader *reader, const char *text) {
               *attached || spelled[length - 1] == '=' ? attached : NULL);
 }
 
-/* ---- the whole line
- * --------------------------------------------------------------- */
+/* ---- the whole line ----------------------------------------------------- */
 
 /* A first word that other tools have for evaluating. */
 static bool means_exec(const char *word) {

@@ -41,8 +41,7 @@ bool option_may_lack_value(OptionId option) {
   return option_table[option].argument[0] == '[';
 }
 
-/* ---- what an argument may be
- * ---------------------------------------------------- */
+/* ---- what an argument may be -------------------------------------------- */
 
 static void *allocated(void *memory) {
   if (!memory)

@@ -56,8 +56,7 @@ bool minimize_pending(const Program *program);
  * its level and contents. */
 int passes_behind(const Program *program);
 
-/* ---- recipe questions that several passes ask (recipe_query.c)
- * --------------- */
+/* ---- recipe questions that several passes ask (recipe_query.c) ---------- */
 
 /* The recipe of a graph; never NULL (resolved by elaboration or the reader). */
 const Recipe *graph_recipe(const Program *program, const Graph *graph);

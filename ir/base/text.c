@@ -199,8 +199,7 @@ void buffer_free(Buffer *buffer) {
   *buffer = (Buffer){0};
 }
 
-/* ---- small text questions
- * ------------------------------------------------------ */
+/* ---- small text questions ----------------------------------------------- */
 
 static unsigned min3(unsigned a, unsigned b, unsigned c) {
   unsigned m = a < b ? a : b;

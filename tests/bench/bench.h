@@ -52,8 +52,7 @@ bool compile_program(const char *file, const char *recipe, const char *name,
 /* Compiles examples/mlp under a recipe to scratch_path(name). */
 bool compile_example(const char *recipe, const char *name, Report *report);
 
-/* ---- the benchmarks
- * ----------------------------------------------------------- */
+/* ---- the benchmarks ----------------------------------------------------- */
 
 void bench_compile(Report *report);
 void bench_front(Report *report);

@@ -64,8 +64,7 @@ void report_failure(Report *report, const char *name, const char *why) {
   fprintf(stderr, "sg-bench: %s: %s\n", name, why);
 }
 
-/* ---- command line
- * -------------------------------------------------------------- */
+/* ---- command line ------------------------------------------------------- */
 
 typedef struct {
   bool list, json;

@@ -48,8 +48,7 @@ static void vectors_grow(void **state) {
   assert_null(numbers.data);
 }
 
-/* ---- text
- * --------------------------------------------------------------------- */
+/* ---- text --------------------------------------------------------------- */
 
 static void equal_strings_are_one_pointer(void **state) {
   (void)state;
@@ -105,8 +104,7 @@ static void large_numbers_are_grouped(void **state) {
   arena_free(arena);
 }
 
-/* ---- places and messages
- * --------------------------------------------------------- */
+/* ---- places and messages ------------------------------------------------ */
 
 static void collect(void *user, Severity severity, const char *rendered) {
   (void)severity;

@@ -24,8 +24,7 @@ static int32_t exponent_of(Lab *lab, ValueId id) {
   return evaluator_value(lab->evaluator, lab->graph, id)->exponent;
 }
 
-/* ---- shifts
- * -------------------------------------------------------------------- */
+/* ---- shifts ------------------------------------------------------------- */
 
 static void test_static_shifts(void **state) {
   (void)state;
@@ -119,8 +118,7 @@ static void test_symbols(void **state) {
   lab_free(lab);
 }
 
-/* ---- norm_exponent
- * ----------------------------------------------------------------- */
+/* ---- norm_exponent ------------------------------------------------------ */
 
 static double measured(Norm by, int32_t exponent, const double data[4],
                        uint64_t unmeasured) {
@@ -159,8 +157,7 @@ static void test_norm_clamps(void **state) {
   assert_true(measured(NORM_MAX, -107, small, 0) == -126);
 }
 
-/* ---- the certificate
- * ------------------------------------------------------------------ */
+/* ---- the certificate ---------------------------------------------------- */
 
 static Lab *product_lab(double a, double b, ValueId *product) {
   Lab *lab = lab_new(LEVEL_PLAIN);

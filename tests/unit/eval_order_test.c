@@ -115,8 +115,7 @@ static void test_reduced_axes(void **state) {
   lab_free(lab);
 }
 
-/* ---- contractions
- * ---------------------------------------------------------------- */
+/* ---- contractions ------------------------------------------------------- */
 
 /* "m k, n k -> m n" and its transposes, from explicit index functions. */
 typedef struct {

@@ -22,8 +22,7 @@ static const Precision precisions[] = {PRECISION_F64, PRECISION_F32,
 
 #define NUMBERS(...) ((const double[]){__VA_ARGS__})
 
-/* ---- leaves
- * ------------------------------------------------------------------- */
+/* ---- leaves ------------------------------------------------------------- */
 
 static void test_leaves(void **state) {
   (void)state;
@@ -104,8 +103,7 @@ static void test_unknown_values(void **state) {
   lab_free(lab);
 }
 
-/* ---- elementwise
- * ------------------------------------------------------------------ */
+/* ---- elementwise -------------------------------------------------------- */
 
 static void test_arithmetic(void **state) {
   (void)state;
@@ -246,8 +244,7 @@ static void test_convert(void **state) {
   lab_free(lab);
 }
 
-/* ---- structure
- * -------------------------------------------------------------------- */
+/* ---- structure ---------------------------------------------------------- */
 
 static void test_structure(void **state) {
   (void)state;
@@ -292,8 +289,7 @@ static void test_transpose_of_three(void **state) {
   lab_free(lab);
 }
 
-/* ---- reductions and losses
- * ----------------------------------------------------------- */
+/* ---- reductions and losses ---------------------------------------------- */
 
 static void test_sum_and_mean(void **state) {
   (void)state;
@@ -373,8 +369,7 @@ static void test_label_errors(void **state) {
   lab_free(lab);
 }
 
-/* ---- parameters and stores
- * ------------------------------------------------------------ */
+/* ---- parameters and stores ---------------------------------------------- */
 
 static void test_parameters_start(void **state) {
   (void)state;

@@ -59,8 +59,7 @@ static void put_file(const Place *place, int version, const char *text,
   place_write(place, bytes, before + length + data);
 }
 
-/* ---- what is read and written
- * ------------------------------------------------- */
+/* ---- what is read and written ------------------------------------------- */
 
 static void check_round_trip(Format format, int rank, const int64_t *dim,
                              const double *data, const double *expected) {
@@ -154,8 +153,7 @@ static void test_versions(void **state) {
   unlink(place.path);
 }
 
-/* ---- what is refused
- * ------------------------------------------------------------- */
+/* ---- what is refused ---------------------------------------------------- */
 
 static void test_refused_headers(void **state) {
   (void)state;

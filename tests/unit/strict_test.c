@@ -107,8 +107,7 @@ static void load(Loaded *loaded, const char *path, const char *recipe,
   assert_non_null(loaded->entry);
 }
 
-/* ---- the same inputs for both
- * -------------------------------------------------- */
+/* ---- the same inputs for both ------------------------------------------- */
 
 static void fill(const Loaded *loaded, Run *run, Tensor *tensor,
                  uint64_t step) {
@@ -173,8 +172,7 @@ static void compare_results(const Loaded *loaded, const Session *session,
   }
 }
 
-/* ---- 20 steps
- * --------------------------------------------------------------------- */
+/* ---- 20 steps ----------------------------------------------------------- */
 
 static void compare_steps(const char *path, const char *recipe,
                           const char *march, int threads, Size size) {
