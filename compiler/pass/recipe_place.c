@@ -243,12 +243,12 @@ static const char *misplaced_wgrad(const Program *program,
                                    const Selector *selector,
                                    const Settings *settings) {
   const char *path = selector->path;
-  if (selector->kind != SELECT_PATH || path_is_computed(program, path) ||
-      !path_is_param(program, path) ||
+  bool asks = settings->wgrad != FORMAT_NONE || settings->dgrad != FORMAT_NONE;
+  if (!asks || selector->kind != SELECT_PATH || !path_is_param(program, path) ||
+      path_is_computed(program, path) ||
       (path_is_layer(program, path) && path_kinds(program, path).others))
     return NULL; /* a layer may have products of what it computes */
-  if ((settings->wgrad != FORMAT_NONE || settings->dgrad != FORMAT_NONE) &&
-      !any_multiplies(program, path, false))
+  if (!any_multiplies(program, path, false))
     return "`wgrad` and `dgrad` are formats of operands, and of these "
            "parameters none is an operand of a product";
   if (settings->wgrad != FORMAT_NONE && !any_multiplies(program, path, true))
