@@ -342,6 +342,8 @@ static void check_recipe(Check *check) {
   for (size_t i = 0; i < check->recipe->rule.length; i++) {
     Rule *rule = &check->recipe->rule.data[i];
     check_names(check, rule);
+    if (diagnostics_full(check->context->diagnostics))
+      return; /* settings, too, are looked up among all names */
     check_settings(check, rule);
     for (size_t j = 0; j < rule->selector.length; j++)
       rule->own &= !is_left_out(check, &rule->selector.data[j]);
